@@ -1,0 +1,137 @@
+"""What a component from another package implements, and what it is lent.
+
+A component type is a value: a name, the JSON Schema of its options and a function that builds it.
+Built-in types and types from other packages differ in nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from sidecar.model import AgentEvent, Block, Job, Message, Reply
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+Accept = Callable[[Sequence[Message]], Awaitable[None]]
+"""Takes messages over; returns when they are durable, so that they may be acknowledged."""
+
+Spawn = Callable[[Coroutine[object, object, None], str], "asyncio.Task[None]"]
+"""Starts a named background task that the sidecar owns: it is logged when it fails, and ended
+when the sidecar stops."""
+
+ChannelState = Literal["starting", "connecting", "connected", "waiting", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """How a channel is. `connection` names the present connection and changes with it."""
+
+    state: ChannelState
+    since: float
+    reason: str = ""
+    connection: str | None = None
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a component is lent when it is built. `state` is a folder of the sidecar, mode 0700."""
+
+    name: str
+    log: logging.Logger
+    state: Path
+    spawn: Spawn
+    http: "Callable[[], ClientSession]"
+
+
+class Channel(Protocol):
+    """One connection to a chat system, speaking as one account."""
+
+    @property
+    def account(self) -> str:
+        """The identity that the channel speaks as."""
+
+    @property
+    def max_text(self) -> int | None:
+        """The longest text of one reply, in characters; None where there is no limit."""
+
+    @property
+    def status(self) -> ChannelStatus:
+        """How the channel is now."""
+
+    async def run(self, accept: Accept) -> None:
+        """Receive until cancelled. Returning, or raising anything but `ChannelStopped`, means
+        "start me again"."""
+
+    async def send(self, reply: Reply) -> str | None:
+        """Return when the chat system has the reply, with the id it gave it.
+
+        Works also while `run` does not. Waits for the system's rate limits.
+
+        Raises:
+            ChannelUnavailable: try the same reply again later.
+            ReplyRefused: it is refused for good.
+            ChannelStopped: the account cannot be used until a person acts.
+        """
+
+    async def close(self) -> None:
+        """Let go of what is held besides `run`. The channel is not used any more."""
+
+
+class Progress(Protocol):
+    """Shows the blocks of one turn while it runs."""
+
+    def show(self, block: Block) -> None:
+        """Queue a block; never waits. What is too much is left out."""
+
+    async def close(self, *, reply_follows: bool) -> None:
+        """Return when what was queued is sent, within a bound of the channel's own.
+
+        Without a reply to follow, the channel is told that the turn has ended.
+        """
+
+
+class ShowsProgress(Protocol):
+    """A channel may also be able to do this."""
+
+    def progress(self, message: Message) -> Progress | None:
+        """Begin to show the turn that answers the message; None where it cannot be shown."""
+
+
+class Runtime(Protocol):
+    """A way to run an agent."""
+
+    def run(self, job: Job) -> AsyncGenerator[AgentEvent, None]:
+        """Run one turn. Ends with exactly one `TurnEnded`; closing or cancelling it stops the
+        agent and all that the agent started."""
+
+    async def close(self) -> None:
+        """End what is kept between turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelType:
+    """A kind of channel. `options` is the JSON Schema of its keys in the config.
+
+    `account` reads the account from the channel's id and options. `exclusive`: two of one account
+    cannot be open at once, so a changed one is stopped before its successor starts.
+    """
+
+    name: str
+    options: Mapping[str, object]
+    build: Callable[[Mapping[str, object], Host], Channel]
+    account: Callable[[str, Mapping[str, object]], str]
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeType:
+    """A kind of runtime. `options` is the JSON Schema of its keys in the config."""
+
+    name: str
+    options: Mapping[str, object]
+    build: Callable[[Mapping[str, object], Host], Runtime]

@@ -1,0 +1,1 @@
+"""Joins everything. Knows no wire format and no file format."""

@@ -1,0 +1,1 @@
+"""Chat systems: each owns a connection."""

@@ -1,0 +1,206 @@
+"""The typed configuration: frozen, defaults filled in, durations in seconds, sizes in bytes.
+
+Every value equals another with the same meaning, so that a reload can compare components.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from sidecar.model import ConversationKind, QueueMode, SenderKind, Trust
+
+EMPTY: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the sidecar keeps its journal and other state, and for how long (seconds)."""
+
+    dir: Path
+    session_ttl: float = 30 * 86400.0
+    journal_ttl: float = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where health and status are served: `host:port` or `unix:/path`."""
+
+    listen: str = "127.0.0.1:8787"
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """How the sidecar logs. `file` None is standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that hold for every turn, in seconds, bytes and counts."""
+
+    concurrent_turns: int = 4
+    queue_depth: int = 100
+    turn_timeout: float = 600.0
+    idle_timeout: float = 600.0
+    output: int = 1 << 20
+    stop_grace: float = 5.0
+    drain_timeout: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a sender may at most be trusted with, by kind and by id."""
+
+    owner: Trust = "owner"
+    human: Trust = "public"
+    agent: Trust = "public"
+    senders: Mapping[str, Trust] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Who and where is listened to; an empty tuple is everybody and everywhere."""
+
+    senders: tuple[str, ...] = ()
+    conversations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` in any `window` seconds."""
+
+    count: int
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoopGuard:
+    """At most `turns` turns in a row that only agents caused, within `window` seconds."""
+
+    turns: int = 10
+    window: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel. `options` are the keys of its type, with defaults and absolute paths."""
+
+    id: str
+    type: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    grant: Grant = Grant()
+    allow: Allow = Allow()
+    rate_limit: Rate | None = Rate(20, 60.0)
+    loop_guard: LoopGuard | None = LoopGuard()
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Folders in which credentials files become channels, live. None switches it off."""
+
+    botcord_credentials_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A text with parts that are read from files when it is used: `parts` are texts and paths."""
+
+    parts: tuple[str | Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One runtime. `options` are the keys of its type, with defaults."""
+
+    name: str
+    type: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str | FileText] = field(default_factory=dict, repr=False)
+    inherit_env: tuple[str, ...] = ()
+    concurrent_turns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The source of one template. Line 1 of `text` is line `line` of the file `name`."""
+
+    name: str
+    text: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which messages a route takes. Each given field must hold; None is not given."""
+
+    channel: tuple[str, ...] | None = None
+    account: tuple[str, ...] | None = None
+    conversation: tuple[str, ...] | None = None
+    conversation_prefix: tuple[str, ...] | None = None
+    kind: tuple[ConversationKind, ...] | None = None
+    sender: tuple[str, ...] | None = None
+    sender_kind: tuple[SenderKind, ...] | None = None
+    mentioned: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which messages, and what to do with them. None takes the default of the limits."""
+
+    name: str
+    runtime: str
+    cwd: Path
+    match: Match = Match()
+    trust: Trust = "owner"
+    queue: QueueMode | None = None
+    args: tuple[str, ...] = ()
+    turn_timeout: float | None = None
+    idle_timeout: float | None = None
+    system_context: Template | None = None
+    user_turn: Template | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What templates can draw on. `env` names the environment variables that they may read."""
+
+    working_memory: bool = True
+    activity_window: float = 7200.0
+    activity_max_entries: int = 5
+    room_ttl: float = 300.0
+    env: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """The Hub's control plane."""
+
+    enabled: bool = False
+    credentials: Path | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One whole configuration. `secrets` are values that must never be shown."""
+
+    state: State
+    default_route: Route | None
+    server: Server | None = Server()
+    log: Log = Log()
+    limits: Limits = Limits()
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    discovery: Discovery = Discovery()
+    runtimes: Mapping[str, Runtime] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    context: Context = Context()
+    control_plane: ControlPlane = ControlPlane()
+    tests: tuple[Mapping[str, object], ...] = ()
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)

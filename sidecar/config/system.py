@@ -1,0 +1,35 @@
+"""What the configuration asks of the machine. The pure part sees it through this protocol only."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+
+class System(Protocol):
+    """The files, the environment and the programs of one machine."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment variables."""
+
+    @property
+    def home(self) -> Path:
+        """The home folder, for `~`."""
+
+    def read_text(self, path: Path) -> str:
+        """The text of a file, UTF-8. Raises OSError or UnicodeDecodeError."""
+
+    def glob(self, folder: Path, pattern: str) -> list[Path]:
+        """The files below a folder that match a pattern, sorted."""
+
+    def is_dir(self, path: Path) -> bool:
+        """Whether the path is a folder."""
+
+    def exists(self, path: Path) -> bool:
+        """Whether the path exists."""
+
+    def mode(self, path: Path) -> int | None:
+        """The permission bits of a file, None when it does not exist."""
+
+    def which(self, command: str, folder: Path) -> str | None:
+        """Where a command is found, None when it is not. One with a slash is relative to folder."""

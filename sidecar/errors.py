@@ -1,0 +1,75 @@
+"""Every exception that the sidecar raises on purpose.
+
+SidecarError
+├── ConfigInvalid       a configuration that cannot be used; carries its problems
+├── ChannelError        what a channel raises
+│   ├── ChannelUnavailable  try again, after `wait` seconds where it is known
+│   ├── ChannelStopped      no sense in trying again until a person acts
+│   └── ReplyRefused        this reply is refused for good
+├── TemplateFailed      a template that could not be rendered
+├── JournalError        the journal cannot be opened or written
+│   └── StateLocked         another sidecar uses the state folder
+└── PluginError         a component type that cannot be loaded
+
+An exception carries facts and the decision that follows from them; its text is for the log.
+A cancelled task is never one of these.
+"""
+
+from collections.abc import Sequence
+
+
+class SidecarError(Exception):
+    """Base of all exceptions that the sidecar raises on purpose."""
+
+
+class ConfigInvalid(SidecarError):
+    """A configuration that cannot be used. `problems` are `sidecar.config.problems.Problem`s."""
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        super().__init__(f"{len(problems)} problem(s) in the configuration")
+        self.problems = tuple(problems)
+
+
+class ChannelError(SidecarError):
+    """Base of what a channel raises."""
+
+
+class ChannelUnavailable(ChannelError):
+    """The channel does not answer now; the same call may be tried again.
+
+    `wait` is the number of seconds that the other side asked for, None when it did not say.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class ChannelStopped(ChannelError):
+    """The channel cannot work until a person acts: a revoked key, an unclaimed agent, …"""
+
+
+class ReplyRefused(ChannelError):
+    """The other side refuses this reply for good; sending it again would not help."""
+
+
+class TemplateFailed(SidecarError):
+    """A template could not be rendered. `line` counts from 1 in the file `name`."""
+
+    def __init__(self, name: str, line: int, reason: str) -> None:
+        super().__init__(f"{name}:{line}: {reason}")
+        self.name = name
+        self.line = line
+        self.reason = reason
+
+
+class JournalError(SidecarError):
+    """The journal cannot be opened or written."""
+
+
+class StateLocked(JournalError):
+    """Another sidecar uses the same state folder."""
+
+
+class PluginError(SidecarError):
+    """A component type that cannot be loaded."""

@@ -1,0 +1,207 @@
+"""The nouns that cross layers: frozen values without behaviour.
+
+Times are seconds since the epoch, UTC, as floats. Ids are the channel's own texts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+ConversationKind = Literal["direct", "group"]
+SenderKind = Literal["owner", "human", "agent"]
+Trust = Literal["owner", "trusted", "public"]
+QueueMode = Literal["serial", "cancel-previous", "coalesce"]
+BlockKind = Literal["assistant", "thinking", "tool_use", "tool_result", "system", "other"]
+ReplyKind = Literal["answer", "error", "notice"]
+FailureKind = Literal[
+    "not_found",  # the program of the runtime, or its working directory, is not there
+    "exited",  # it ended without a final event, by a code or a signal
+    "protocol",  # what it printed makes no sense
+    "api",  # the model behind it answered with an error
+    "auth",  # it is not logged in, or its login has expired
+    "usage_limit",  # a quota is used up; `resets_at` where it is known
+    "session_missing",  # the session to resume does not exist any more
+    "idle_timeout",  # no output for too long
+    "turn_timeout",  # the whole turn took too long
+    "internal",  # a defect of the sidecar or of a plug-in
+]
+
+
+class ConversationKey(NamedTuple):
+    """Names one conversation. Turns with one key never overlap."""
+
+    channel: str
+    account: str
+    conversation: str
+    thread: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Where a message was said. `thread` is the channel's id of a topic inside it."""
+
+    id: str
+    kind: ConversationKind
+    title: str | None = None
+    thread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who said it. `owner` is the person that the agent belongs to."""
+
+    id: str
+    kind: SenderKind
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One inbound message, as the channel understood it. `(channel, account, id)` is unique.
+
+    `unusable` is the reason why it can never start a turn (it is recorded all the same).
+    `extra` is a JSON object of the channel's own: what it needs to answer, and facts that its
+    templates may read. Nobody else looks into it.
+    """
+
+    channel: str
+    account: str
+    id: str
+    conversation: Conversation
+    sender: Sender
+    text: str
+    received_at: float
+    mentioned: bool = False
+    reply_to: str | None = None
+    unusable: str | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def key(self) -> ConversationKey:
+        """The conversation that the message belongs to."""
+        place = self.conversation
+        return ConversationKey(self.channel, self.account, place.id, place.thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Text on its way to a conversation.
+
+    `key` is a UUID and stays the same on every try: channels use it as the idempotency key.
+    `answers` is the id of the message that it answers, `extra` that message's `extra`.
+    `last` tells that nothing more follows for that message.
+    """
+
+    key: str
+    channel: str
+    account: str
+    conversation: Conversation
+    text: str
+    kind: ReplyKind
+    created_at: float
+    answers: str | None = None
+    last: bool = True
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a runtime is given: the system context and the user turn."""
+
+    system: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one turn used, as far as the runtime tells. `cost_usd` is of this turn alone."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn did not succeed. `detail` is for the log, never for a room.
+
+    `retryable` tells that the same turn may succeed in a moment.
+    """
+
+    kind: FailureKind
+    detail: str
+    retryable: bool = False
+    resets_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The runtime named the session in which it works."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One streamed event of a turn.
+
+    `text` is what was said, thought or printed; `name`, `id` and `input` describe a tool's call,
+    and `id` pairs a `tool_use` with its `tool_result`. `partial` marks a piece of a text that the
+    whole text will follow.
+    """
+
+    kind: BlockKind
+    text: str = ""
+    name: str = ""
+    id: str = ""
+    input: Mapping[str, object] = field(default_factory=dict)
+    failed: bool = False
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The last event of a turn, always exactly one. `failure` is None on success.
+
+    `text` is the answer; after a failure, what there is of it. `session` is the id with which
+    the next turn resumes, None when there is none.
+    """
+
+    text: str
+    session: str | None = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+
+
+AgentEvent = SessionStarted | Block | TurnEnded
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """Bounds of one turn, in seconds and bytes."""
+
+    idle_timeout: float = 600.0
+    stop_grace: float = 5.0
+    linger: float = 5.0
+    output: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One turn as a runtime sees it.
+
+    `session` is the id to resume, `env` is added to the environment, and `message` describes the
+    message for runtimes that take more than the prompt.
+    """
+
+    turn: str
+    account: str
+    prompt: Prompt
+    cwd: Path
+    trust: Trust
+    session: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    message: Mapping[str, object] = field(default_factory=dict)
+    limits: JobLimits = JobLimits()

@@ -1,0 +1,1 @@
+"""From a message to the two texts that a runtime is given. Pure."""

@@ -1,0 +1,1 @@
+"""Ways to run an agent: each owns processes."""

@@ -1,0 +1,1 @@
+"""HTTP for Kubernetes and people."""
