@@ -1,0 +1,42 @@
+"""The command `sidecar`. Each command's module is imported when it is asked for.
+
+Exit codes: 0 fine, 1 a failure, 2 a usage error or an invalid configuration.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from sidecar import __version__
+
+COMMANDS = {
+    "dev": "try it: a development Hub, the sidecar and a chat, all on this machine",
+    "run": "run the sidecar",
+    "validate": "check a config and list all its problems",
+    "status": "show what a running sidecar does",
+    "example-agent": "the bundled example agent, a runtime of type command",
+    "version": "print the version",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="sidecar", description="Connect chat channels to coding agents, from one YAML file."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if given[:1] == [name]:
+            _module(name).configure(command)
+    parsed = parser.parse_args(given)
+    code: int = _module(parsed.command).run(parsed)
+    return code
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f"sidecar.cli.{command.replace('-', '_')}")

@@ -1,0 +1,166 @@
+"""The channels that run: started, restarted with back-off, changed and removed one by one."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sidecar import metrics
+from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, Spawn
+from sidecar.config.model import Channel as ChannelConfig
+from sidecar.core.backoff import delay
+from sidecar.errors import ChannelStopped
+from sidecar.plugins import channel_type
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 1.0
+"""Seconds before the first restart of a channel that failed; doubles up to LONGEST_WAIT."""
+LONGEST_WAIT = 60.0
+HEALTHY_AFTER = 30.0
+"""A run of this many seconds was a good one: the next failure waits FIRST_WAIT again."""
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A channel with its task. `status` is set while the channel itself cannot tell."""
+
+    config: ChannelConfig
+    channel: Channel
+    task: "asyncio.Task[None] | None" = None
+    status: ChannelStatus | None = None
+
+    def serves(self, wanted: ChannelConfig) -> bool:
+        """Whether it runs and needs no new connection to be what is wanted."""
+        runs = self.task is not None and not self.task.done()
+        same = (self.config.type, self.config.options) == (wanted.type, wanted.options)
+        return runs and same
+
+
+class Channels:
+    """Keeps the wanted channels running. `types` finds a channel type by its name."""
+
+    def __init__(
+        self,
+        accept: Accept,
+        host: Callable[[str], Host],
+        spawn: Spawn,
+        *,
+        types: Callable[[str], ChannelType] = channel_type,
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        self._types = types
+        self._first_wait = first_wait
+        self._accept = accept
+        self._host = host
+        self._spawn = spawn
+        self._running: dict[str, _Running] = {}
+        self._broken: dict[str, tuple[ChannelConfig, ChannelStatus]] = {}
+
+    def get(self, name: str) -> Channel | None:
+        """The channel of an id, None when there is none."""
+        entry = self._running.get(name)
+        return entry.channel if entry is not None else None
+
+    def config(self, name: str) -> ChannelConfig | None:
+        """The configuration of a channel, also of a discovered one."""
+        entry = self._running.get(name)
+        return entry.config if entry is not None else None
+
+    def statuses(self) -> dict[str, tuple[str, ChannelStatus]]:
+        """Account and status of each channel, by its id."""
+        found = {
+            name: (entry.channel.account, entry.status or entry.channel.status)
+            for name, entry in self._running.items()
+        }
+        return {**found, **{name: ("", status) for name, (_, status) in self._broken.items()}}
+
+    async def apply(self, wanted: Mapping[str, ChannelConfig]) -> None:
+        """Make what runs match what is wanted. An unchanged channel is not touched.
+
+        A channel that stopped for good is started again: somebody may have mended it.
+        """
+        self._broken.clear()
+        for name in [name for name in self._running if name not in wanted]:
+            log.info("channel %s: removed", name)
+            await self._stop(self._running.pop(name))
+        for name, new in wanted.items():
+            old = self._running.get(name)
+            if old is None:
+                self._start(name, new)
+            elif old.serves(new):
+                old.config = new
+            else:
+                await self._replace(name, new, old)
+
+    async def stop_receiving(self) -> None:
+        """End every `run`; what the channels can send, they still can."""
+        for entry in self._running.values():
+            await _end(entry)
+            entry.status = ChannelStatus("stopped", time.time(), "the sidecar stops")
+
+    async def close(self) -> None:
+        """End the channels."""
+        for entry in self._running.values():
+            await self._stop(entry)
+        self._running.clear()
+
+    async def _replace(self, name: str, new: ChannelConfig, old: _Running) -> None:
+        log.info("channel %s: changed, starting it anew", name)
+        if self._types(old.config.type).exclusive:
+            await self._stop(self._running.pop(name))
+            self._start(name, new)
+        else:
+            self._start(name, new)
+            await self._stop(old)
+
+    def _start(self, name: str, wanted: ChannelConfig) -> None:
+        try:
+            channel = self._types(wanted.type).build(wanted.options, self._host(name))
+        except Exception as error:  # whatever a channel type does wrong, the others go on
+            metrics.count("channel_failures_total", channel=name)
+            log.exception("channel %s: cannot be built", name)
+            status = ChannelStatus("stopped", time.time(), f"cannot be built: {error}")
+            self._broken[name] = (wanted, status)
+            return
+        entry = _Running(wanted, channel)
+        self._running[name] = entry
+        entry.task = self._spawn(self._keep(name, entry), f"channel:{name}")
+
+    async def _keep(self, name: str, entry: _Running) -> None:
+        failures = 0
+        while True:
+            started = time.monotonic()
+            entry.status = None
+            try:
+                await entry.channel.run(self._accept)
+                reason = "it returned"
+            except ChannelStopped as error:
+                metrics.count("channel_stops_total", channel=name)
+                log.error("channel %s: stopped: %s", name, error)  # noqa: TRY400 -- told, not a defect
+                entry.status = ChannelStatus("stopped", time.time(), str(error))
+                return
+            except Exception as error:  # whatever a channel does wrong, it is started again
+                reason = f"{type(error).__name__}: {error}"
+                log.exception("channel %s: failed", name)
+            metrics.count("channel_restarts_total", channel=name)
+            if time.monotonic() - started >= HEALTHY_AFTER:
+                failures = 0
+            wait = delay(failures, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
+            failures += 1
+            log.warning("channel %s: starting again in %.1f s: %s", name, wait, reason)
+            entry.status = ChannelStatus("waiting", time.time(), reason)
+            await asyncio.sleep(wait)
+
+    async def _stop(self, entry: _Running) -> None:
+        await _end(entry)
+        await entry.channel.close()
+
+
+async def _end(entry: _Running) -> None:
+    if entry.task is not None:
+        entry.task.cancel()
+        await asyncio.wait([entry.task])
+        entry.task = None

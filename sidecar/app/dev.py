@@ -1,0 +1,56 @@
+"""`sidecar dev`: the sidecar with a development Hub, to which its BotCord channels are led."""
+
+import asyncio
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from sidecar.config.model import Config
+from sidecar.devhub import DevHub
+from sidecar.server.address import DEVELOPMENT
+
+
+class Development:
+    """A development Hub and what it changes in a configuration."""
+
+    def __init__(self, hub: DevHub) -> None:
+        self.hub = hub
+        self.agents: list[str] = []
+
+    async def adapt(self, config: Config) -> Config:
+        """Lead every BotCord channel to the development Hub, with an identity that it knows.
+
+        The channels stay ordinary ones; only where they find their Hub and their credentials
+        differs. State goes to a folder of its own.
+        """
+        state = config.state.dir / DEVELOPMENT
+        channels = {}
+        for name, channel in config.channels.items():
+            if channel.type != "botcord":
+                channels[name] = channel
+                continue
+            agent = str(channel.options.get("agent") or name)
+            file = state / "credentials" / f"{agent}.json"
+            await asyncio.to_thread(self._register, agent, file)
+            options = {**channel.options, "agent": agent, "credentials": str(file)}
+            channels[name] = replace(channel, options={**options, "hub_url": self.hub.url})
+            if agent not in self.agents:
+                self.agents.append(agent)
+        return replace(
+            config,
+            channels=channels,
+            state=replace(config.state, dir=state),
+            # Any free port: a sidecar that runs for real may have the configured one.
+            server=replace(config.server, listen="127.0.0.1:0") if config.server else None,
+            log=replace(config.log, file=state / "sidecar.log"),
+        )
+
+    def _register(self, agent: str, file: Path) -> None:
+        known = json.loads(file.read_text("utf-8")) if file.exists() else None
+        document = self.hub.add_agent(agent, credentials=known)
+        if known is None:
+            file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(document, stream, indent=2)

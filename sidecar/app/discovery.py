@@ -1,0 +1,45 @@
+"""Credentials files in a folder become channels, while the sidecar runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar.config.model import Channel, Config
+
+log = logging.getLogger(__name__)
+
+Scan = Callable[[Path], tuple[dict[str, Path], list[str]]]
+
+
+class Discovery:
+    """Remembers what the folder held at the last look. `scan` reads one folder, blocking."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self._found: dict[str, Path] = {}
+        self._warned: list[str] = []
+
+    def channels(self, config: Config) -> dict[str, Channel]:
+        """The configured channels, and those that were found and are not configured."""
+        taken = {
+            str(channel.options.get("agent") or name) for name, channel in config.channels.items()
+        }
+        found = {
+            agent: Channel(agent, "botcord", {"agent": agent, "credentials": str(path)})
+            for agent, path in self._found.items()
+            if agent not in taken and agent not in config.channels
+        }
+        return {**config.channels, **found}
+
+    async def look(self, config: Config) -> bool:
+        """Look into the folder of the configuration; True when something changed."""
+        folder = config.discovery.botcord_credentials_dir
+        found, warnings = await asyncio.to_thread(self._scan, folder) if folder else ({}, [])
+        for warning in warnings:
+            if warning not in self._warned:
+                log.warning("discovery: %s", warning)
+        self._warned = warnings
+        changed = found != self._found
+        self._found = found
+        return changed

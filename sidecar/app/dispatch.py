@@ -1,0 +1,226 @@
+"""Which turn runs when: routes messages, keeps a lane per conversation, hands out slots."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from sidecar import logs, metrics
+from sidecar.api import Spawn
+from sidecar.app.outbox import Outbox
+from sidecar.app.snapshot import Snapshot
+from sidecar.app.turn import TurnRunner
+from sidecar.app.work import Running, Work, reply_to
+from sidecar.config import model as config
+from sidecar.core import queueing, wording
+from sidecar.core.queueing import Cancel, Drop, Lane, Ticket
+from sidecar.core.slots import Slots
+from sidecar.core.trust import granted, lower
+from sidecar.model import ConversationKey, Message, QueueMode, Trust
+from sidecar.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+NO_LIMIT = 1 << 30
+STOP_SLACK = 2.0
+"""Seconds beyond the grace of its processes until a turn that is cut must have ended."""
+
+
+class Dispatcher:
+    """Starts turns and stops them. All decisions are made at once, without waiting."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        outbox: Outbox,
+        runner: TurnRunner,
+        snapshot: Snapshot,
+        channel: Callable[[str], config.Channel | None],
+        spawn: Spawn,
+    ) -> None:
+        self._journal = journal
+        self._outbox = outbox
+        self._runner = runner
+        self._snapshot = snapshot
+        self._channel = channel
+        self._spawn = spawn
+        self._lanes: dict[ConversationKey, Lane] = {}
+        self._waiting: dict[str, Work] = {}
+        self._running: dict[str, tuple[Work, Running]] = {}
+        self._slots: Slots[ConversationKey] = Slots(
+            snapshot.config.limits.concurrent_turns, snapshot.runtime_limits()
+        )
+        self._open = True
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @property
+    def running(self) -> Mapping[str, tuple[Work, Running]]:
+        """The turns that run, by id."""
+        return self._running
+
+    @property
+    def waiting(self) -> Mapping[str, Work]:
+        """The turns that wait, by id."""
+        return self._waiting
+
+    def offer(self, turn: str, *messages: Message, recovered: bool = False) -> None:
+        """Take a turn over; `fill` starts what can start.
+
+        A recovered one was admitted before: the depth of the queue does not count for it.
+        """
+        newest = messages[-1]
+        route = self._snapshot.router.match(newest)
+        if route is None:
+            self.drop(turn, newest, "no_route")
+            return
+        work = Work(turn, messages, route, self._trust(newest, route))
+        self._waiting[turn] = work
+        depth = NO_LIMIT if recovered else self._snapshot.config.limits.queue_depth
+        lane = self._lanes.get(newest.key, Lane())
+        lane, commands = queueing.offer(lane, _ticket(work), depth)
+        self._lanes[newest.key] = lane
+        for command in commands:
+            match command:
+                case Cancel(running):
+                    self.cancel(running, "superseded")
+                case Drop(dropped, reason):
+                    tell = wording.QUEUE_FULL if reason == "full" else None
+                    gone = self._waiting.pop(dropped)
+                    self.drop(dropped, gone.newest, reason, tell=tell)
+        self._ask_for_slot(newest.key)
+
+    def fill(self) -> None:
+        """Start every turn that has a slot."""
+        while self._open and (key := self._slots.next()) is not None:
+            lane, tickets = queueing.take(self._lanes[key])
+            self._lanes[key] = lane
+            lead, *others = [self._waiting.pop(ticket.turn) for ticket in tickets]
+            lead.merged = tuple(other.turn for other in others)
+            for other in others:
+                lead.messages += other.messages
+            use = self._snapshot.runtimes[lead.route.runtime]
+            use.users += 1
+            running = Running(self._snapshot, use, time.time())
+            self._running[lead.turn] = (lead, running)
+            self._quiet.clear()
+            running.task = self._spawn(self._run(key, lead, running), f"turn:{lead.turn}")
+
+    def drop(self, turn: str, message: Message, reason: str, *, tell: str | None = None) -> None:
+        """Record that a turn will not run, and tell the sender where there is something to tell."""
+        metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
+        log.info("turn %s not run: %s", turn, reason)
+        replies = [reply_to(message, tell, "notice")] if tell is not None else []
+
+        async def record() -> None:
+            self._outbox.add(
+                await self._journal.drop([turn], reason, now=time.time(), replies=replies)
+            )
+
+        _ = self._spawn(record(), f"drop:{turn}")
+
+    def cancel(self, turn: str, reason: str) -> bool:
+        """Stop a running turn, or drop a waiting one. False: it is neither, or it is too late."""
+        if turn in self._running:
+            _, running = self._running[turn]
+            if running.committing or running.cancelled_by is not None or running.task is None:
+                return False
+            running.cancelled_by = reason
+            _cancel_soon(running)
+            return True
+        if (work := self._waiting.pop(turn, None)) is None:
+            return False
+        key = work.newest.key
+        self._lanes[key] = queueing.withdraw(self._lanes[key], turn)
+        self._ask_for_slot(key)
+        self.drop(turn, work.newest, reason)
+        return True
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Take over a new snapshot: what waits is routed anew, what runs goes on as it began."""
+        self._snapshot = snapshot
+        self._slots.resize(snapshot.config.limits.concurrent_turns, snapshot.runtime_limits())
+        for key, lane in list(self._lanes.items()):
+            kept = [ticket for old in lane.waiting if (ticket := self._route_anew(old.turn))]
+            self._lanes[key] = Lane(lane.running, tuple(kept))
+            self._ask_for_slot(key)
+        self.fill()
+
+    async def drain(self, timeout: float) -> None:
+        """Start nothing more; give running turns `timeout` seconds, then stop them.
+
+        What is cut here, and what waits, is found in the journal by the next start.
+        """
+        self._open = False
+        if await self._quiet_within(timeout):
+            return
+        log.warning("%d turn(s) are cut; they run again at the next start", len(self._running))
+        for _, running in self._running.values():
+            if not running.committing:
+                _cancel_soon(running)
+        await self._quiet_within(self._snapshot.config.limits.stop_grace + STOP_SLACK)
+
+    async def _quiet_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._quiet.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _run(self, key: ConversationKey, work: Work, running: Running) -> None:
+        with logs.bound(turn=work.turn, channel=key.channel, conversation=key.conversation):
+            try:
+                await self._runner.run(work, running)
+            finally:
+                self._finished(key, work, running)
+
+    def _finished(self, key: ConversationKey, work: Work, running: Running) -> None:
+        del self._running[work.turn]
+        self._slots.release(work.route.runtime)
+        running.use.users -= 1
+        if running.use.retired and not running.use.users:
+            _ = self._spawn(running.use.runtime.close(), f"retire:{work.route.runtime}")
+        self._lanes[key] = queueing.finished(self._lanes[key])
+        self._ask_for_slot(key)
+        self.fill()
+        if not self._running:
+            self._quiet.set()
+
+    def _ask_for_slot(self, key: ConversationKey) -> None:
+        lane = self._lanes[key]
+        if lane.ready:
+            self._slots.wait(key, self._waiting[lane.waiting[0].turn].route.runtime)
+            return
+        self._slots.forget(key)
+        if lane.idle:
+            del self._lanes[key]
+
+    def _route_anew(self, turn: str) -> Ticket | None:
+        work = self._waiting[turn]
+        newest = work.newest
+        route = self._snapshot.router.match(newest)
+        if route is None:
+            del self._waiting[turn]
+            self.drop(turn, newest, "no_route")
+            return None
+        work.route, work.trust = route, self._trust(newest, route)
+        return _ticket(work)
+
+    def _trust(self, message: Message, route: config.Route) -> Trust:
+        channel = self._channel(message.channel)
+        grant = channel.grant if channel is not None else config.Grant()
+        return lower(route.trust, granted(grant, message.sender))
+
+
+def _cancel_soon(running: Running) -> None:
+    # A task that is cancelled before its first step never enters its `try`, so its outcome would
+    # go unrecorded: after this turn of the loop it has entered.
+    if running.task is not None:
+        asyncio.get_running_loop().call_soon(running.task.cancel)
+
+
+def _ticket(work: Work) -> Ticket:
+    direct = work.newest.conversation.kind == "direct"
+    default: QueueMode = "cancel-previous" if direct else "serial"
+    group = (work.route.name, work.route.runtime, work.trust)
+    return Ticket(work.turn, work.route.queue or default, group)

@@ -1,0 +1,46 @@
+"""The way in: messages become durable, then each is admitted or refused."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from sidecar import metrics
+from sidecar.app.dispatch import Dispatcher
+from sidecar.config import model as config
+from sidecar.core.admission import Admission
+from sidecar.model import Message
+from sidecar.store.journal import Journal
+
+
+class Intake:
+    """Takes messages over from channels. `channel` finds the configuration of a channel."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        channel: Callable[[str], config.Channel | None],
+    ) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._channel = channel
+        self._admission = Admission()
+
+    async def accept(self, messages: Sequence[Message]) -> None:
+        """Return when the messages are durable. Each new one has been offered or refused then.
+
+        Raises:
+            JournalError: nothing was taken over; the channel may offer the messages again.
+        """
+        now = time.time()
+        accepted = await self._journal.accept(messages, now=now)
+        metrics.count("messages_accepted_total", len(accepted))
+        metrics.count("messages_repeated_total", len(messages) - len(accepted))
+        for one in accepted:
+            message = one.message
+            rules = self._channel(message.channel) or config.Channel(message.channel, "removed")
+            refusal = self._admission.check(message, rules, now)
+            if refusal is None:
+                self._dispatcher.offer(one.turn, message)
+            else:
+                self._dispatcher.drop(one.turn, message, refusal.reason, tell=refusal.tell)
+        self._dispatcher.fill()

@@ -1,0 +1,135 @@
+"""Replies on their way: delivered in order per conversation, tried until accepted or refused."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sidecar import logs, metrics
+from sidecar.api import Channel, Spawn
+from sidecar.core.backoff import delay
+from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
+from sidecar.model import ConversationKey
+from sidecar.store.journal import Journal
+from sidecar.store.records import PendingReply
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 1.0
+"""Seconds before the second try of a reply; doubles up to LONGEST_WAIT."""
+LONGEST_WAIT = 60.0
+
+
+class Outbox:
+    """Delivers replies. `channel` finds the channel of an id."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        channel: Callable[[str], Channel | None],
+        spawn: Spawn,
+        *,
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        self._first_wait = first_wait
+        self._journal = journal
+        self._channel = channel
+        self._spawn = spawn
+        self._queues: dict[ConversationKey, deque[PendingReply]] = {}
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many replies are not delivered yet."""
+        return sum(len(queue) for queue in self._queues.values())
+
+    def add(self, replies: Sequence[PendingReply]) -> None:
+        """Take over replies that the journal holds."""
+        for pending in replies:
+            reply = pending.reply
+            place = reply.conversation
+            key = ConversationKey(reply.channel, reply.account, place.id, place.thread)
+            if (queue := self._queues.get(key)) is not None:
+                queue.append(pending)
+                continue
+            self._queues[key] = deque([pending])
+            self._empty.clear()
+            _ = self._spawn(self._deliver(key), f"outbox:{reply.channel}")
+
+    def retry(self) -> None:
+        """Channels were started or changed: what waits is tried at once."""
+        self._wake.set()
+        self._wake = asyncio.Event()
+
+    async def drained(self) -> None:
+        """Return when nothing waits."""
+        await self._empty.wait()
+
+    async def _deliver(self, key: ConversationKey) -> None:
+        queue = self._queues[key]
+        try:
+            while queue:
+                pending = queue[0]
+                with logs.bound(turn=pending.turn, channel=key.channel):
+                    await self._send(pending)
+                queue.popleft()
+        finally:
+            del self._queues[key]
+            if not self._queues:
+                self._empty.set()
+
+    async def _send(self, pending: PendingReply) -> None:
+        attempts = pending.attempts
+        await self._pause(pending.next_at - time.time())
+        while True:
+            try:
+                provider_id = await self._try(pending)
+            except ReplyRefused as error:
+                metrics.count("replies_refused_total", channel=pending.reply.channel)
+                log.error("reply refused for good: %s", error)  # noqa: TRY400 -- not a defect
+                await self._journal.refused(pending.id, str(error), now=time.time())
+                return
+            except ChannelUnavailable as error:
+                attempts += 1
+                await self._postpone(pending, attempts, error)
+            else:
+                metrics.count("replies_delivered_total", channel=pending.reply.channel)
+                await self._journal.delivered(pending.id, provider_id, now=time.time())
+                return
+
+    async def _try(self, pending: PendingReply) -> str | None:
+        channel = self._channel(pending.reply.channel)
+        if channel is None:
+            raise ChannelUnavailable("the channel is not configured", LONGEST_WAIT)
+        try:
+            return await channel.send(pending.reply)
+        except (ReplyRefused, ChannelUnavailable):
+            raise
+        except ChannelStopped as error:
+            raise ChannelUnavailable(str(error), LONGEST_WAIT) from error
+        except Exception as error:  # a channel's defect must not lose a reply
+            log.exception("channel %s: sending failed", pending.reply.channel)
+            raise ChannelUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _postpone(
+        self, pending: PendingReply, attempts: int, error: ChannelUnavailable
+    ) -> None:
+        wait = delay(attempts - 1, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
+        wait = max(wait, error.wait or 0.0)
+        metrics.count("replies_postponed_total", channel=pending.reply.channel)
+        log.warning("reply not delivered, next try in %.1f s: %s", wait, error)
+        await self._journal.postponed(
+            pending.id, attempts=attempts, next_at=time.time() + wait, error=str(error)
+        )
+        await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            try:
+                await asyncio.wait_for(self._wake.wait(), seconds)
+            except TimeoutError:
+                return

@@ -1,0 +1,71 @@
+"""The process around a sidecar: signals, logs and exit codes."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+
+from sidecar import logs
+from sidecar.app.load import Ready
+from sidecar.app.sidecar import Sidecar
+from sidecar.config.model import Config
+from sidecar.core.redact import Redactor
+from sidecar.errors import SidecarError
+from sidecar.runtimes.orphans import sweep
+
+log = logging.getLogger(__name__)
+
+
+def configure_logs(config: Config) -> None:
+    """Log as the configuration says, without its secrets."""
+    logs.configure(
+        config.log.level, config.log.format, config.log.file, Redactor(config.secrets).redact
+    )
+
+
+def serve(path: Path, ready: Ready) -> int:
+    """Run a sidecar until it is told to stop; the exit code of the process."""
+    configure_logs(ready.config)
+    try:
+        return asyncio.run(until_stopped(Sidecar(path, ready)))
+    except (SidecarError, OSError) as error:
+        log.critical("cannot start: %s", error)
+        return 1
+    finally:
+        logs.shutdown()
+
+
+async def until_stopped(
+    sidecar: Sidecar, beside: Coroutine[object, object, None] | None = None
+) -> int:
+    """Run until SIGTERM or SIGINT, or until `beside` has ended; the exit code.
+
+    The first signal drains, a second one ends everything at once. SIGHUP reloads the config.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state)
+    async with sidecar:
+        loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
+        waits = [sidecar.spawn(_until(stop), "signals")]
+        if beside is not None:
+            waits.append(sidecar.spawn(beside, "chat"))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    return 0
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _stop_or_end(stop: asyncio.Event, state: Path) -> None:
+    if not stop.is_set():
+        stop.set()
+        return
+    log.warning("told twice to stop: ending at once")
+    sweep(state)
+    logs.shutdown()
+    os._exit(1)

@@ -1,0 +1,223 @@
+"""The whole sidecar: what is started in which order, and how it stops."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+
+from sidecar import __version__, metrics
+from sidecar.api import Host
+from sidecar.app.channels import Channels
+from sidecar.app.discovery import Discovery
+from sidecar.app.dispatch import Dispatcher
+from sidecar.app.intake import Intake
+from sidecar.app.load import Adapt, Ready
+from sidecar.app.outbox import Outbox
+from sidecar.app.recover import recover
+from sidecar.app.reload import Reloader
+from sidecar.app.snapshot import Snapshot, build
+from sidecar.app.status import Status
+from sidecar.app.supervisor import Supervisor
+from sidecar.app.turn import TurnRunner
+from sidecar.app.watch import changes
+from sidecar.channels.discovery import scan
+from sidecar.model import Message
+from sidecar.runtimes.orphans import reap_strays, sweep
+from sidecar.server import address
+from sidecar.server.http import HttpServer
+from sidecar.store.journal import Journal
+from sidecar.store.lock import StateLock
+
+log = logging.getLogger(__name__)
+
+PRUNE_INTERVAL = 3600.0
+"""Seconds between clean-ups of the journal."""
+DISCOVERY_INTERVAL = 2.0
+"""Seconds between looks for new credentials files."""
+REAP_INTERVAL = 5.0
+"""Seconds between collections of dead processes that were left to us."""
+
+
+class Sidecar:
+    """A sidecar in this process, for one `async with`: it runs inside and has stopped after."""
+
+    def __init__(self, path: Path, first: Ready, adapt: Adapt | None = None) -> None:
+        self._path = path
+        self._config = first.config
+        self._supervisor = Supervisor()
+        self.spawn = self._supervisor.spawn
+        self.state = self._config.state.dir
+        self._first = first
+        self._adapt = adapt
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start everything; channels connect in the background.
+
+        Raises:
+            StateLocked: another sidecar uses the state folder.
+            JournalError: the journal cannot be used.
+            PluginError: a runtime cannot be built.
+            OSError: the server's address cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            await self._open_state(stack)
+            snapshot = build(self._config, self._first.prompts, self._host)
+            self._build_parts(snapshot)
+            await self._serve(stack)
+            stack.push_async_callback(self.channels.close)
+            stack.push_async_callback(self._close_runtimes)
+            stack.push_async_callback(self._supervisor.close)
+            await self._apply(snapshot)
+            await recover(self.journal, self.dispatcher, self.outbox)
+            stack.push_async_callback(self._drain)
+            background = [
+                self.spawn(self._watch(), "watch"),
+                self.spawn(self._discover(), "discovery"),
+                self.spawn(self._prune(), "prune"),
+                self.spawn(self._reap(), "reap"),
+            ]
+            stack.push_async_callback(_cancel, background)
+            self._stack = stack.pop_all()
+        log.info(
+            "sidecar %s runs %s: %d channel(s), %d route(s)",
+            __version__,
+            self._path,
+            len(self.channels.statuses()),
+            len(self._config.routes),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop receiving, let running turns and replies finish in time, then end everything."""
+        await self._stack.aclose()
+        log.info("stopped")
+
+    def reload_soon(self, trigger: str) -> None:
+        """Ask for a reload, as a save of the config file does."""
+
+        async def reload() -> None:
+            await self.reloader.reload(trigger)
+
+        _ = self.spawn(reload(), "reload")
+
+    async def _open_state(self, stack: AsyncExitStack) -> None:
+        state = self._config.state
+        lock = StateLock(state.dir)
+        await asyncio.to_thread(lock.acquire)
+        stack.push_async_callback(asyncio.to_thread, lock.release)
+        self._http = _client()
+        stack.push_async_callback(self._http.close)
+        self.journal = await Journal.open(state.dir, session_ttl=state.session_ttl, now=time.time())
+        stack.push_async_callback(self.journal.close)
+        killed = await asyncio.to_thread(sweep, state.dir)
+        if killed:
+            log.warning("%d process(es) that an earlier run left are ended", killed)
+
+    def _build_parts(self, snapshot: Snapshot) -> None:
+        self.channels = Channels(self._accept, self._host, self.spawn)
+        self.outbox = Outbox(self.journal, self.channels.get, self.spawn)
+        runner = TurnRunner(self.journal, self.outbox, self.channels.get, self.spawn)
+        self.dispatcher = Dispatcher(
+            self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
+        )
+        self._intake = Intake(self.journal, self.dispatcher, self.channels.config)
+        self._discovery = Discovery(scan)
+        self.reloader = Reloader(
+            self._path,
+            self._adapt,
+            snapshot,
+            self._first.inputs,
+            self._host,
+            self.spawn,
+            self._apply,
+        )
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        wanted = self._config.server
+        if wanted is None:
+            return
+        status = Status(self.reloader, self.channels, self.dispatcher, self.outbox, self.journal)
+        server = HttpServer(wanted.listen, wanted.token, status.picture, status.not_ready)
+        await server.start()
+        stack.push_async_callback(server.close)
+        await asyncio.to_thread(address.write, self.state, server.address)
+        stack.push_async_callback(asyncio.to_thread, address.remove, self.state)
+        log.info("health and status at %s", server.address)
+
+    async def _drain(self) -> None:
+        deadline = time.monotonic() + self.reloader.snapshot.config.limits.drain_timeout
+        await self.channels.stop_receiving()
+        log.info("stopping: %d turn(s) run", len(self.dispatcher.running))
+        await self.dispatcher.drain(deadline - time.monotonic())
+        try:
+            await asyncio.wait_for(self.outbox.drained(), max(0.5, deadline - time.monotonic()))
+        except TimeoutError:
+            log.warning("%d reply(s) stay for the next start", self.outbox.waiting)
+
+    async def _close_runtimes(self) -> None:
+        for use in self.reloader.snapshot.runtimes.values():
+            await use.runtime.close()
+
+    async def _accept(self, messages: Sequence[Message]) -> None:
+        await self._intake.accept(messages)
+
+    def _host(self, name: str) -> Host:
+        return Host(
+            name=name,
+            log=logging.getLogger(f"sidecar.{name}"),
+            state=self._config.state.dir,
+            spawn=self.spawn,
+            http=lambda: self._http,
+        )
+
+    async def _apply(self, snapshot: Snapshot) -> None:
+        self.dispatcher.use(snapshot)
+        await self._discovery.look(snapshot.config)
+        await self.channels.apply(self._discovery.channels(snapshot.config))
+        self.outbox.retry()
+
+    async def _watch(self) -> None:
+        async for _ in changes(lambda: self.reloader.inputs):
+            await self.reloader.reload("file")
+
+    async def _discover(self) -> None:
+        while True:
+            await asyncio.sleep(DISCOVERY_INTERVAL)
+            config = self.reloader.snapshot.config
+            if await self._discovery.look(config):
+                await self.channels.apply(self._discovery.channels(config))
+                self.outbox.retry()
+
+    async def _prune(self) -> None:
+        while True:
+            ttl = self.reloader.snapshot.config.state.journal_ttl
+            removed = await self.journal.prune(now=time.time(), journal_ttl=ttl)
+            metrics.count("journal_pruned_total", removed)
+            await asyncio.sleep(PRUNE_INTERVAL)
+
+    async def _reap(self) -> None:
+        while True:
+            reap_strays()
+            await asyncio.sleep(REAP_INTERVAL)
+
+
+async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def _client() -> ClientSession:
+    proxied = any(name.lower() in ("http_proxy", "https_proxy") for name in os.environ)
+    return ClientSession(
+        connector=TCPConnector(limit=0, keepalive_timeout=60),
+        cookie_jar=DummyCookieJar(),
+        trust_env=proxied,
+    )

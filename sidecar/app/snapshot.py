@@ -1,0 +1,83 @@
+"""One whole configuration, compiled and built: what runs is described by exactly one of these.
+
+A reload builds the next snapshot beside the present one, reusing each runtime whose
+configuration did not change; a turn keeps the snapshot with which it began.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sidecar.api import Host, Runtime
+from sidecar.config import model as config
+from sidecar.core.routing import Router
+from sidecar.plugins import runtime_type
+from sidecar.prompts.render import Prompts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RuntimeUse:
+    """A built runtime and how many turns use it; the last user of a retired one closes it."""
+
+    config: config.Runtime
+    runtime: Runtime
+    users: int = 0
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A configuration with everything that is derived from it."""
+
+    generation: int
+    config: config.Config
+    router: Router
+    prompts: Prompts
+    runtimes: Mapping[str, RuntimeUse] = field(default_factory=dict)
+
+    def runtime_limits(self) -> dict[str, int]:
+        """How many turns each runtime may run at once, where it has a limit."""
+        return {
+            name: use.config.concurrent_turns
+            for name, use in self.runtimes.items()
+            if use.config.concurrent_turns is not None
+        }
+
+
+def build(
+    checked: config.Config,
+    prompts: Prompts,
+    host: Callable[[str], Host],
+    previous: Snapshot | None = None,
+) -> Snapshot:
+    """The snapshot of a checked configuration. `host` lends what a runtime of a name needs.
+
+    Raises:
+        PluginError: a runtime's type cannot be loaded or built.
+    """
+    before = previous.runtimes if previous is not None else {}
+    runtimes = {
+        name: before[name]
+        if name in before and before[name].config == wanted
+        else RuntimeUse(wanted, _build_runtime(wanted, host(name)))
+        for name, wanted in checked.runtimes.items()
+    }
+    return Snapshot(
+        generation=previous.generation + 1 if previous is not None else 1,
+        config=checked,
+        router=Router(checked.routes, checked.default_route),
+        prompts=prompts,
+        runtimes=runtimes,
+    )
+
+
+def _build_runtime(wanted: config.Runtime, host: Host) -> Runtime:
+    options = {
+        **wanted.options,
+        "args": wanted.args,
+        "env": wanted.env,
+        "inherit_env": wanted.inherit_env,
+    }
+    return runtime_type(wanted.type).build(options, host)

@@ -1,0 +1,90 @@
+"""The machine, as the configuration asks for it. Blocks: use it in a thread."""
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+LARGEST_FILE = 10 * 1024 * 1024
+"""Bytes of one file, so that an endless one does no harm."""
+
+OWN_NAME = "sidecar"
+"""The command that starts this program."""
+
+
+class MachineSystem:
+    """The files, the environment and the programs of this machine."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment variables."""
+        return os.environ
+
+    @property
+    def home(self) -> Path:
+        """The home folder; a user without one, as in some containers, gets the root."""
+        try:
+            return Path.home()
+        except RuntimeError:
+            return Path("/")
+
+    @property
+    def cwd(self) -> Path:
+        """The present folder."""
+        return Path.cwd()
+
+    def read_text(self, path: Path) -> str:
+        """The text of a file, UTF-8, with its line ends as they are.
+
+        Raises OSError (also for what is no file, or is too large) or UnicodeDecodeError.
+        """
+        if not stat.S_ISREG(path.stat().st_mode):
+            # Opening a pipe would wait for somebody to write into it.
+            raise OSError(errno.EINVAL, "It is no file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise OSError(errno.EFBIG, f"It is larger than {LARGEST_FILE >> 20} MiB")
+        return content.decode("utf-8")
+
+    def glob(self, folder: Path, pattern: str) -> list[Path]:
+        """The files below a folder that match a pattern, sorted."""
+        return sorted(folder.glob(pattern))
+
+    def is_dir(self, path: Path) -> bool:
+        """Whether the path is a folder."""
+        found = _stat(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def exists(self, path: Path) -> bool:
+        """Whether the path exists."""
+        return _stat(path) is not None
+
+    def mode(self, path: Path) -> int | None:
+        """The permission bits of a file, None when it does not exist."""
+        found = _stat(path)
+        return None if found is None else stat.S_IMODE(found.st_mode)
+
+    def which(self, command: str, folder: Path) -> str | None:
+        """Where a command is found, None when it is not. One with a slash is relative to folder.
+
+        A name is looked up in PATH, then beside the Python that runs this: there the programs
+        of an environment lie that nobody has activated. `sidecar` is this program, which also
+        runs from a checkout where no such file exists: then it is the Python that runs it.
+        """
+        if "/" in command:
+            return shutil.which(folder / command)
+        beside = str(Path(sys.executable).parent)
+        found = shutil.which(command) or shutil.which(command, path=beside)
+        return sys.executable if found is None and command == OWN_NAME else found
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What the system knows of a path; None also for one that it refuses, as a too long one."""
+    try:
+        return path.stat()
+    except OSError:
+        return None

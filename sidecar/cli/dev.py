@@ -1,0 +1,87 @@
+"""`sidecar dev`: a development Hub, the sidecar and a chat, all on this machine."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidecar.cli.config_file import usable
+from sidecar.errors import SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.app.load import Ready
+
+CONFIG = Path("config.yaml")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument(
+        "config",
+        nargs="?",
+        type=Path,
+        metavar="CONFIG",
+        help="the config file (default: config.yaml, made from the example if there is none)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Chat until the person leaves; 2 for an invalid config, 1 when it cannot start."""
+    from sidecar import logs
+    from sidecar.app.load import load_candidate
+
+    path = arguments.config or _own_config()
+    ready = usable(load_candidate(path))
+    if ready is None:
+        return 2
+    try:
+        return asyncio.run(_develop(path, ready))
+    except (SidecarError, OSError) as error:
+        print(f"sidecar: cannot start: {error}", file=sys.stderr)
+        return 1
+    finally:
+        logs.shutdown()
+
+
+async def _develop(path: Path, ready: "Ready") -> int:
+    from sidecar.app import reload
+    from sidecar.app.dev import Development
+    from sidecar.app.process import configure_logs, until_stopped
+    from sidecar.app.sidecar import Sidecar
+    from sidecar.devhub import DevHub
+    from sidecar.devhub.terminal import chat
+
+    hub = DevHub()
+    await hub.start()
+    try:
+        development = Development(hub)
+        adapted = replace(ready, config=await development.adapt(ready.config))
+        configure_logs(adapted.config)
+        _show(logging.getLogger(reload.__name__))
+        print(f"chat page: {hub.chat_url}", file=sys.stderr)
+        print(f"log:       {adapted.config.log.file}", file=sys.stderr)
+        print(f"Edit {path} and save: it applies at once.", file=sys.stderr)
+        sidecar = Sidecar(path, adapted, development.adapt)
+        return await until_stopped(sidecar, chat(hub, development.agents))
+    finally:
+        await hub.stop()
+
+
+def _show(logger: logging.Logger) -> None:
+    """What a save led to belongs on the screen of the person who saved."""
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("\u00b7 %(message)s"))
+    logger.addHandler(screen)
+
+
+def _own_config() -> Path:
+    if not CONFIG.exists():
+        from sidecar.config.schema import folder
+
+        example = folder() / "config.example.yaml"
+        CONFIG.write_text(example.read_text("utf-8"), encoding="utf-8")
+        print(f"wrote {CONFIG}", file=sys.stderr)
+    return CONFIG

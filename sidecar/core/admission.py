@@ -1,0 +1,96 @@
+"""Whether a message may start a turn, before its route is looked up.
+
+The rules of a channel: who and where is listened to, how often one sender may ask, and how many
+turns in a row agents may cause among themselves.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sidecar.config.model import Channel, LoopGuard, Rate
+from sidecar.model import ConversationKey, Message
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+MOST_TRACKED = 10_000
+"""Senders, and conversations, whose history is kept; the longest unseen is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no turn is started. `tell` is what the sender is told, None for silence."""
+
+    reason: str
+    tell: str | None = None
+
+
+class Admission:
+    """Applies the rules; keeps the recent history that they need."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, str], deque[float]] = {}
+        self._told: dict[tuple[str, str], float] = {}
+        self._loops: dict[ConversationKey, deque[float]] = {}
+
+    def check(self, message: Message, channel: Channel, now: float) -> Refusal | None:
+        """The refusal of a message, None when it is admitted. `now` is in seconds."""
+        if message.unusable is not None:
+            return Refusal(message.unusable)
+        if not message.text.strip("\ufeff \t\r\n\v\f\x00"):
+            return Refusal("no_text")
+        if not _allowed(message, channel):
+            return Refusal("not_allowed")
+        if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, now):
+            return Refusal("loop_guard")
+        if channel.rate_limit is not None:
+            return self._rate(message, channel.rate_limit, now)
+        return None
+
+    def _is_loop(self, message: Message, guard: LoopGuard, now: float) -> bool:
+        if message.sender.kind != "agent":
+            self._loops.pop(message.key, None)
+            return False
+        turns = _recent(self._loops, message.key, now - guard.window)
+        if len(turns) >= guard.turns:
+            return True
+        turns.append(now)
+        return False
+
+    def _rate(self, message: Message, rate: Rate, now: float) -> Refusal | None:
+        key = (message.channel, message.sender.id)
+        asked = _recent(self._asked, key, now - rate.window)
+        if len(asked) < rate.count:
+            asked.append(now)
+            return None
+        # Once in a window is enough: a flood of notices would help nobody.
+        if self._told.get(key, float("-inf")) > now - rate.window:
+            return Refusal("rate_limited")
+        self._told.pop(key, None)
+        self._told[key] = now
+        _bound(self._told)
+        wait = max(1, round(asked[0] + rate.window - now))
+        return Refusal("rate_limited", f"That is too many messages for now. Try again in {wait} s.")
+
+
+def _allowed(message: Message, channel: Channel) -> bool:
+    allow = channel.allow
+    return (not allow.senders or message.sender.id in allow.senders) and (
+        not allow.conversations or message.conversation.id in allow.conversations
+    )
+
+
+def _recent(table: dict[Key, deque[float]], key: Key, since: float) -> deque[float]:
+    """The times after `since` that are kept for the key, which becomes the latest seen."""
+    times = table.pop(key, None)
+    table[key] = times = deque() if times is None else times
+    while times and times[0] <= since:
+        times.popleft()
+    _bound(table)
+    return times
+
+
+def _bound(table: dict[Key, Value]) -> None:
+    while len(table) > MOST_TRACKED:
+        del table[next(iter(table))]

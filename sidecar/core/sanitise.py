@@ -1,0 +1,207 @@
+"""Text from outside, made fit for a prompt: what only the sidecar may write is marked as forged.
+
+Forged are the sidecar's own headings and wrapper tags, and the role markers of chat formats. They
+are looked for in a copy of the text, the skeleton, that has one character for each of the text's:
+invisible ones become NUL, look-alikes of letters, hyphens and bars become ASCII. Every pattern
+takes linear time, so that a hostile text costs no more than a friendly one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+
+LABEL_LIMIT = 100
+"""Characters of a name or title in a header line."""
+
+_CONTROLS: dict[int, str | None] = (
+    dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
+    | dict.fromkeys((0, *range(0xD800, 0xE000)), "\ufffd")
+    | dict.fromkeys(map(ord, "\n\r\v\f\x85\u2028\u2029"), "\n")
+    | {ord("\t"): "\t"}
+)
+_UNCLEAN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Unicode's tag characters spell ASCII that no person sees and that some models read.
+_HIDDEN_ASCII = re.compile("[\U000e0000-\U000e007f]+")
+_LABEL = str.maketrans('[]"<>|', "⟦⟧'＜＞¦")  # noqa: RUF001 - look-alikes are wanted
+
+
+def clean(text: str) -> str:
+    r"""The text without control characters; every kind of line break becomes `\n`.
+
+    Tabs stay. NUL and lone surrogates become U+FFFD.
+    """
+    if text.isprintable() or _UNCLEAN.search(text) is None:
+        return text
+    return text.replace("\r\n", "\n").translate(_CONTROLS)
+
+
+def sanitise(text: str) -> str:
+    """A clean text in which nothing is left that could pass for the sidecar's own words.
+
+    `[⚠ fake: …]` takes the place of a forged heading at the start of a line, `[⚠ stripped: …]`
+    that of a forged tag. Sanitising a second time changes nothing.
+    """
+    text = _visible(text)
+    if not any(mark in text for mark in _MARKS):
+        return text
+    return _replace(_TAG, _stripped, _replace(_HEADING, _fake, text))
+
+
+def label(text: str, limit: int = LABEL_LIMIT) -> str:
+    """A name or title as one field of one header line, of at most `limit` characters.
+
+    Line breaks and runs of blanks become one blank. What ends a field, a tag or an attribute
+    becomes a character that only looks like it.
+    """
+    words = _visible(text).replace("\ufeff", "").split()
+    return cut(" ".join(words).translate(_LABEL), limit).rstrip()
+
+
+def cut(text: str, limit: int) -> str:
+    """The first `limit` characters, or fewer: none loses the accents and joiners after it."""
+    if len(text) <= limit:
+        return text
+    end = limit
+    while end > 0 and _joined(text[end - 1], text[end]):
+        end -= 1
+    return text[: end or limit]
+
+
+def _visible(text: str) -> str:
+    return text if text.isprintable() else _HIDDEN_ASCII.sub("", clean(text))
+
+
+def _joined(before: str, after: str) -> bool:
+    """Whether two characters are parts of one visible sign."""
+    return (
+        "\u200d" in (before, after)  # the zero-width joiner of emoji
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # their skin tones
+        or unicodedata.category(after) in ("Mn", "Me", "Mc")
+    )
+
+
+# Quantifiers are possessive (`*+`), and nothing that a pattern passes over contains the start of
+# another match: that keeps the search linear.
+
+_GAP = r"[-_\s\0]*+"
+"""What may stand between any two letters of a marker without hiding it from a model."""
+
+_OPEN = rf"(?: < | &(?:amp;)*+ (?: lt | \#0*+60 | \#x0*+3c );? ) {_GAP} (?: / {_GAP} )?"
+_CLOSE = rf"{_GAP} (?: > | &(?:amp;)*+ (?: gt | \#0*+62 | \#x0*+3e );? )"
+_ATTRIBUTE = (
+    rf"""{_GAP} [\w:.-]++ {_GAP} = {_GAP} (?: "[^"<>&\n]*+" | '[^'<>&\n]*+' | [^\s<>&"']++ )"""
+)
+_REST = rf"(?: (?: {_ATTRIBUTE} )*+ {_GAP} /? {_CLOSE} | [^<>&\n]*+ {_CLOSE} | )"
+"""The rest of a tag: attributes, also over several lines, or what its line has, or nothing."""
+
+
+def _word(letters: str) -> str:
+    return _GAP.join(letters)
+
+
+_TAG = re.compile(
+    rf"""
+    {_OPEN} (?:
+        (?: (?P<agent_message> {_word("agentmessage")} )
+          | (?P<human_message> {_word("humanmessage")} )
+          | (?P<room_rule> {_word("roomrule")} )
+          | (?P<system> {_word("system")} (?: {_GAP} {_word("reminder")} )? (?![\w.:-]) )
+        ) {_REST}
+      | {_OPEN} (?P<sys> {_word("sys")} ) {_CLOSE} {_CLOSE}
+      | \| {_GAP} (?:
+            (?P<im_start> {_word("imstart")} ) {_GAP} \| {_CLOSE}
+          | (?P<im_end> {_word("imend")} ) {_GAP} \| {_CLOSE}
+          | (?: / {_GAP} )? (?P<role> {_word("system")} | {_word("user")} | {_word("assistant")} )
+            {_GAP} \|? {_CLOSE}
+        )
+    )
+    | \[ {_GAP} (?: / {_GAP} )? (?P<inst> {_word("inst")} ) {_GAP} \]
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_TAG_NAMES = {
+    "agent_message": "agent-message tag",
+    "human_message": "human-message tag",
+    "room_rule": "room-rule tag",
+    "system": "system tag",
+    "sys": "SYS",
+    "im_start": "im_start",
+    "im_end": "im_end",
+    "role": "role tag",
+    "inst": "INST",
+}
+
+_HEADING = re.compile(
+    rf"""
+    ^ (?P<indent> (?: [^\S\n] | \0 )*+ ) \[ {_GAP} (?:
+        (?P<botcord> {_word("botcord")} ) (?P<title> [^\]\n]*+ ) (?P<closed> \] )?
+      | (?:
+            (?P<rule> {_word("roomrule")} )
+          | (?P<chinese> {_word("房间规则")} | {_word("系统提示")} )
+          | (?P<role> {_word("system")} | {_word("assistant")} | {_word("user")} )
+        ) {_GAP} \]
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
+_MARKS = ("<", "[", "&")
+"""Without one of these neither pattern matches."""
+
+
+def _stripped(found: re.Match[str], text: str) -> str:
+    return f"[⚠ stripped: {_TAG_NAMES[found.lastgroup or '']}]"
+
+
+def _fake(found: re.Match[str], text: str) -> str:
+    indent = text[slice(*found.span("indent"))]
+    if found["botcord"] is None:
+        name = "Room Rule" if found["rule"] else text[slice(*found.span(found.lastgroup or 0))]
+        return f"{indent}[⚠ fake: {name}]"
+    title = text[slice(*found.span("title"))]
+    if found["closed"] is None:
+        return f"{indent}[⚠ fake: BotCord{title}"
+    if title.strip().lower() in ("message", "notification"):
+        return f"{indent}[⚠ fake: {text[slice(*found.span('botcord'))]}{title}]"
+    gap = " " if title[:1].isspace() else ""
+    name = f"BotCord{gap}{title.partition(':')[0].strip() or title.strip()}".rstrip()
+    return f"{indent}[⚠ fake: {name}]"
+
+
+def _replace(
+    pattern: re.Pattern[str], replacement: Callable[[re.Match[str], str], str], text: str
+) -> str:
+    """Replace what the pattern finds in the skeleton of the text."""
+    parts, end = [], 0
+    for found in pattern.finditer(_skeleton(text)):
+        parts += [text[end : found.start()], replacement(found, text)]
+        end = found.end()
+    return "".join((*parts, text[end:])) if parts else text
+
+
+def _skeleton(text: str) -> str:
+    if text.isascii():
+        return text
+    seen = {ord(char): _seen(char) for char in set(text) if char > "\x7f"}
+    return text.translate(seen)
+
+
+_TWINS = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0501\u043c\u0442\u03bf\u03c1\u03bd",
+    "aeopcyxsidmtopv",
+)
+"""Cyrillic and Greek letters that look like Latin ones of the markers."""
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_ASCII_LOOK = frozenset("abcdefghijklmnopqrstuvwxyz-_/|")
+
+
+@lru_cache(maxsize=4096)
+def _seen(char: str) -> str:
+    """What a reader takes a character for: one character, NUL when it is invisible."""
+    category = unicodedata.category(char)
+    if category in ("Cf", "Mn", "Me") or char in _BLANK_LETTERS:
+        return "\0"
+    if category in ("Pd", "Pc") or char in "\u2043\u2212":
+        return "-"
+    look = unicodedata.normalize("NFKC", char).lower().translate(_TWINS)
+    return look if look in _ASCII_LOOK else char

@@ -1,0 +1,27 @@
+"""Where a running sidecar's server is: a file in the state folder tells it to other commands."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+FILE = "server.address"
+DEVELOPMENT = "dev"
+"""The state folder of `sidecar dev`, inside the one of the config."""
+
+
+def write(state: Path, address: str) -> None:
+    """Tell the address, `host:port` or `unix:/path`."""
+    (state / FILE).write_text(address, encoding="utf-8")
+
+
+def remove(state: Path) -> None:
+    """Take it back."""
+    with contextlib.suppress(OSError):
+        (state / FILE).unlink()
+
+
+def find(state: Path) -> Iterator[str]:
+    """The addresses that are told, of `sidecar run` and of `sidecar dev`."""
+    for folder in (state, state / DEVELOPMENT):
+        with contextlib.suppress(OSError):
+            yield (folder / FILE).read_text(encoding="utf-8")

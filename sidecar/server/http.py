@@ -1,0 +1,112 @@
+"""The HTTP server: is it alive, is it ready, how is it.
+
+`/livez` answers while the event loop turns; `/readyz` answers 200 while what should be connected
+is, else 503 with the reasons; `/status` is the whole picture as JSON.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+
+from aiohttp import web
+
+log = logging.getLogger(__name__)
+
+Picture = Callable[[], Awaitable[Mapping[str, object]]]
+Ready = Callable[[], list[str]]
+"""The reasons why the sidecar is not ready; an empty list when it is."""
+
+
+class HttpServer:
+    """Serves on `host:port` or `unix:/path`. `token`, where it is not empty, guards `/status`."""
+
+    def __init__(self, listen: str, token: str, picture: Picture, ready: Ready) -> None:
+        self._listen = listen
+        self._token = token
+        self._picture = picture
+        self._ready = ready
+        self._runner: web.AppRunner | None = None
+        self.address = ""
+
+    async def start(self) -> None:
+        """Listen; `address` is then the address, with the real port.
+
+        Raises:
+            OSError: the address is in use or cannot be used.
+        """
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/status", self._status)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            self.address = await self._site(runner)
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _site(self, runner: web.AppRunner) -> str:
+        if self._listen.startswith("unix:"):
+            path = self._listen.removeprefix("unix:")
+            await web.UnixSite(runner, path).start()
+            await asyncio.to_thread(Path(path).chmod, 0o600)
+            return self._listen
+        host, _, port = self._listen.rpartition(":")
+        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        bound = runner.addresses[0]
+        return f"{host}:{bound[1]}"
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        # A page in a browser may have its name point here; it cannot forge these two headers.
+        if "Origin" in request.headers or not self._is_our_name(request):
+            raise web.HTTPForbidden(text="not for browsers\n")
+        return await handler(request)
+
+    def _is_our_name(self, request: web.Request) -> bool:
+        host, _, _ = self._listen.rpartition(":")
+        if self._listen.startswith("unix:") or not _is_loopback(host):
+            return True
+        return _is_loopback(request.url.host or "")
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        reasons = self._ready()
+        text = "".join(f"{reason}\n" for reason in reasons) or "ok\n"
+        return web.Response(text=text, status=503 if reasons else 200)
+
+    async def _status(self, request: web.Request) -> web.Response:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+            raise web.HTTPUnauthorized(text="give the token of the config as a bearer token\n")
+        return web.json_response(await self._picture(), dumps=_dumps)
+
+
+def _dumps(picture: object) -> str:
+    return json.dumps(picture, default=str)
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.strip("[]")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,142 @@
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from sidecar.api import Accept, ChannelStatus, ChannelType, Host
+from sidecar.app.channels import Channels
+from sidecar.app.supervisor import Supervisor
+from sidecar.config import model as config
+from sidecar.errors import ChannelStopped
+from sidecar.model import Reply
+
+
+class Line:
+    """A channel that does what its options say: `fail`, `stop`, else it stays connected."""
+
+    made: ClassVar[list["Line"]] = []
+
+    def __init__(self, options: Mapping[str, object], host: Host) -> None:
+        if options.get("unbuildable"):
+            raise ValueError("no such line")
+        self.options = options
+        self.account = host.name
+        self.max_text = None
+        self.status = ChannelStatus("starting", time.time())
+        self.runs = 0
+        self.closed = False
+        self.made.append(self)
+
+    async def run(self, accept: Accept) -> None:
+        self.runs += 1
+        if self.options.get("stop"):
+            raise ChannelStopped("revoked")
+        if self.runs <= int(str(self.options.get("fail", 0))):
+            raise OSError("cut")
+        self.status = ChannelStatus("connected", time.time(), connection=str(self.runs))
+        await asyncio.Event().wait()
+
+    async def send(self, reply: Reply) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Rig:
+    def __init__(self, tmp_path: Path, *, exclusive: bool) -> None:
+        class Own(Line):
+            made: ClassVar[list[Line]] = []
+
+        self.lines = Own.made
+        self.supervisor = Supervisor()
+        kind = ChannelType("line", {}, Own, lambda name, _: name, exclusive)
+        self.channels = Channels(
+            self._accept,
+            lambda name: Host(name, logging.getLogger("t"), tmp_path, self.supervisor.spawn, None),  # type: ignore[arg-type]
+            self.supervisor.spawn,
+            types=lambda _: kind,
+            first_wait=0.01,
+        )
+
+    async def _accept(self, messages: object) -> None: ...
+
+    def state(self, name: str) -> str:
+        return self.channels.statuses()[name][1].state
+
+
+def wanted(*names: str, **options: object) -> dict[str, config.Channel]:
+    return {name: config.Channel(name, "line", options) for name in names}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    found = Rig(tmp_path, exclusive=True)
+    yield found
+    await found.channels.close()
+    await found.supervisor.close()
+
+
+async def test_channels_are_added_and_removed_and_the_others_are_not_touched(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a", "b"))
+    await until(lambda: rig.state("a") == rig.state("b") == "connected")
+    first = rig.channels.get("a")
+    await rig.channels.apply(wanted("a", "c"))
+    await until(lambda: rig.state("c") == "connected")
+    assert rig.channels.get("a") is first
+    assert rig.channels.get("b") is None
+    assert [line.closed for line in rig.lines] == [False, True, False]
+    assert [line.runs for line in rig.lines] == [1, 1, 1]
+
+
+async def test_a_changed_exclusive_channel_is_closed_before_its_successor_opens(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a"))
+    await until(lambda: rig.state("a") == "connected")
+    await rig.channels.apply(wanted("a", speed=2))
+    await until(lambda: rig.state("a") == "connected")
+    old, new = rig.lines
+    assert old.closed
+    assert new.options == {"speed": 2}
+
+
+async def test_changed_rules_of_a_channel_do_not_touch_its_connection(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a"))
+    changed = config.Channel("a", "line", {}, rate_limit=None)
+    await rig.channels.apply({"a": changed})
+    assert len(rig.lines) == 1
+    assert rig.channels.config("a") is changed
+
+
+async def test_a_channel_that_fails_is_started_again_until_it_works(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a", fail=2))
+    await until(lambda: rig.state("a") == "connected")
+    [line] = rig.lines
+    assert line.runs == 3
+
+
+async def test_a_channel_that_stops_for_good_tells_why_and_a_save_tries_again(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a", stop=True))
+    await until(lambda: rig.state("a") == "stopped")
+    assert rig.channels.statuses()["a"][1].reason == "revoked"
+    assert rig.lines[0].runs == 1
+    await rig.channels.apply(wanted("a", stop=True))
+    await until(lambda: len(rig.lines) == 2 and rig.state("a") == "stopped")
+
+
+async def test_a_channel_that_cannot_be_built_is_shown_and_hurts_no_other(rig: Rig) -> None:
+    broken = {"x": config.Channel("x", "line", {"unbuildable": True})}
+    await rig.channels.apply({**broken, **wanted("a")})
+    await until(lambda: rig.state("a") == "connected")
+    status = rig.channels.statuses()["x"][1]
+    assert status.state == "stopped"
+    assert "no such line" in status.reason

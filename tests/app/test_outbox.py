@@ -1,0 +1,144 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.api import ChannelStatus
+from sidecar.app.outbox import Outbox
+from sidecar.app.supervisor import Supervisor
+from sidecar.app.work import reply_to
+from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
+from sidecar.model import Conversation, Message, Reply, Sender
+from sidecar.store.journal import Journal
+from sidecar.store.records import PendingReply
+
+
+class Line:
+    """A channel that keeps what it took; `answers` are raised first, one a try."""
+
+    account = "ag"
+    max_text = None
+    status = ChannelStatus("connected", 0.0)
+
+    def __init__(self) -> None:
+        self.taken: list[Reply] = []
+        self.tries: list[str] = []
+        self.answers: list[Exception] = []
+        self.blocked: set[str] = set()
+        self.unblocked = asyncio.Event()
+
+    async def run(self, accept: object) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def send(self, reply: Reply) -> str | None:
+        self.tries.append(reply.key)
+        if self.answers:
+            raise self.answers.pop(0)
+        if reply.conversation.id in self.blocked:
+            await self.unblocked.wait()
+        self.taken.append(reply)
+        return "provider-id"
+
+
+class Rig:
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.supervisor = Supervisor()
+        self.line = Line()
+        self.lines = {"demo": self.line}
+        self.outbox = Outbox(journal, self.lines.get, self.supervisor.spawn, first_wait=0.01)
+        self.number = 0
+
+    async def reply(self, *texts: str, room: str = "r1") -> list[PendingReply]:
+        """Replies of one turn, as the journal gives them."""
+        self.number += 1
+        message = Message(
+            "demo", "ag", f"m{self.number}", Conversation(room, "group"),
+            Sender("s", "human"), "hello", 0.0,
+        )  # fmt: skip
+        [accepted] = await self.journal.accept([message], now=time.time())
+        replies = [reply_to(message, text, "answer") for text in texts]
+        return await self.journal.drop([accepted.turn], "test", now=time.time(), replies=replies)
+
+    @property
+    def texts(self) -> list[str]:
+        return [reply.text for reply in self.line.taken]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    journal = await Journal.open(tmp_path, session_ttl=60.0, now=time.time())
+    found = Rig(journal)
+    yield found
+    await found.supervisor.close()
+    await journal.close()
+
+
+async def test_replies_of_a_conversation_arrive_in_order_and_are_recorded(rig: Rig) -> None:
+    rig.outbox.add(await rig.reply("one", "two"))
+    rig.outbox.add(await rig.reply("three"))
+    await rig.outbox.drained()
+    assert rig.texts == ["one", "two", "three"]
+    assert await rig.journal.pending_replies() == []
+
+
+async def test_a_channel_that_is_away_gets_the_same_reply_again_until_it_takes_it(
+    rig: Rig,
+) -> None:
+    rig.line.answers = [ChannelUnavailable("away"), ChannelUnavailable("away"), OSError("defect")]
+    rig.outbox.add(await rig.reply("one"))
+    await rig.outbox.drained()
+    assert rig.texts == ["one"]
+    assert len(set(rig.line.tries)) == 1
+    assert len(rig.line.tries) == 4
+
+
+async def test_a_refused_reply_is_recorded_and_the_next_one_goes_on(rig: Rig) -> None:
+    rig.line.answers = [ReplyRefused("not a member")]
+    rig.outbox.add(await rig.reply("one", "two"))
+    await rig.outbox.drained()
+    assert rig.texts == ["two"]
+    counts = await rig.journal.counts()
+    assert (counts.replies_pending, counts.replies_refused) == (0, 1)
+
+
+async def test_one_conversation_that_is_held_up_does_not_hold_up_another(rig: Rig) -> None:
+    rig.line.blocked = {"slow"}
+    rig.outbox.add(await rig.reply("late", room="slow"))
+    rig.outbox.add(await rig.reply("early", room="quick"))
+    await until(lambda: rig.texts == ["early"])
+    rig.line.unblocked.set()
+    await rig.outbox.drained()
+    assert rig.texts == ["early", "late"]
+
+
+async def test_a_reply_waits_for_its_channel_and_goes_out_when_it_is_there(rig: Rig) -> None:
+    del rig.lines["demo"]
+    rig.outbox.add(await rig.reply("one"))
+    await asyncio.sleep(0)
+    assert rig.outbox.waiting == 1
+    rig.lines["demo"] = rig.line
+    await until(lambda: rig.outbox.waiting == 1)
+    while rig.outbox.waiting:
+        rig.outbox.retry()
+        await asyncio.sleep(0.005)
+    assert rig.texts == ["one"]
+
+
+async def test_a_stopped_channel_keeps_its_replies(rig: Rig) -> None:
+    rig.line.answers = [ChannelStopped("revoked")]
+    rig.outbox.add(await rig.reply("one"))
+    await until(lambda: len(rig.line.tries) == 1)
+    while rig.outbox.waiting:
+        rig.outbox.retry()
+        await asyncio.sleep(0.005)
+    assert rig.texts == ["one"]

@@ -1,0 +1,74 @@
+from typing import Any
+
+import pytest
+
+from sidecar.config.model import Allow, Channel, LoopGuard, Rate
+from sidecar.core import admission
+from sidecar.core.admission import Admission, Refusal
+from sidecar.model import Conversation, Message, Sender
+
+
+def said(
+    text: str = "hello", *, sender: str = "s1", kind: Any = "human", room: str = "r1", **more: Any
+) -> Message:
+    return Message(
+        "demo", "ag", "m", Conversation(room, "group"), Sender(sender, kind), text, 0.0, **more
+    )
+
+
+OPEN = Channel("demo", "botcord", rate_limit=None, loop_guard=None)
+
+
+def test_an_ordinary_message_is_admitted() -> None:
+    assert Admission().check(said(), OPEN, 0.0) is None
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "\x00"])
+def test_a_message_without_text_is_refused_in_silence(text: str) -> None:
+    assert Admission().check(said(text), OPEN, 0.0) == Refusal("no_text")
+
+
+def test_what_the_channel_calls_unusable_is_refused_with_its_reason() -> None:
+    refused = Admission().check(said(unusable="own_echo"), OPEN, 0.0)
+    assert refused == Refusal("own_echo")
+
+
+def test_allow_lists_close_a_channel_to_everybody_else() -> None:
+    channel = Channel("demo", "botcord", allow=Allow(("s1",), ("r1",)))
+    check = Admission().check
+    assert check(said(), channel, 0.0) is None
+    assert check(said(sender="s2"), channel, 0.0) == Refusal("not_allowed")
+    assert check(said(room="r2"), channel, 0.0) == Refusal("not_allowed")
+
+
+def test_a_sender_above_its_rate_is_told_once_in_a_window() -> None:
+    channel = Channel("demo", "botcord", rate_limit=Rate(2, 60.0))
+    check = Admission().check
+    assert check(said(), channel, 0.0) is None
+    assert check(said(), channel, 1.0) is None
+    first = check(said(), channel, 2.0)
+    assert first is not None
+    assert first.tell == "That is too many messages for now. Try again in 58 s."
+    assert check(said(), channel, 3.0) == Refusal("rate_limited")
+    assert check(said(sender="s2"), channel, 3.0) is None
+    assert check(said(), channel, 60.5) is None
+
+
+def test_agents_that_answer_each_other_are_stopped_until_a_person_speaks() -> None:
+    channel = Channel("demo", "botcord", rate_limit=None, loop_guard=LoopGuard(2, 300.0))
+    check = Admission().check
+    assert check(said(kind="agent"), channel, 0.0) is None
+    assert check(said(kind="agent"), channel, 1.0) is None
+    assert check(said(kind="agent"), channel, 2.0) == Refusal("loop_guard")
+    assert check(said(kind="agent", room="r2"), channel, 2.0) is None
+    assert check(said(kind="human"), channel, 3.0) is None
+    assert check(said(kind="agent"), channel, 4.0) is None
+
+
+def test_history_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MOST_TRACKED", 3)
+    keeper = Admission()
+    channel = Channel("demo", "botcord", rate_limit=Rate(1, 60.0))
+    for number in range(10):
+        keeper.check(said(sender=f"s{number}"), channel, 0.0)
+    assert len(keeper._asked) == 3

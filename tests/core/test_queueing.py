@@ -1,0 +1,90 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.core.queueing import Cancel, Drop, Lane, Ticket, finished, offer, take, withdraw
+
+
+def test_serial_turns_run_one_after_the_other_in_order() -> None:
+    lane, _ = offer(Lane(), Ticket("a", "serial"), 10)
+    lane, _ = offer(lane, Ticket("b", "serial"), 10)
+    lane, first = take(lane)
+    assert [ticket.turn for ticket in first] == ["a"]
+    assert not lane.ready
+    lane, second = take(finished(lane))
+    assert [ticket.turn for ticket in second] == ["b"]
+    assert finished(lane).idle
+
+
+def test_a_new_message_cancels_the_running_turn_and_supersedes_the_waiting_ones() -> None:
+    lane, _ = offer(Lane(), Ticket("a", "cancel-previous"), 10)
+    lane, _ = take(lane)
+    lane, commands = offer(lane, Ticket("b", "cancel-previous"), 10)
+    assert commands == [Cancel("a")]
+    lane, commands = offer(lane, Ticket("c", "cancel-previous"), 10)
+    assert commands == [Drop("b", "superseded"), Cancel("a")]
+    assert [ticket.turn for ticket in lane.waiting] == ["c"]
+
+
+def test_of_several_that_arrive_together_only_the_newest_runs() -> None:
+    lane = Lane()
+    for turn in "abc":
+        lane, _ = offer(lane, Ticket(turn, "cancel-previous"), 10)
+    _, tickets = take(lane)
+    assert [ticket.turn for ticket in tickets] == ["c"]
+
+
+def test_what_arrives_during_a_turn_becomes_one_next_turn() -> None:
+    lane, _ = offer(Lane(), Ticket("a", "coalesce"), 10)
+    lane, _ = take(lane)
+    for turn in "bcd":
+        lane, _ = offer(lane, Ticket(turn, "coalesce"), 10)
+    _, tickets = take(finished(lane))
+    assert [ticket.turn for ticket in tickets] == ["b", "c", "d"]
+
+
+def test_turns_of_different_trust_are_never_merged() -> None:
+    lane = Lane()
+    for turn, group in (("a", "owner"), ("b", "public"), ("c", "owner")):
+        lane, _ = offer(lane, Ticket(turn, "coalesce", group), 10)
+    lane, tickets = take(lane)
+    assert [ticket.turn for ticket in tickets] == ["a"]
+    lane, tickets = take(finished(lane))
+    assert [ticket.turn for ticket in tickets] == ["b"]
+
+
+def test_a_full_lane_refuses_the_new_turn_and_keeps_the_old_ones() -> None:
+    lane, _ = offer(Lane(), Ticket("a", "serial"), 1)
+    lane, commands = offer(lane, Ticket("b", "serial"), 1)
+    assert commands == [Drop("b", "full")]
+    assert [ticket.turn for ticket in lane.waiting] == ["a"]
+
+
+def test_a_withdrawn_turn_does_not_run() -> None:
+    lane, _ = offer(Lane(), Ticket("a", "serial"), 10)
+    assert withdraw(lane, "a").idle
+
+
+MODES = st.sampled_from(["serial", "cancel-previous", "coalesce"])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(st.just("take"), st.just("end"), MODES), max_size=40), st.integers(0, 4))
+def test_every_turn_is_run_or_dropped_exactly_once_and_in_order(
+    events: list[str], depth: int
+) -> None:
+    lane, offered, ran, dropped = Lane(), [], [], []
+    for event in [*events, *["end", "take"] * (len(events) + 1), "end"]:
+        if event == "take":
+            if lane.ready:
+                lane, tickets = take(lane)
+                ran += [ticket.turn for ticket in tickets]
+        elif event == "end":
+            lane = finished(lane)
+        else:
+            turn = str(len(offered))
+            offered.append(turn)
+            lane, commands = offer(lane, Ticket(turn, event), depth)  # type: ignore[arg-type]
+            dropped += [one.turn for one in commands if isinstance(one, Drop)]
+    assert lane.idle
+    assert sorted(ran + dropped, key=int) == offered
+    assert ran == sorted(ran, key=int)

@@ -1,0 +1,140 @@
+"""A real sidecar process, a real development Hub, a scripted agent."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.devhub import DevHub, HubLimits
+
+AGENT = Path(__file__).with_name("agent.py")
+PATIENCE = 20.0
+
+CONFIG = """\
+version: 1
+state: {{dir: {state}}}
+server: {{listen: "unix:{socket}"}}
+log: {{level: debug, format: json}}
+limits: {{stop_grace: 500ms, drain_timeout: 3s}}
+channels:
+  demo:
+    type: botcord
+    credentials: {credentials}
+    rate_limit: null
+    send_rate: {{total: 100000/1m, per_conversation: 100000/1m}}
+runtimes:
+  agent: {{type: command, command: [{python}, -I, -S, {agent}], protocol: ndjson}}
+default_route: {{runtime: agent, cwd: {cwd}}}
+"""
+
+
+class World:
+    """One person's machine: a config file, a checkout, a state folder, a Hub, a sidecar."""
+
+    def __init__(self, folder: Path, hub: DevHub) -> None:
+        self.hub = hub
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self.cwd = folder / "checkout"
+        self.cwd.mkdir()
+        self.log = folder / "log"
+        credentials = folder / "demo.json"
+        credentials.write_text(json.dumps(hub.add_agent("demo")))
+        credentials.chmod(0o600)
+        self.text = CONFIG.format(
+            state=folder / "state",
+            socket=folder / "s.sock",
+            credentials=credentials,
+            python=sys.executable,
+            agent=AGENT,
+            cwd=self.cwd,
+        )
+        self.config.write_text(self.text)
+        self.process: asyncio.subprocess.Process | None = None
+
+    def write(self, **replacements: str) -> None:
+        """Write the config anew, with texts replaced."""
+        text = self.text
+        for old, new in replacements.items():
+            assert old in text, old
+            text = text.replace(old, new)
+        self.config.write_text(text)
+
+    async def start(self, *, connected: bool = True) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "sidecar", "run", str(self.config),
+                stdout=log, stderr=log,
+                env={**os.environ, "PYTHONWARNINGS": "error"},
+            )  # fmt: skip
+        if connected:
+            await self.until(lambda: self.hub.connected("demo") > 0)
+
+    async def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE)
+
+    async def run(self, *command: str) -> tuple[int, str]:
+        """Run another `sidecar` command; its exit code and output."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sidecar", *command,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=self.folder,
+        )  # fmt: skip
+        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        return process.returncode or 0, output.decode()
+
+    async def status(self) -> dict[str, Any]:
+        code, output = await self.run("status", str(self.config), "--json")
+        assert code == 0, output
+        found: dict[str, Any] = json.loads(output[output.index("{") :])
+        return found
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition; show the sidecar's log when it does not come true."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"never came true; the log:\n{self.log.read_text()[-8000:]}")
+
+    async def replies(self, count: int) -> list[str]:
+        """The texts of the first replies, when there are so many."""
+        await self.until(lambda: len(self.hub.sent) >= count)
+        return [sent.text for sent in self.hub.sent]
+
+    @property
+    def runs(self) -> list[str]:
+        """What the agent was asked, run by run."""
+        file = self.cwd / "runs"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def touch(self, name: str) -> None:
+        (self.cwd / name).touch()
+
+
+LIMITS = HubLimits(sends_per_minute=100_000, sends_per_pair=100_000)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    hub = DevHub(limits=LIMITS)
+    await hub.start()
+    found = World(tmp_path, hub)
+    yield found
+    if found.process is not None and found.process.returncode is None:
+        await found.kill()
+    await hub.stop()

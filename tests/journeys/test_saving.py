@@ -1,0 +1,74 @@
+"""Editing config.yaml and saving while it runs."""
+
+from typing import Any
+
+
+async def test_a_saved_route_takes_effect_and_the_connection_stays(world: Any) -> None:
+    await world.start()
+    before = (await world.status())["channels"]["demo"]["connection"]
+    world.write(
+        **{"trust: owner": "trust: public"}
+        if "trust: owner" in world.text
+        else {"cwd: " + str(world.cwd): f"cwd: {world.cwd}, trust: public"}
+    )
+    await world.until(lambda: "config applied" in world.log.read_text())
+    world.hub.owner_says("demo", "job trust")
+    assert await world.replies(1) == ['"public"']
+    assert (await world.status())["channels"]["demo"]["connection"] == before
+    assert world.hub.connects("demo") == 1
+
+
+async def test_a_mistake_is_told_with_its_place_and_changes_nothing(world: Any) -> None:
+    await world.start()
+    world.write(**{"runtime: agent": "runtime: agnet"})
+    await world.until(lambda: "config rejected" in world.log.read_text())
+    assert "did you mean" in world.log.read_text()
+    world.hub.owner_says("demo", "say as before")
+    assert await world.replies(1) == ["as before"]
+    picture = await world.status_while_broken()
+    assert picture["reloads"][-1]["result"] == "rejected"
+
+
+async def test_a_running_turn_finishes_as_it_began(world: Any) -> None:
+    await world.start()
+    world.hub.owner_says("demo", "wait go")
+    await world.until(lambda: world.runs)
+    world.write(**{"cwd: " + str(world.cwd): f"cwd: {world.cwd}, trust: public"})
+    await world.until(lambda: "config applied" in world.log.read_text())
+    world.touch("go")
+    assert await world.replies(1) == ["waited for go"]
+
+
+async def test_a_removed_channel_is_closed_and_a_new_one_is_opened(world: Any) -> None:
+    await world.start()
+    world.write(
+        **{
+            "channels:\n  demo:": "channels:\n  demo2:",
+            "    type: botcord\n": ("    type: botcord\n    agent: demo\n"),
+        }
+    )
+    await world.until(lambda: world.hub.connects("demo") == 2)
+    world.hub.owner_says("demo", "say from the new one")
+    assert await world.replies(1) == ["from the new one"]
+    assert world.hub.connected("demo") == 1
+
+
+async def test_a_credentials_file_in_the_discovery_folder_becomes_a_channel_live(
+    world: Any,
+) -> None:
+    import json
+
+    folder = world.folder / "found"
+    folder.mkdir()
+    world.write(
+        **{"runtimes:": f"discovery: {{botcord: {{credentials_dir: {folder}}}}}\nruntimes:"}
+    )
+    await world.start()
+    file = folder / "other.json"
+    file.touch(0o600)
+    file.write_text(json.dumps(world.hub.add_agent("other")))
+    await world.until(lambda: world.hub.connected("other") == 1)
+    world.hub.owner_says("other", "say found")
+    assert await world.replies(1) == ["found"]
+    file.unlink()
+    await world.until(lambda: world.hub.connected("other") == 0)
