@@ -1,0 +1,59 @@
+"""Text from outside, messages and replies as JSON columns, and back.
+
+All of it is plain ASCII: a NUL or a lone surrogate, which SQLite's text cannot hold, survives.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, cast
+
+from sidecar.errors import JournalError
+from sidecar.model import Conversation, Message, Reply, Sender
+
+T = TypeVar("T")
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+encode: Callable[[object], str] = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+"""The JSON of a text, a tuple, or a value of the model. Raises TypeError or ValueError."""
+
+
+def decode_message(text: str) -> Message:
+    """The message of a column. Keys that this version does not know are left out.
+
+    Raises:
+        JournalError: it is not a message.
+    """
+    return _decode(text, Message, {"conversation": Conversation, "sender": Sender})
+
+
+def decode_reply(text: str) -> Reply:
+    """The reply of a column. Keys that this version does not know are left out.
+
+    Raises:
+        JournalError: it is not a reply.
+    """
+    return _decode(text, Reply, {"conversation": Conversation})
+
+
+def _decode(text: str, kind: type[T], parts: Mapping[str, type[object]]) -> T:
+    try:
+        plain = json.loads(text)
+        for name, part in parts.items():
+            plain[name] = _build(part, plain[name])
+        return _build(kind, plain)
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalError(f"a {kind.__name__} in the journal cannot be read: {error}") from error
+
+
+def _build(kind: type[T], plain: Mapping[str, Any]) -> T:
+    known = {field.name for field in fields(cast(Any, kind))}  # T has no bound: only dataclasses
+    return kind(**{name: value for name, value in plain.items() if name in known})

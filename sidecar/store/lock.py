@@ -1,0 +1,73 @@
+"""One sidecar per state folder, by a lock that ends with its process, however that ends."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sidecar.errors import JournalError, StateLocked
+
+
+class StateLock:
+    """The lock of a state folder, held from `acquire` to `release`, or inside a `with`.
+
+    Children do not inherit it. Both calls block for file I/O.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock at once. Makes the folder, mode 0700, when it is missing.
+
+        Raises:
+            StateLocked: another process holds it.
+            JournalError: the lock file cannot be used.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The file is never removed: a lock on a file without a name would protect nothing.
+            fd = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise JournalError(f"the state folder cannot be used: {error}") from error
+        try:
+            self._take(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let another process have the folder. Does nothing when the lock is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _take(self, fd: int) -> None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode("ascii"), 0)
+        except BlockingIOError as error:
+            holder = os.pread(fd, 20, 0).decode("ascii", "replace") or "unknown"
+            raise StateLocked(
+                f"another sidecar (pid {holder}) uses the state folder {self._folder}"
+            ) from error
+        except OSError as error:
+            raise JournalError(
+                f"the state folder {self._folder} cannot be locked: {error}"
+            ) from error

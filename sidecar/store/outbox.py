@@ -1,0 +1,54 @@
+"""Replies until their channel has them, or refused them for good. Runs inside a transaction."""
+
+from collections.abc import Iterable
+from sqlite3 import Connection
+
+from sidecar.model import Reply
+from sidecar.store.encoding import decode_reply, encode
+from sidecar.store.records import PendingReply
+
+_ADD = "insert into reply(turn, body, next_at) select seq, ?, ? from turn where id = ?"
+_DELIVERED = "update reply set state = 'delivered', provider_id = ?, ended_at = ? where id = ?"
+_POSTPONED = "update reply set attempts = ?, next_at = ?, error = ? where id = ?"
+_REFUSED = "update reply set state = 'refused', error = ?, ended_at = ? where id = ?"
+_PENDING = """
+    select reply.id, turn.id, reply.body, reply.attempts, reply.next_at
+    from reply join turn on turn.seq = reply.turn where reply.state = 'pending' order by reply.id"""
+
+
+def add(
+    connection: Connection, replies: Iterable[tuple[str, Reply]], now: float
+) -> list[PendingReply]:
+    """Queue replies, each with the turn that it belongs to; they are due at once."""
+    pending = []
+    for turn, reply in replies:
+        row = connection.execute(_ADD, (encode(reply), now, turn)).lastrowid
+        assert row is not None  # noqa: S101  # an insert has one
+        pending.append(PendingReply(row, turn, reply, attempts=0, next_at=now))
+    return pending
+
+
+def delivered(connection: Connection, reply: int, provider_id: str | None, now: float) -> None:
+    """The channel has the reply, under an id of its own."""
+    text = None if provider_id is None else encode(provider_id)
+    connection.execute(_DELIVERED, (text, now, reply))
+
+
+def postponed(
+    connection: Connection, reply: int, attempts: int, next_at: float, error: str
+) -> None:
+    """An attempt failed; the next one is due at `next_at`."""
+    connection.execute(_POSTPONED, (attempts, next_at, encode(error), reply))
+
+
+def refused(connection: Connection, reply: int, error: str, now: float) -> None:
+    """The channel will never take the reply."""
+    connection.execute(_REFUSED, (encode(error), now, reply))
+
+
+def pending(connection: Connection) -> list[PendingReply]:
+    """The replies that wait, in the order in which they were queued."""
+    return [
+        PendingReply(row, turn, decode_reply(body), attempts, next_at)
+        for row, turn, body, attempts, next_at in connection.execute(_PENDING)
+    ]

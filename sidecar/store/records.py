@@ -1,0 +1,86 @@
+"""What the journal tells: accepted messages, started turns, replies that wait, unfinished work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from sidecar.model import Message, Reply, Usage
+
+
+class SessionKey(NamedTuple):
+    """Names one stored session. A runtime resumes it only where all parts are the same."""
+
+    channel: str
+    account: str
+    conversation: str
+    thread: str | None
+    runtime: str
+    cwd: str
+    trust: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that was new, and the id of the turn that waits for it."""
+
+    turn: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class StartedTurn:
+    """A turn that may run now.
+
+    `attempt` counts from 1. `session` is the id to resume, None to begin a new one;
+    `session_turns` is the number of turns that were finished in it.
+    """
+
+    attempt: int
+    session: str | None
+    session_turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a turn that was run ended. `silent` is a success without an answer."""
+
+    state: Literal["answered", "silent", "failed", "cancelled"]
+    error: str = ""
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReply:
+    """A reply that its channel has not taken yet.
+
+    `attempts` were made so far; the next one is due at `next_at`.
+    """
+
+    id: int
+    turn: str
+    reply: Reply
+    attempts: int
+    next_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedTurn:
+    """A turn without an outcome. `running` tells that it was started, for the `attempt`th time.
+
+    `messages` are those that it answers, the merged ones included, oldest first.
+    """
+
+    turn: str
+    attempt: int
+    running: bool
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCounts:
+    """How much the journal holds. `turns` is by state."""
+
+    turns: Mapping[str, int]
+    replies_pending: int
+    replies_refused: int
+    sessions: int

@@ -1,0 +1,150 @@
+"""Messages and their turns, from the first commit to the outcome. Runs inside a transaction."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from sqlite3 import Connection
+
+from sidecar.errors import JournalError
+from sidecar.model import Message, Reply
+from sidecar.store.encoding import decode_message, encode
+from sidecar.store.records import Accepted, Outcome, SessionKey, UnfinishedTurn
+
+_PREVIEW = 120
+"""Characters of a message that the activity of its conversation keeps."""
+
+_IS_KNOWN = "select 1 from message where key = ?"
+_ADD_TURN = """
+    insert into turn(id, conversation, state, accepted_at) values(?, ?, 'queued', ?)
+    on conflict(id) do nothing"""
+_ADD_MESSAGE = "insert into message(key, turn, body) values(?, ?, ?)"
+_NOTE_ACTIVITY = """
+    insert into activity(conversation, at, entry) values(?, ?, ?)
+    on conflict(conversation) do update set at = excluded.at, entry = excluded.entry
+    where excluded.at >= at"""
+_TURN_OF = """
+    select turn.id from message join turn on turn.seq = message.turn where message.key = ?"""
+_START = """
+    update turn set state = 'running', attempt = attempt + 1, route = ?, generation = ?,
+        session_key = ?, started_at = ?
+    where id = ? and ended_at is null"""
+_STARTED = "select seq, attempt from turn where id = ?"
+_MERGE = """
+    update turn set state = 'merged', merged_into = ?, ended_at = ?
+    where id = ? and ended_at is null"""
+_GIVE_MESSAGES = "update message set turn = ? where turn = (select seq from turn where id = ?)"
+_END = """
+    update turn set state = ?, error = ?, usage = ?, ended_at = ?
+    where id = ? and ended_at is null"""
+_UNFINISHED = """
+    select turn.id, turn.attempt, turn.state, message.body
+    from turn join message on message.turn = turn.seq
+    where turn.ended_at is null order by turn.seq, message.seq"""
+
+
+def new_id() -> str:
+    """A fresh id of a turn: short enough to be read out by a person who reports a failure."""
+    return secrets.token_hex(5)
+
+
+def accept(
+    connection: Connection,
+    messages: Iterable[Message],
+    now: float,
+    make_id: Callable[[], str] = new_id,
+) -> list[Accepted]:
+    """Insert the messages that are new, each with a queued turn; those, in order."""
+    accepted = []
+    for message in messages:
+        key = _message_key(message.channel, message.account, message.id)
+        if connection.execute(_IS_KNOWN, (key,)).fetchone():
+            continue
+        conversation = encode(message.key)
+        turn = make_id()
+        while not (added := connection.execute(_ADD_TURN, (turn, conversation, now))).rowcount:
+            turn = make_id()
+        connection.execute(_ADD_MESSAGE, (key, added.lastrowid, encode(message)))
+        if message.unusable is None:
+            activity = (conversation, message.received_at, _activity(message))
+            connection.execute(_NOTE_ACTIVITY, activity)
+        accepted.append(Accepted(turn, message))
+    return accepted
+
+
+def start(
+    connection: Connection,
+    turn: str,
+    key: SessionKey,
+    *,
+    route: str,
+    generation: int,
+    now: float,
+    merged: Sequence[str],
+) -> int:
+    """Mark a turn as running and give it the messages of the merged ones; the attempt's number."""
+    facts = (encode(route), generation, encode(key), now)
+    _change(connection, _START, (*facts, turn), turn)
+    seq, attempt = connection.execute(_STARTED, (turn,)).fetchone()
+    for other in merged:
+        _change(connection, _MERGE, (turn, now, other), other)
+        connection.execute(_GIVE_MESSAGES, (seq, other))
+    return int(attempt)
+
+
+def finish(connection: Connection, turn: str, outcome: Outcome, now: float) -> None:
+    """Record how a turn ended."""
+    usage = None if outcome.usage is None else encode(outcome.usage)
+    _end(connection, turn, outcome.state, outcome.error, usage, now)
+
+
+def drop(connection: Connection, turns: Iterable[str], reason: str, now: float) -> None:
+    """Record that turns will not be run, and why."""
+    for turn in turns:
+        _end(connection, turn, "dropped", reason, None, now)
+
+
+def turn_of(connection: Connection, reply: Reply) -> str | None:
+    """The turn of the message that a reply answers; None when there is no such message."""
+    key = _message_key(reply.channel, reply.account, reply.answers)
+    row = connection.execute(_TURN_OF, (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def unfinished(connection: Connection) -> list[UnfinishedTurn]:
+    """The turns without an outcome, in the order of arrival."""
+    return [
+        UnfinishedTurn(
+            turn, attempt, state == "running", tuple(decode_message(row[3]) for row in rows)
+        )
+        for (turn, attempt, state), rows in groupby(
+            connection.execute(_UNFINISHED), itemgetter(0, 1, 2)
+        )
+    ]
+
+
+def _end(
+    connection: Connection, turn: str, state: str, error: str, usage: str | None, now: float
+) -> None:
+    text = encode(error) if error else None
+    _change(connection, _END, (state, text, usage, now, turn), turn)
+
+
+def _change(connection: Connection, sql: str, values: tuple[object, ...], turn: str) -> None:
+    """Change a turn that has no outcome yet: an outcome is final."""
+    if not connection.execute(sql, values).rowcount:
+        raise JournalError(f"turn {turn} is not in the journal, or it has ended")
+
+
+def _message_key(channel: str, account: str, message: str | None) -> str:
+    return encode((channel, account, message))
+
+
+def _activity(message: Message) -> str:
+    return encode(
+        {
+            "conversation": message.conversation,
+            "sender": message.sender,
+            "preview": message.text[:_PREVIEW],
+        }
+    )

@@ -1,0 +1,171 @@
+"""One thread that owns the connection and commits what waits for it in one transaction.
+
+A commit costs one sync of the disk, whatever it holds. While one is under way, the next callers
+queue; all of them share the following one.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from sidecar import metrics
+from sidecar.errors import JournalError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+"""Statements of one caller. It runs inside a transaction and must not end it."""
+
+_Item = tuple[Work[object], "asyncio.Future[object]"]
+_Answer = tuple["asyncio.Future[object]", object, Exception | None]
+
+_CHECKPOINT = 256
+"""Changed rows after which the write-ahead log is copied back. With a few pages a row this comes
+before SQLite's own limit of 1000 pages, which would delay the answers of one unlucky commit."""
+
+
+class Writer:
+    """Runs functions on a connection, one after the other, and answers after the commit.
+
+    The connection is in autocommit mode (`isolation_level=None`) and belongs to the writer. All
+    methods are called on the event loop that was running when it was made.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._ended = self._loop.create_future()
+        self._closing = False
+        self._copied = connection.total_changes
+        # A daemon: a loop that died without close() must not keep the process alive.
+        threading.Thread(target=self._run, name="journal", daemon=True).start()
+
+    def submit(self, work: Work[T]) -> "asyncio.Future[T]":
+        """Queue a function; the answer is its result, when that is durable.
+
+        What the function raises undoes its own statements only, and is raised here. Cancelling
+        the wait does not undo the work.
+
+        Raises:
+            JournalError: a statement or the commit failed, or the writer is closed.
+        """
+        answer: asyncio.Future[T] = self._loop.create_future()
+        if self._closing:
+            answer.set_exception(JournalError("the journal is closed"))
+        else:
+            self._queue.put((work, answer))  # type: ignore[arg-type]  # T is answered with T
+        return answer
+
+    async def close(self) -> None:
+        """Return when all that was queued is answered and the connection is closed."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(None)
+        await asyncio.shield(self._ended)
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            items, going = self._take()
+            if items:
+                answers = _transact(self._connection, items)
+                self._call(_deliver, answers)
+                self._copy_back()
+        try:
+            self._connection.close()
+        finally:
+            self._call(_settle, self._ended)
+
+    def _take(self) -> tuple[list[_Item], bool]:
+        """Everything that waits, at least one; and whether more may come."""
+        items: list[_Item] = []
+        item = self._queue.get()
+        with suppress(Empty):
+            while item is not None:
+                items.append(item)
+                item = self._queue.get_nowait()
+        return items, item is not None
+
+    def _call(self, function: Callable[..., None], argument: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:  # the loop is closed, nobody waits any more
+            log.debug("the event loop ended before the journal")
+
+    def _copy_back(self) -> None:
+        """Checkpoint at a time when nobody waits for an answer."""
+        if not self._queue.empty() or self._connection.total_changes - self._copied < _CHECKPOINT:
+            return
+        self._copied = self._connection.total_changes
+        try:
+            self._connection.execute("pragma wal_checkpoint(passive)").fetchall()
+        except sqlite3.Error as error:  # the log stays and grows; the next try may succeed
+            self._call(metrics.count, "journal_checkpoint_errors_total")
+            log.warning("the journal's write-ahead log cannot be copied back: %s", error)
+
+
+def _transact(connection: sqlite3.Connection, items: Sequence[_Item]) -> list[_Answer]:
+    """Run all in one transaction. A failure of one is its own; one of the commit is everybody's."""
+    shared = len(items) > 1
+    try:
+        connection.execute("begin immediate")
+        answers = [_attempt(connection, item, shared=shared) for item in items]
+        connection.commit()
+    except sqlite3.Error as error:
+        log.exception("the journal cannot be written")
+        with suppress(sqlite3.Error):  # the first error tells more
+            connection.rollback()
+        return [(answer, None, _failure(error)) for _, answer in items]
+    return answers
+
+
+def _attempt(connection: sqlite3.Connection, item: _Item, *, shared: bool) -> _Answer:
+    """Run one function. Who shares the transaction needs a savepoint to be undone alone."""
+    work, answer = item
+    if shared:
+        connection.execute("savepoint work")
+    try:
+        result = work(connection)
+    except Exception as error:  # a defect of one caller's must not stop the rest
+        if not shared:
+            connection.rollback()
+        elif connection.in_transaction:
+            connection.execute("rollback to work")
+            connection.execute("release work")
+        else:  # a full disk, for one, makes SQLite undo all that the others did before
+            raise sqlite3.OperationalError(f"the transaction was undone: {error}") from error
+        return answer, None, _failure(error) if isinstance(error, sqlite3.Error) else error
+    if shared:
+        connection.execute("release work")
+    return answer, result, None
+
+
+def _failure(error: sqlite3.Error) -> JournalError:
+    failure = JournalError(f"the journal cannot be written: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def _deliver(answers: Sequence[_Answer]) -> None:
+    for future, result, error in answers:
+        if error is not None:
+            metrics.count("journal_errors_total")
+        if future.done():  # cancelled
+            if error is not None:
+                log.error("the journal failed for a caller that is gone", exc_info=error)
+        elif error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
