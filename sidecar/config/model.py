@@ -129,11 +129,14 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The source of one template. Line 1 of `text` is line `line` of the file `name`."""
+    """The source of one template. Line 1 of `text` is line `line` of the file `name`.
+
+    A template that only moved in its file is still the same.
+    """
 
     name: str
     text: str
-    line: int = 1
+    line: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

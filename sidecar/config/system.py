@@ -16,11 +16,18 @@ class System(Protocol):
     def home(self) -> Path:
         """The home folder, for `~`."""
 
+    @property
+    def cwd(self) -> Path:
+        """The folder where relative names given by a person start."""
+
     def read_text(self, path: Path) -> str:
-        """The text of a file, UTF-8. Raises OSError or UnicodeDecodeError."""
+        """The text of a file, UTF-8, with its line ends as they are.
+
+        Raises OSError (also for what is no file, or is too large) or UnicodeDecodeError.
+        """
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
-        """The files below a folder that match a pattern, sorted."""
+        """The files below a folder that match a pattern, sorted. Raises ValueError."""
 
     def is_dir(self, path: Path) -> bool:
         """Whether the path is a folder."""

@@ -1,0 +1,147 @@
+"""From a document of the right form to the frozen `Config`, with what a schema cannot check."""
+
+import ipaddress
+from collections.abc import Collection
+from pathlib import Path
+
+from sidecar.config.channels import channels
+from sidecar.config.model import (
+    Config,
+    Context,
+    ControlPlane,
+    Discovery,
+    Limits,
+    Log,
+    Server,
+    State,
+)
+from sidecar.config.options import check_credentials
+from sidecar.config.part import Part, Source
+from sidecar.config.routes import default_route, routes
+from sidecar.config.runtimes import runtimes
+from sidecar.config.schema import Schema
+
+UNIX = "unix:"
+"""How the address of a socket file begins."""
+
+
+def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
+    """The configuration. Whether it can be used, the noted problems tell.
+
+    `available` are the runtime types that can run.
+    """
+    root = source.root
+    return Config(
+        state=_state(root.part("state")),
+        server=_server(root),
+        log=_log(root.part("log")),
+        limits=_limits(root.part("limits")),
+        channels=channels(root, schema),
+        discovery=_discovery(root.part("discovery").part("botcord")),
+        runtimes=runtimes(root, schema, available),
+        routes=routes(root),
+        default_route=default_route(root),
+        context=_context(root.part("context")),
+        control_plane=_control_plane(root.part("control_plane")),
+        tests=tuple(test.data for test in root.parts("tests")),
+        secrets=frozenset(source.interpolation.secrets),
+    )
+
+
+def _state(part: Part) -> State:
+    told = Path(part.system.env.get("XDG_STATE_HOME", ""))
+    base = told if told.is_absolute() else part.system.home / ".local/state"
+    default = State(base / "sidecar")
+    return State(
+        dir=part.absolute(part.data["dir"], "dir") if part.has("dir") else default.dir,
+        session_ttl=part.duration("session_ttl", default.session_ttl),
+        journal_ttl=part.duration("journal_ttl", default.journal_ttl),
+    )
+
+
+def _server(root: Part) -> Server | None:
+    if root.get("server", {}) is None:
+        return None
+    part, default = root.part("server"), Server()
+    server = Server(part.get("listen", default.listen), part.get("token", default.token))
+    if part.has("listen"):
+        _check_listen(part, server)
+    part.source.interpolation.remember(server.token)
+    return server
+
+
+def _check_listen(part: Part, server: Server) -> None:
+    if server.listen.startswith(UNIX):
+        if not Path(server.listen.removeprefix(UNIX)).is_absolute():
+            part.problem("bad-address", "the path of a socket file is absolute", "listen")
+        return
+    host, _, port = server.listen.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
+        message = f"{part.shown(server.listen, 'listen')} is no address"
+        part.problem("bad-address", message, "listen", hint="such as 127.0.0.1:8787")
+    elif not server.token and not part.is_broken("token") and not _is_loopback(host):
+        message = "a server that others can reach needs a token"
+        part.problem("token-missing", message, "listen", hint="set server.token")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _log(part: Part) -> Log:
+    default, file = Log(), part.get("file")
+    return Log(
+        level=part.get("level", default.level),
+        format=part.get("format", default.format),
+        file=None if file is None else part.absolute(file, "file"),
+    )
+
+
+def _limits(part: Part) -> Limits:
+    default = Limits()
+    return Limits(
+        concurrent_turns=int(part.get("concurrent_turns", default.concurrent_turns)),
+        queue_depth=int(part.get("queue_depth", default.queue_depth)),
+        turn_timeout=part.duration("turn_timeout", default.turn_timeout),
+        idle_timeout=part.duration("idle_timeout", default.idle_timeout),
+        output=part.size("output", default.output),
+        stop_grace=part.duration("stop_grace", default.stop_grace),
+        drain_timeout=part.duration("drain_timeout", default.drain_timeout),
+    )
+
+
+def _discovery(part: Part) -> Discovery:
+    text = part.get("credentials_dir")
+    if text is None:
+        return Discovery()
+    folder = part.absolute(text, "credentials_dir")
+    if not part.system.is_dir(folder):
+        message = f"{part.shown(text, 'credentials_dir')} is no folder yet"
+        part.problem("no-folder", message, "credentials_dir", level="warning")
+    return Discovery(folder)
+
+
+def _context(part: Part) -> Context:
+    default, activity = Context(), part.part("activity")
+    return Context(
+        working_memory=part.part("working_memory").get("enabled", default.working_memory),
+        activity_window=activity.duration("window", default.activity_window),
+        activity_max_entries=int(activity.get("max_entries", default.activity_max_entries)),
+        room_ttl=part.part("room").duration("ttl", default.room_ttl),
+        env=part.texts("env"),
+    )
+
+
+def _control_plane(part: Part) -> ControlPlane:
+    credentials = part.get("credentials", "~/.botcord/daemon/user-auth.json")
+    plane = ControlPlane(
+        enabled=part.get("enabled", False),
+        credentials=part.absolute(credentials, "credentials"),
+        label=part.get("label"),
+    )
+    if plane.enabled:
+        check_credentials(part, "credentials", credentials)
+    return plane

@@ -1,0 +1,91 @@
+"""A document as plain data, and beside it the position of every key and every value."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sidecar.config.problems import Place, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Plain data, and where each key and value is written, by the way to it from the root.
+
+    `blocks` are the values written as block scalars (`|` or `>`).
+    """
+
+    data: dict[str, object]
+    keys: Mapping[Place, Position]
+    values: Mapping[Place, Position]
+    blocks: frozenset[Place] = frozenset()
+
+    def key(self, place: Place) -> Position:
+        """The position of the key at a place; of an item of a list, that of its value."""
+        return self.keys.get(place) or self.value(place)
+
+    def value(self, place: Place) -> Position:
+        """The position of a value; of one that is not written, that of what would hold it."""
+        while place not in self.values:
+            place = place[:-1]
+        return self.values[place]
+
+    def text_line(self, place: Place) -> int:
+        """The line where the text of a value begins: a block scalar's is below its mark."""
+        return self.value(place).line + (place in self.blocks)
+
+
+def _anywhere(place: Place) -> None:
+    """Allow every place."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """The positions of a document that is being put together."""
+
+    keys: dict[Place, Position] = field(default_factory=dict)
+    values: dict[Place, Position] = field(default_factory=dict)
+    blocks: set[Place] = field(default_factory=set)
+
+    def take(self, of: "Document | Marks", source: Place, target: Place) -> None:
+        """Note that what stands at `source` there stands at `target` here."""
+        self.values[target] = of.values[source]
+        if source in of.keys:
+            self.keys[target] = of.keys[source]
+        if source in of.blocks:
+            self.blocks.add(target)
+
+    def graft(
+        self,
+        value: object,
+        of: "Document | Marks",
+        source: Place,
+        target: Place,
+        visit: Callable[[Place], None] = _anywhere,
+    ) -> object:
+        """A deep copy of a value that stands at `source` there, to stand at `target` here.
+
+        Its parts keep their positions. `visit` is called with each new place and may raise.
+        """
+        visit(target)
+        if not isinstance(value, dict | list):
+            return value
+        top: dict[str, object] | list[object] = type(value)()
+        todo = [(value, top, source, target)]
+        while todo:
+            old, new, before, after = todo.pop()
+            for step, child in _items(old):
+                place = (*after, step)
+                visit(place)
+                self.take(of, (*before, step), place)
+                made = child
+                if isinstance(child, dict | list):
+                    made = type(child)()
+                    todo.append((child, made, (*before, step), place))
+                if isinstance(new, dict):
+                    new[str(step)] = made
+                else:
+                    new.append(made)
+        return top
+
+
+def _items(value: dict[str, object] | list[object]) -> Iterable[tuple[str | int, object]]:
+    return value.items() if isinstance(value, dict) else enumerate(value)

@@ -1,0 +1,132 @@
+"""A config of several files: mappings merge, routes and tests are appended in order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar.config.document import Document, Marks
+from sidecar.config.interpolate import Interpolation
+from sidecar.config.parse import parse
+from sidecar.config.problems import Place, Position, Problem, dotted
+from sidecar.config.reading import Reading
+
+MAX_DEPTH = 10
+"""Files that include each other."""
+
+_WILDCARDS = frozenset("*?[")
+_APPENDED: tuple[Place, ...] = (("routes",), ("tests",))
+
+
+def gather(path: Path, reading: Reading, interpolation: Interpolation) -> Document | None:
+    """The document of a file and of all that it includes; None when the file holds none."""
+    return _Gathering(reading, interpolation).gather(path)
+
+
+@dataclass(slots=True)
+class _Gathering:
+    reading: Reading
+    interpolation: Interpolation
+    data: dict[str, object] = field(default_factory=dict)
+    marks: Marks = field(default_factory=Marks)
+    seen: dict[Path, Position] = field(default_factory=dict)
+
+    def gather(self, path: Path) -> Document | None:
+        found = self._parse(path, None)
+        if found is None:
+            return None
+        self.data = found.data
+        self.marks = Marks(dict(found.keys), dict(found.values), set(found.blocks))
+        self._follow(found, (path,))
+        marks = self.marks
+        return Document(self.data, marks.keys, marks.values, frozenset(marks.blocks))
+
+    def _parse(self, path: Path, at: Position | None) -> Document | None:
+        text = self.reading.open(path, at)
+        if text is None:
+            return None
+        document, problems = parse(text, self.reading.name(path))
+        self.reading.problems += problems
+        return document
+
+    def _follow(self, document: Document, chain: tuple[Path, ...]) -> None:
+        """Add what a document includes. `chain` are the files that led to it, itself included."""
+        listed = document.data.get("include")
+        for index, pattern in enumerate(listed if isinstance(listed, list) else []):
+            place: Place = ("include", index)
+            if isinstance(pattern, str) and pattern:
+                at = document.value(place)
+                text = self.interpolation.complete(pattern, place, at)
+                for path in self._matches(text, at, chain):
+                    self._include(path, at, chain)
+
+    def _matches(self, pattern: str, at: Position, chain: tuple[Path, ...]) -> Iterator[Path]:
+        """The files that a pattern names. A wildcard does not name the files that led to it."""
+        path = self.reading.absolute(pattern, at.file)
+        wild = [index for index, part in enumerate(path.parts) if _WILDCARDS & set(part)]
+        if not wild or self.reading.system.exists(path):
+            yield path
+            return
+        self.reading.inputs.add(path)
+        folder = Path(*path.parts[: wild[0]])
+        try:
+            found = self.reading.system.glob(folder, str(path.relative_to(folder)))
+        except ValueError as error:
+            self._problem("bad-pattern", str(error), at)
+            return
+        for one in found:
+            if one not in chain and not self.reading.system.is_dir(one):
+                yield one
+
+    def _include(self, path: Path, at: Position, chain: tuple[Path, ...]) -> None:
+        name = self.reading.name(path)
+        if path in chain:
+            way = " → ".join(self.reading.name(one) for one in (*chain[chain.index(path) :], path))
+            self._problem("include-cycle", f"files include each other: {way}", at)
+        elif path in self.seen:
+            self._problem("include-twice", f"{name} is included twice", at, self.seen[path])
+        elif len(chain) > MAX_DEPTH:
+            self._problem("include-depth", f"more than {MAX_DEPTH} files include each other", at)
+        else:
+            self.seen[path] = at
+            document = self._parse(path, at)
+            if document is not None:
+                self._merge(document, document.data, self.data, ())
+                self._follow(document, (*chain, path))
+
+    def _merge(
+        self, document: Document, source: dict[str, object], into: dict[str, object], place: Place
+    ) -> None:
+        for key, value in source.items():
+            here, present = (*place, key), into.get(key)
+            if here == ("include",) or (here == ("version",) and present == value):
+                continue
+            if key not in into:
+                self.marks.take(document, here, here)
+                into[key] = self.marks.graft(value, document, here, here)
+            elif isinstance(value, dict) and isinstance(present, dict):
+                self._merge(document, value, present, here)
+            elif here in _APPENDED and isinstance(value, list) and isinstance(present, list):
+                self._append(document, here, value, present)
+            else:
+                first = self.marks.keys[here]
+                message = f"{dotted(here)} is given twice"
+                self._problem("duplicate-key", message, document.key(here), first, here)
+
+    def _append(
+        self, document: Document, place: Place, items: list[object], into: list[object]
+    ) -> None:
+        for index, item in enumerate(items):
+            source, target = (*place, index), (*place, len(into))
+            self.marks.take(document, source, target)
+            into.append(self.marks.graft(item, document, source, target))
+
+    def _problem(
+        self,
+        code: str,
+        message: str,
+        position: Position,
+        related: Position | None = None,
+        place: Place = (),
+    ) -> None:
+        found = Problem(code, message, position, dotted(place), related=related)
+        self.reading.problems.append(found)

@@ -1,0 +1,213 @@
+"""Errors of the JSON Schema as problems for people: where, what, and what to write instead."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from jsonschema.exceptions import ValidationError
+
+from sidecar.config.document import Document
+from sidecar.config.problems import Place, Problem, dotted, near
+from sidecar.config.values import EXPECTED, PARSERS
+
+HIDDEN = "a value from ${…}"
+"""Stands for a value that must not be shown."""
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+_LONGEST = 60
+"""Characters of a wrong value that are shown."""
+_NUMBER = re.compile(r"([0-9]+)[ _/]*([A-Za-z]*)")
+_SIZE_UNITS = {"": "B", "b": "B", "k": "KiB", "m": "MiB", "g": "GiB"}
+_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A problem of form, and the place that it spoils.
+
+    One that does not break the place leaves it usable: an unknown key can be left out.
+    """
+
+    problem: Problem
+    place: Place
+    breaks: bool = True
+
+
+def explain(
+    errors: Iterable[ValidationError], document: Document, hidden: Collection[Place]
+) -> list[Mistake]:
+    """The mistakes that errors tell of, each once. Values at `hidden` places are not shown."""
+    found = (mistake for error in errors for mistake in _mistakes(error, document, hidden))
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A keyword of a schema that a value does not fulfil."""
+
+    keyword: str
+    wanted: Any
+    schema: Mapping[str, Any]
+    value: Any
+    shown: str
+    secret: bool
+
+
+def _mistakes(
+    error: ValidationError, document: Document, hidden: Collection[Place]
+) -> Iterator[Mistake]:
+    place: Place = tuple(error.absolute_path)
+    secret = place in hidden
+    failed = _Failed(
+        keyword=str(error.validator),
+        wanted=error.validator_value,
+        schema=error.schema if isinstance(error.schema, Mapping) else {},
+        value=error.instance,
+        shown=HIDDEN if secret else _shown(error.instance),
+        secret=secret,
+    )
+    if "propertyNames" in error.absolute_schema_path:
+        there = (*place, str(failed.value))
+        message = f"{failed.shown} is not {_expected(failed.schema)}"
+        yield Mistake(Problem("bad-name", message, document.key(there), dotted(there)), there)
+    elif failed.keyword == "additionalProperties":
+        yield from _unknown_keys(failed, document, place)
+    elif failed.keyword == "required":
+        yield from _missing_keys(failed, document, place)
+    else:
+        code = "wrong-type" if failed.keyword == "type" else "wrong-value"
+        message = _MESSAGES.get(failed.keyword, _does_not_fit)(failed)
+        at, path = document.value(place), dotted(place)
+        yield Mistake(Problem(code, message, at, path, _hint(failed)), place)
+
+
+def _unknown_keys(failed: _Failed, document: Document, place: Place) -> Iterator[Mistake]:
+    known = failed.schema["properties"]
+    for key in failed.value:
+        if key not in known:
+            there = (*place, key)
+            free = [one for one in known if one not in failed.value]
+            hint = near(key, free) or f"known keys: {', '.join(known)}"
+            message, at = f"unknown key {key!r}", document.key(there)
+            problem = Problem("unknown-key", message, at, dotted(there), hint)
+            yield Mistake(problem, there, breaks=False)
+
+
+def _missing_keys(failed: _Failed, document: Document, place: Place) -> Iterator[Mistake]:
+    for key in failed.wanted:
+        if key not in failed.value:
+            told = failed.schema.get("properties", {}).get(key)
+            hint = told.get("description", "") if isinstance(told, Mapping) else ""
+            message, at = f"the key {key!r} is missing", document.key(place)
+            yield Mistake(Problem("missing-key", message, at, dotted(place), hint), place)
+
+
+def _does_not_fit(failed: _Failed) -> str:
+    return f"{failed.shown} does not fit ({failed.keyword})"
+
+
+def _expects(failed: _Failed) -> str:
+    return f"expected {_expected(failed.schema)}, found {failed.shown}"
+
+
+_MESSAGES: Mapping[str, Callable[[_Failed], str]] = MappingProxyType(
+    {
+        "type": _expects,
+        "pattern": _expects,
+        "enum": lambda failed: f"{failed.shown} is not one of {_words(failed.wanted)}",
+        "const": lambda failed: f"expected {_shown(failed.wanted)}, found {failed.shown}",
+        "minimum": lambda failed: f"{failed.shown} is less than {failed.wanted}",
+        "maximum": lambda failed: f"{failed.shown} is more than {failed.wanted}",
+        "minLength": lambda _: "the text is empty",
+        "minItems": lambda _: "the list is empty",
+    }
+)
+
+
+def _hint(failed: _Failed) -> str:
+    """What to write instead, where it can be guessed."""
+    if failed.secret:
+        return "what ${…} gives is always a text" if failed.keyword == "type" else ""
+    value = failed.value
+    if failed.keyword == "enum":
+        return near(str(value), map(str, failed.wanted))
+    if failed.keyword not in ("type", "pattern"):
+        return ""
+    if value is None:
+        return "remove the key, or give it a value"
+    if "x-kind" in failed.schema:
+        return _with_unit(failed.schema["x-kind"], value)
+    return _in_right_type(value, failed.shown, _types(failed.schema))
+
+
+def _in_right_type(value: object, shown: str, types: Collection[str]) -> str:
+    word = str(value).lower()
+    if "string" in types and isinstance(value, bool | int | float):
+        return f'a text goes in quotes: "{shown}"'
+    if "boolean" in types and word in _BOOLEANS:
+        return f"did you mean {_BOOLEANS[word]}?"
+    if isinstance(value, str) and "integer" in types and word.isascii() and word.isdigit():
+        return f"a number has no quotes: {word}"
+    if "array" in types and isinstance(value, str):
+        return f"did you mean [{value}]?"
+    return ""
+
+
+def _with_unit(kind: str, value: object) -> str:
+    """A question with the number and a unit that would do."""
+    found = _NUMBER.fullmatch(str(value))
+    if not found:
+        return ""
+    number, unit = found[1], found[2].lower()
+    candidates = {
+        "duration": number + (unit if unit == "ms" else unit[:1] or "s"),
+        "size": number + _SIZE_UNITS.get(unit[:1], ""),
+        "rate": f"{number}/1{unit[:1] or 'm'}",
+    }
+    try:
+        PARSERS[kind](candidates[kind])
+    except ValueError:
+        return ""
+    return f"did you mean {candidates[kind]}?"
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    if "x-kind" in schema:
+        return EXPECTED[schema["x-kind"]]
+    if "x-expected" in schema:
+        return str(schema["x-expected"])
+    return " or ".join(_TYPES[one] for one in _types(schema))
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    told = schema.get("type", list(_TYPES))
+    return [told] if isinstance(told, str) else list(told)
+
+
+def _words(values: Iterable[object]) -> str:
+    return ", ".join("null" if value is None else str(value) for value in values)
+
+
+def _shown(value: object) -> str:
+    """A value in a few words."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,0 +1,69 @@
+"""The keys of one type of channel or runtime: defaults, absolute paths, and what they must name.
+
+What a key means is told by its schema: `x-path` a path, `x-command` a program, `x-credentials` a
+file with secrets, `x-account` the account of a channel, `x-default-id` that the id of the channel
+is the default, `x-kind` a duration, a size or a rate.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sidecar.config.part import Part
+from sidecar.config.schema import Kind, Schema
+
+OTHERS = 0o077
+"""The permission bits of the group and of everybody else."""
+
+
+def options(part: Part, schema: Schema, kind: Kind) -> dict[str, object]:
+    """All keys of the type of a channel or runtime, as JSON values; None where there is none."""
+    return _values(part, schema.options(kind, part.data["type"]))
+
+
+def check_credentials(part: Part, key: str, text: str) -> None:
+    """Note what is wrong with a file of secrets: it may come later, but must be private."""
+    path = part.absolute(text, key)
+    told = part.shown(text, key)
+    part.reading.inputs.add(path)
+    mode = part.system.mode(path)
+    if mode is None:
+        part.problem("credentials-missing", f"{told} does not exist yet", key, level="warning")
+    elif part.system.is_dir(path):
+        part.problem("credentials-missing", f"{told} is a folder", key)
+    elif mode & OTHERS:
+        message = f"{told} can be used by other users of this machine"
+        part.problem("credentials-open", message, key, hint=f"chmod 600 {told}")
+
+
+def _values(part: Part, keys: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
+    return {key: _value(part, key, told) for key, told in keys.items()}
+
+
+def _value(part: Part, key: str, told: Mapping[str, Any]) -> object:
+    if told.get("type") == "object" and "properties" in told:
+        return _values(part.part(key), told["properties"])
+    default = part.place[-1] if "x-default-id" in told else told.get("default")
+    value = part.get(key, default)
+    if value is not None and "x-command" in told:
+        return _command(part, key, value)
+    if isinstance(value, str) and "x-path" in told:
+        if "x-credentials" in told:
+            check_credentials(part, key, value)
+        return str(part.absolute(value, key))
+    if "x-kind" in told:
+        part.check_kind(key, told["x-kind"])
+    return value
+
+
+def _command(part: Part, key: str, value: str | list[str]) -> str | list[str]:
+    """A program with its arguments; a path becomes absolute, a name stays what it is."""
+    steps: tuple[str | int, ...] = (key,) if isinstance(value, str) else (key, 0)
+    program, *rest = [value] if isinstance(value, str) else value
+    if "/" in program:
+        program = str(part.absolute(program, *steps))
+    folder = part.reading.folder(part.value_at(key).file)
+    if part.system.which(program, folder) is None:
+        told = part.shown(program, *steps)
+        hint = "is it there, and executable?" if "/" in program else "is it installed, in PATH?"
+        part.problem("command-not-found", f"the command {told} is not found", *steps, hint=hint)
+    return program if isinstance(value, str) else [program, *rest]

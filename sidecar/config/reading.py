@@ -1,0 +1,110 @@
+"""One load in progress: the machine, the files that were read, and the problems found so far."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import normpath
+
+from sidecar.config.problems import Position, Problem
+from sidecar.config.system import System
+
+MAX_TEXT = 10 * 1024 * 1024
+"""Characters of one file."""
+_BOM = "\ufeff"
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the steps of a load share.
+
+    `sources` are the texts by the name that positions bear. `inputs` are all files whose content
+    matters; one with a wildcard stands for the files that match it.
+    """
+
+    system: System
+    sources: dict[str, str] = field(default_factory=dict)
+    inputs: set[Path] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    _folders: dict[str, Path] = field(default_factory=dict)
+    _texts: dict[Path, str] = field(default_factory=dict)
+
+    def name(self, path: Path) -> str:
+        """How a file is called: relative to the present folder where it lies in that."""
+        here = self.system.cwd
+        inside = here != Path(here.anchor) and path.is_relative_to(here)
+        return str(path.relative_to(here)) if inside else str(path)
+
+    def folder(self, file: str) -> Path:
+        """The folder of a file that was opened, where relative paths in it start."""
+        return self._folders[file]
+
+    def absolute(self, text: str, file: str) -> Path:
+        """The path that a text in a file means: `~` is the home folder, `..` goes up in names."""
+        in_home = text == "~" or text.startswith("~/")
+        path = self.system.home / text[2:] if in_home else self.folder(file) / text
+        return Path(normpath(path))
+
+    def open(self, path: Path, at: Position | None = None, shown: str = "") -> str | None:
+        """Read a file that problems can point into. None, with a problem, when that fails."""
+        name = self.name(path)
+        self._folders[name] = path.parent
+        text = self.read(path, at, shown)
+        self.sources[name] = text or ""
+        return text
+
+    def read(self, path: Path, at: Position | None = None, shown: str = "") -> str | None:
+        """The text of a file; None, with a problem, when there is none.
+
+        The problem is put at the place that names the file, or without it at the file itself.
+        `shown` stands for a path that must not be shown.
+        """
+        if path in self._texts:
+            return self._texts[path]
+        self.inputs.add(path)
+        name = self.name(path)
+        place, shown = at or Position(name), shown or name
+        try:
+            text = self.system.read_text(path)
+        except OSError as error:
+            self.problem("unreadable", f"{shown} cannot be read: {_reason(error)}", place)
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start]
+            line = before.count(b"\n") + 1
+            if at is None:
+                place = Position(name, line, error.start - before.rfind(b"\n"))
+            self.problem("encoding", f"{shown} is not UTF-8, line {line}", place)
+        else:
+            wrong = _damage(text)
+            if not wrong:
+                self._texts[path] = text
+                return text
+            self.problem("encoding", f"{shown} {wrong}", place)
+        return None
+
+    def find(self, fragment: str, near: Position) -> Position:
+        """Where a fragment of a value is written; the value itself where it is not found.
+
+        A value of several lines is searched to the end of its file.
+        """
+        lines = self.sources[near.file].splitlines()[near.line - 1 :]
+        for offset, line in enumerate(lines):
+            column = line.find(fragment, near.column - 1 if offset == 0 else 0)
+            if column >= 0:
+                return Position(near.file, near.line + offset, column + 1, len(fragment))
+        return near
+
+    def problem(self, code: str, message: str, position: Position) -> None:
+        """Note an error."""
+        self.problems.append(Problem(code, message, position))
+
+
+def _damage(text: str) -> str:
+    if text.startswith(_BOM):
+        return "begins with a byte order mark; save it as UTF-8 without one"
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        return f"holds the character NUL, line {line}"
+    return f"is larger than {MAX_TEXT >> 20} MiB" if len(text) > MAX_TEXT else ""
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
