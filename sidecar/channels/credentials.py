@@ -1,0 +1,185 @@
+"""Credentials files of BotCord agents. Everything here blocks: it is called in a thread."""
+
+import base64
+import binascii
+import json
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sidecar.codecs.botcord import hub_url, is_safe_id
+from sidecar.codecs.loose import Record, number_of, text_of
+from sidecar.codecs.signing import public_key, signing_key
+from sidecar.errors import ChannelStopped
+
+LARGEST_FILE = 1 << 20
+"""Bytes; what is larger is something else."""
+
+# The older spelling comes second.
+_HUB = ("hubUrl", "hub_url", "hub")
+_AGENT = ("agentId", "agent_id")
+_KEY_ID = ("keyId", "key_id")
+_PRIVATE_KEY = ("privateKey", "private_key")
+_PUBLIC_KEY = ("publicKey", "public_key")
+_EXPIRY = ("tokenExpiresAt", "token_expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an agent needs to speak with its Hub. `expires_at` is of the token, in seconds."""
+
+    path: Path
+    agent: str
+    hub: str
+    key_id: str
+    seed: bytes = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    expires_at: float = 0.0
+
+
+def default_path(agent: str) -> Path:
+    """Where an agent's credentials are unless the configuration says otherwise.
+
+    Raises:
+        ChannelStopped: the id cannot be part of a path.
+    """
+    if not is_safe_id(agent):
+        raise ChannelStopped(f"{agent!r} cannot be the id of an agent")
+    return Path("~/.botcord/credentials").expanduser() / f"{agent}.json"
+
+
+def read(path: Path) -> Credentials:
+    """Read a credentials file that only its owner can read.
+
+    Raises:
+        ChannelStopped: it cannot be used; the text tells why, and how it is mended.
+    """
+    record = _parse(path, _read_private(path))
+    agent = _required(path, record, _AGENT)
+    if not is_safe_id(agent):
+        raise ChannelStopped(f"{path}: {agent!r} cannot be the id of an agent")
+    try:
+        hub = hub_url(_required(path, record, _HUB))
+    except ValueError as error:
+        raise ChannelStopped(f"{path}: {error}") from error
+    return Credentials(
+        path=path,
+        agent=agent,
+        hub=hub,
+        key_id=_required(path, record, _KEY_ID),
+        seed=_seed(path, record),
+        token=token_of(record, "token"),
+        expires_at=_expiry(record),
+    )
+
+
+def store_token(path: Path, agent: str, token: str, expires_at: float) -> None:
+    """Put a new token into the file, keeping everything else that is in it, and its mode.
+
+    Nothing is done when the file has gone or belongs to another agent by now.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        target = path.resolve(strict=True)
+        text = target.read_bytes()
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        return
+    try:
+        record = _parse(path, text)
+    except ChannelStopped:
+        return
+    if _first(record, _AGENT) != agent:
+        return
+    expiry = next((name for name in _EXPIRY if name in record), _EXPIRY[0])
+    changed = {**record, "token": token, expiry: int(expires_at)}
+    _replace(target, json.dumps(changed, indent=2, ensure_ascii=False) + "\n", mode)
+
+
+def token_of(record: Record, name: str) -> str | None:
+    """A token; None for what could not be part of a header."""
+    found = text_of(record, name)
+    return found if found is not None and found.isascii() and found.isprintable() else None
+
+
+def seconds(time: float) -> float:
+    """A time in seconds. Some Hubs give milliseconds, which no date of ours reaches."""
+    return time / 1000 if time > 1e10 else float(time)
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise ChannelStopped(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
+            raise ChannelStopped(f"{path}: is not a credentials file")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise ChannelStopped(
+                f"{path}: other users of this machine have access to the private key in it;"
+                f" mend it with: chmod 600 {path}"
+            )
+        return os.read(descriptor, LARGEST_FILE)
+    finally:
+        os.close(descriptor)
+
+
+def _parse(path: Path, text: bytes) -> dict[str, object]:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # The text of the error could quote what is in the file.
+        raise ChannelStopped(f"{path}: is not valid JSON") from error
+    if not isinstance(record, dict):
+        raise ChannelStopped(f"{path}: is not a JSON object")
+    return record
+
+
+def _first(record: Record, names: tuple[str, ...]) -> str | None:
+    found = next((text for name in names if (text := text_of(record, name))), None)
+    return found.strip() if found is not None else None
+
+
+def _required(path: Path, record: Record, names: tuple[str, ...]) -> str:
+    found = _first(record, names)
+    if found is None:
+        raise ChannelStopped(f"{path}: has no {names[0]}")
+    return found
+
+
+def _seed(path: Path, record: Record) -> bytes:
+    try:
+        seed = base64.b64decode(_required(path, record, _PRIVATE_KEY), validate=True)
+        derived = public_key(signing_key(seed))
+    except (binascii.Error, ValueError) as error:
+        raise ChannelStopped(f"{path}: privateKey is not 32 bytes in base64") from error
+    given = _first(record, _PUBLIC_KEY)
+    if given is not None and given != derived:
+        raise ChannelStopped(f"{path}: publicKey does not belong to privateKey")
+    return seed
+
+
+def _expiry(record: Record) -> float:
+    found = next((at for name in _EXPIRY if (at := number_of(record, name)) is not None), 0.0)
+    return seconds(found)
+
+
+def _replace(target: Path, text: str, mode: int) -> None:
+    """Write beside the file and rename, so that a reader never sees half of it."""
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,41 @@
+"""Which agents have credentials in a folder. It blocks: it is called in a thread."""
+
+from pathlib import Path
+
+from sidecar.channels.credentials import read
+from sidecar.errors import ChannelStopped
+
+
+def scan(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The agents with a usable `*.json` in the folder, sorted by id, and warnings.
+
+    What counts is the id in the file, not the file's name. Of two files of one agent the one that
+    was written later is taken, of two written at the same time the first by name.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(".json"))
+    except FileNotFoundError:
+        return {}, []
+    except OSError as error:
+        return {}, [f"{folder}: cannot be read: {error.strerror}"]
+    found: dict[str, tuple[float, Path]] = {}
+    warnings = []
+    for path in paths:
+        try:
+            agent = read(path).agent
+        except ChannelStopped as error:
+            warnings.append(f"{error}")
+            continue
+        written = _written(path)
+        if agent in found:
+            warnings.append(f"two files for agent {agent}: {found[agent][1]} and {path}")
+        if agent not in found or written > found[agent][0]:
+            found[agent] = (written, path)
+    return {agent: found[agent][1] for agent in sorted(found)}, warnings
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,160 @@
+"""Fetches what is in the Hub's inbox, hands it over, and acknowledges what is safe here."""
+
+import asyncio
+import random
+import time
+
+from sidecar import metrics
+from sidecar.api import Accept, Host
+from sidecar.channels.hub import Hub
+from sidecar.codecs.botcord import is_final
+from sidecar.codecs.botcord_inbox import message_of
+from sidecar.core.backoff import delay
+from sidecar.errors import ChannelError, ChannelUnavailable, JournalError
+from sidecar.model import Message
+
+INTERVAL = 30.0
+"""Seconds between looks into the inbox when nothing calls for one."""
+MOST_ACKNOWLEDGED = 200
+"""Items of one acknowledgement."""
+
+
+class Inbox:
+    """The inbox of one agent. `problem` tells why it cannot be read now, empty when it can."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        host: Host,
+        *,
+        interval: float = INTERVAL,
+        first_wait: float = 1.0,
+        longest_wait: float = 30.0,
+    ) -> None:
+        self.problem = ""
+        self._hub = hub
+        self._host = host
+        self._interval = interval
+        self._first_wait = first_wait
+        self._longest_wait = longest_wait
+        self._wanted = asyncio.Event()
+        self._safe: dict[str, None] = {}
+        self._acknowledge = asyncio.Event()
+
+    def look(self) -> None:
+        """Something may be in the inbox. Asked for during a look, there is one more after it."""
+        self._wanted.set()
+
+    async def run(self, accept: Accept) -> None:
+        """Look whenever asked to, and now and then. Cancelled, nothing is left behind.
+
+        Raises:
+            ChannelStopped: the agent cannot be used until a person acts.
+        """
+        failures = 0
+        while True:
+            await self._until_wanted()
+            self._wanted.clear()
+            try:
+                await self._drain(accept)
+            except ChannelUnavailable as error:
+                metrics.count("inbox_failures_total", channel=self._host.name)
+                wait = max(self._wait(failures), error.wait or 0.0)
+                failures += 1
+                self.problem = f"{error}"
+                self._host.log.warning("the inbox cannot be read, again in %.1f s: %s", wait, error)
+                self._wanted.set()
+                await asyncio.sleep(wait)
+            else:
+                failures = 0
+                self.problem = ""
+
+    async def acknowledge(self) -> None:
+        """Acknowledge in the background what was handed over, until the Hub has taken it.
+
+        What it never takes it gives again, and it is known here then.
+        """
+        failures = 0
+        while True:
+            while self._safe:
+                try:
+                    await self._acknowledge_some()
+                except ChannelUnavailable as error:
+                    metrics.count("ack_failures_total", channel=self._host.name)
+                    self._host.log.info("not acknowledged yet: %s", error)
+                    await asyncio.sleep(max(self._wait(failures), error.wait or 0.0))
+                    failures += 1
+                else:
+                    failures = 0
+            self._acknowledge.clear()
+            await self._acknowledge.wait()
+
+    async def _until_wanted(self) -> None:
+        try:
+            async with asyncio.timeout(self._interval):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+
+    async def _drain(self, accept: Accept) -> None:
+        more = True
+        while more:
+            items, more = await self._hub.inbox()
+            messages = self._messages(items)
+            new = [message.id for message in messages if message.id not in self._safe]
+            if not new:
+                return  # a Hub that gives the same again and again gets no loop out of it
+            await self._hand_over(accept, messages)
+            self._safe.update(dict.fromkeys(new))
+            self._acknowledge.set()
+
+    def _messages(self, items: list[object]) -> list[Message]:
+        now = time.time()
+        messages = []
+        for item in items:
+            message = message_of(
+                item,
+                channel=self._host.name,
+                account=self._hub.agent,
+                hub=self._hub.base,
+                now=now,
+            )
+            if message is None:
+                metrics.count("inbox_items_skipped_total", channel=self._host.name)
+                self._host.log.warning("an item without a usable hub_msg_id is left in the inbox")
+            else:
+                messages.append(message)
+        return messages
+
+    async def _hand_over(self, accept: Accept, messages: list[Message]) -> None:
+        """Keep what was fetched until it is durable: the Hub gives it again only much later."""
+        failures = 0
+        while True:
+            try:
+                await accept(messages)
+            except JournalError as error:
+                wait = self._wait(failures)
+                failures += 1
+                self.problem = f"messages cannot be kept: {error}"
+                self._host.log.error("%s; again in %.1f s", self.problem, wait)  # noqa: TRY400 -- told, not a defect
+                await asyncio.sleep(wait)
+            else:
+                return
+
+    async def _acknowledge_some(self) -> None:
+        ids = list(self._safe)[:MOST_ACKNOWLEDGED]
+        answer = await self._hub.acknowledge(ids)
+        if not answer.ok:
+            error: ChannelError = self._hub.error(answer)
+            refused = answer.status in (400, 404, 413, 422) and answer.code != ""
+            if is_final(answer.status, answer.code) or not refused:
+                raise error
+            metrics.count("acks_refused_total", len(ids), channel=self._host.name)
+            self._host.log.error("the Hub refuses an acknowledgement: %s", answer)
+        for id_ in ids:
+            self._safe.pop(id_, None)
+
+    def _wait(self, failures: int) -> float:
+        return delay(
+            failures, first=self._first_wait, most=self._longest_wait, random=random.random
+        )

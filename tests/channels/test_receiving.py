@@ -1,0 +1,218 @@
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sidecar import metrics
+from sidecar.errors import ChannelStopped, JournalError
+from sidecar.model import Message
+from tests.channels.scripted_hub import Answer, Hub, raw, reset, says
+
+BROKEN = {
+    "a plain 500": raw(500, b"Internal Server Error"),
+    "a page of HTML": raw(200, b"<html>maintenance</html>"),
+    "half a JSON": raw(200, b'{"messages": [{"hub_msg'),
+    "nothing": raw(200, b""),
+    "a reset": reset,
+    "a list": raw(200, b"[1, 2]"),
+    "deep nesting": raw(200, b"[" * 100_000),
+    "no UTF-8": raw(200, b'{"messages": "\xff"}'),
+    "a redirect": raw(302, b"", Location="https://elsewhere.example/"),
+    "a proxy's 403": raw(403, b"<html>no</html>"),
+    "a proxy's 404": raw(404, b"<html>no</html>"),
+    "too many requests": raw(429, b""),
+    "another 401": says(401, "token_expired"),
+}
+
+
+async def test_a_pushed_message_is_accepted_and_acknowledged(world: Any) -> None:
+    async with world.running():
+        await world.hub.push(world.item())
+        await world.until(lambda: world.hub.acked)
+    (message,) = world.kept.messages
+    assert (message.channel, message.account, message.id) == ("ch", world.agent, "h_1")
+    assert message.text == "text of h_1"
+    assert world.hub.acked == ["h_1"]
+    assert world.hub.requests("/hub/inbox")[0].query == {"limit": "50", "ack": "false"}
+
+
+async def test_what_came_while_nobody_listened_is_fetched_after_the_login(world: Any) -> None:
+    world.hub.inbox = {f"h_{n}": world.item(f"h_{n}") for n in range(120)}
+    async with world.running():
+        await world.until(lambda: len(world.hub.acked) == 120)
+    assert world.kept.ids == [f"h_{n}" for n in range(120)]
+    assert world.kept.pages == 3
+    assert len(world.hub.requests("/hub/inbox/ack")) <= 3
+
+
+async def test_nothing_is_acknowledged_before_it_is_durable(world: Any) -> None:
+    gate = asyncio.Event()
+
+    async def accept(messages: Sequence[Message]) -> None:
+        await gate.wait()
+        await world.kept(messages)
+
+    async with world.running(accept=accept):
+        await world.hub.push(world.item())
+        await world.until(lambda: world.hub.leased)
+        await world.hub.push(world.item("h_2"))
+        assert world.hub.acked == []
+        gate.set()
+        await world.until(lambda: world.hub.acked == ["h_1", "h_2"])
+
+
+async def test_messages_that_the_journal_refuses_are_offered_again(world: Any) -> None:
+    refusals = 2
+
+    async def accept(messages: Sequence[Message]) -> None:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise JournalError("disk full")
+        await world.kept(messages)
+
+    async with world.running(accept=accept):
+        await world.hub.push(world.item())
+        await world.until(lambda: world.hub.acked == ["h_1"])
+    assert world.kept.ids == ["h_1"]
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+async def test_a_poll_that_fails_is_tried_again(world: Any, fault: str) -> None:
+    world.hub.script("/hub/inbox", BROKEN[fault], BROKEN[fault], method="GET")
+    world.hub.inbox = {"h_1": world.item()}
+    async with world.running():
+        await world.until(lambda: world.hub.acked == ["h_1"])
+    assert world.kept.ids == ["h_1"]
+
+
+async def test_the_status_tells_that_the_inbox_cannot_be_read(world: Any) -> None:
+    async with world.running() as channel:
+        world.hub.script("/hub/inbox", *[says(503, "maintenance")] * 50, method="GET")
+        await world.hub.send({"type": "inbox_update"})
+        reason = await world.until(lambda: channel.status.reason)
+        assert channel.status.state == "connected"
+        assert "503 maintenance" in reason
+        world.hub.scripts.clear()
+        await world.until(lambda: channel.status.reason == "")
+
+
+@pytest.mark.parametrize("fault", ["a plain 500", "a reset", "too many requests", "another 401"])
+async def test_an_acknowledgement_is_tried_until_it_works(world: Any, fault: str) -> None:
+    world.hub.script("/hub/inbox/ack", *[BROKEN[fault]] * 3)
+    async with world.running():
+        await world.hub.push(world.item())
+        await world.until(lambda: world.hub.acked == ["h_1"])
+    assert world.kept.ids == ["h_1"]
+
+
+async def test_a_slow_acknowledgement_holds_up_no_message(world: Any) -> None:
+    gate = asyncio.Event()
+
+    async def later(_: Any) -> Any:
+        await gate.wait()
+        return await raw(200, b'{"acked": 1}')(_)
+
+    world.hub.script("/hub/inbox/ack", later)
+    async with world.running():
+        await world.hub.push(world.item("h_1"))
+        await world.until(lambda: world.kept.ids == ["h_1"])
+        await world.hub.push(world.item("h_2"))
+        await world.until(lambda: world.kept.ids == ["h_1", "h_2"])
+        gate.set()
+        await world.until(lambda: world.hub.acked == ["h_2"])
+
+
+async def test_an_acknowledgement_that_is_refused_for_good_is_given_up(world: Any) -> None:
+    world.hub.script("/hub/inbox/ack", says(422, "too_many_ids"))
+    before = metrics.value("acks_refused_total", channel="ch")
+    async with world.running():
+        await world.hub.push(world.item("h_1"))
+        await world.until(lambda: metrics.value("acks_refused_total", channel="ch") > before)
+        await world.hub.push(world.item("h_2"))
+        await world.until(lambda: world.hub.acked == ["h_2"])
+
+
+async def test_a_hub_that_gives_the_same_page_again_causes_no_loop(world: Any) -> None:
+    world.hub.lease = False
+    world.hub.script("/hub/inbox/ack", *[says(500, "broken")] * 1000)
+    world.hub.inbox = {f"h_{n}": world.item(f"h_{n}") for n in range(60)}
+    async with world.running():
+        await world.until(lambda: len(world.hub.requests("/hub/inbox/ack")) > 10)
+        assert len(world.hub.requests("/hub/inbox")) <= 4
+
+
+async def test_an_item_without_an_id_does_not_harm_the_others(world: Any) -> None:
+    before = metrics.value("inbox_items_skipped_total", channel="ch")
+    world.hub.inbox = {
+        "1": world.item("h_1"),
+        "2": {**world.item("h_2"), "hub_msg_id": None},
+        "3": None,
+        "4": world.item("h_4"),
+    }
+    async with world.running():
+        await world.until(lambda: world.hub.acked == ["h_1", "h_4"])
+    assert metrics.value("inbox_items_skipped_total", channel="ch") == before + 2
+
+
+async def test_what_cannot_start_a_turn_is_kept_and_acknowledged_too(world: Any) -> None:
+    async with world.running():
+        await world.hub.push(world.item(envelope={"type": "contact_request"}, room_id=None))
+        await world.until(lambda: world.hub.acked == ["h_1"])
+    assert [message.unusable for message in world.kept.messages] == ["type:contact_request"]
+
+
+async def test_many_calls_during_one_poll_cause_exactly_one_more(world: Any) -> None:
+    gate = asyncio.Event()
+
+    async with world.running():
+        polls = len(world.hub.requests("/hub/inbox"))
+        world.hub.script("/hub/inbox", _held(gate, world.hub), method="GET")
+        await world.hub.send({"type": "inbox_update"})
+        await world.until(lambda: len(world.hub.requests("/hub/inbox")) == polls + 1)
+        for _ in range(5):
+            await world.hub.send({"type": "inbox_update"})
+        await world.hub.push(world.item())
+        gate.set()
+        await world.until(lambda: world.hub.acked == ["h_1"])
+        assert len(world.hub.requests("/hub/inbox")) == polls + 2
+
+
+def _held(gate: asyncio.Event, hub: Hub) -> Answer:
+    async def answer(_: Any) -> Any:
+        await gate.wait()
+        return await raw(200, b'{"messages": [], "has_more": false}')(_)
+
+    return answer
+
+
+async def test_the_inbox_is_looked_into_now_and_then_without_any_socket(world: Any) -> None:
+    world.hub.welcome.extend([(503,)] * 1000)
+    world.hub.inbox = {"h_1": world.item()}
+    channel = world.channel(replace(world.fast, poll=0.05))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(channel.run(world.kept))
+        await world.until(lambda: world.hub.acked == ["h_1"])
+        task.cancel()
+
+
+@pytest.mark.parametrize("code", ["agent_not_claimed", "agent_not_claimed_generic"])
+async def test_an_agent_that_nobody_claimed_stops_the_channel(world: Any, code: str) -> None:
+    world.hub.script("/hub/inbox", says(403, code), method="GET")
+    channel = world.channel()
+    error = await world.ending(channel)
+    assert isinstance(error, ChannelStopped)
+    assert code in str(error)
+    assert channel.status.state == "stopped"
+    assert code in channel.status.reason
+    await world.until(lambda: world.hub.opened == 0)
+
+
+async def test_a_page_larger_than_usual_is_read(world: Any) -> None:
+    text = "ä" * 1_000_000
+    async with world.running():
+        await world.hub.push(world.item(envelope={"payload": {"text": text}}))
+        await world.until(lambda: world.hub.acked)
+    assert world.kept.messages[0].text == text
