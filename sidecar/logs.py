@@ -65,7 +65,8 @@ def configure(
 
     `auto` is text at a terminal and JSON lines elsewhere. `to` is a file, made with mode 0600, or
     a stream; None is standard error. `redact` takes secrets out of a text. Uncaught exceptions of
-    all threads are logged too. Blocks until the lines of an earlier configuration are written.
+    all threads are logged too. Blocks until the lines of an earlier configuration are written, so
+    a running event loop calls it in a thread.
 
     Raises:
         OSError: the file cannot be opened; nothing has changed then.
@@ -94,7 +95,7 @@ def configure(
 
 
 def shutdown() -> None:
-    """Write what waits, and stop logging. Does nothing when nothing is configured."""
+    """Write what waits, and stop logging. Does nothing when nothing is configured. Blocks."""
     global _running
     if _running is None:
         return

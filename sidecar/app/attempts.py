@@ -57,27 +57,32 @@ class Attempts:
         A session that is gone is forgotten and the turn runs afresh; a failure that may pass is
         tried once more, if nothing was said yet.
         """
+        clock = asyncio.timeout(self.turn_timeout)
+        try:
+            async with clock:
+                return await self._until_settled()
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return TurnEnded("", failure=Failure("turn_timeout", f"after {self.turn_timeout} s"))
+
+    async def _until_settled(self) -> TurnEnded:
         session, retried = self._started.session, False
-        async with asyncio.timeout(None) as clock:
-            deadline = asyncio.get_running_loop().time() + self.turn_timeout
-            clock.reschedule(deadline)
-            while True:
-                ended = await self._once(session, retried=retried)
-                failure = ended.failure
-                if failure is None:
-                    return ended
-                if failure.kind == "session_missing" and session is not None:
-                    log.info("session %s is gone; the turn runs afresh", session)
-                    await self._forget_session()
-                    session = None
-                elif failure.retryable and not retried and not self._spoke:
-                    log.info("the turn is run once more: %s", failure.detail)
-                    retried = True
-                    await asyncio.sleep(RETRY_WAIT * (1 + random.random()))  # noqa: S311 -- jitter
-                else:
-                    return ended
-        # The clock swallowed the cancellation that it caused.
-        return TurnEnded("", failure=Failure("turn_timeout", f"after {self.turn_timeout} s"))
+        while True:
+            ended = await self._once(session, retried=retried)
+            failure = ended.failure
+            if failure is None:
+                return ended
+            if failure.kind == "session_missing" and session is not None:
+                log.info("session %s is gone; the turn runs afresh", session)
+                await self._forget_session()
+                session = None
+            elif failure.retryable and not retried and not self._spoke:
+                log.info("the turn is run once more: %s", failure.detail)
+                retried = True
+                await asyncio.sleep(RETRY_WAIT * (1 + random.random()))  # noqa: S311 -- jitter
+            else:
+                return ended
 
     async def _once(self, session: str | None, *, retried: bool) -> TurnEnded:
         job = self._job(self._prompt(session, retried=retried), session)

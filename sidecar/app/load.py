@@ -27,9 +27,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What became of a config file. `ready` is None where there is an error."""
+    """What became of a config file. `ready` is None where there is an error.
+
+    `draft` is what could be understood all the same, for commands that only look.
+    """
 
     ready: Ready | None
+    draft: Config | None
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     inputs: frozenset[Path]
@@ -44,7 +48,7 @@ def load_candidate(path: Path) -> Candidate:
         problems += found
         if not any(problem.level == "error" for problem in problems):
             ready = Ready(loaded.config, prompts, loaded.inputs)
-    return Candidate(ready, problems, loaded.sources, loaded.inputs)
+    return Candidate(ready, loaded.draft, problems, loaded.sources, loaded.inputs)
 
 
 async def load_adapted(path: Path, adapt: Adapt | None) -> Candidate:

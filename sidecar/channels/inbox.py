@@ -7,10 +7,9 @@ import time
 from sidecar import metrics
 from sidecar.api import Accept, Host
 from sidecar.channels.hub import Hub
-from sidecar.codecs.botcord import is_final
 from sidecar.codecs.botcord_inbox import message_of
 from sidecar.core.backoff import delay
-from sidecar.errors import ChannelError, ChannelUnavailable, JournalError
+from sidecar.errors import ChannelStopped, ChannelUnavailable, JournalError
 from sidecar.model import Message
 
 INTERVAL = 30.0
@@ -145,9 +144,8 @@ class Inbox:
         ids = list(self._safe)[:MOST_ACKNOWLEDGED]
         answer = await self._hub.acknowledge(ids)
         if not answer.ok:
-            error: ChannelError = self._hub.error(answer)
-            refused = answer.status in (400, 404, 413, 422) and answer.code != ""
-            if is_final(answer.status, answer.code) or not refused:
+            error = self._hub.error(answer)
+            if isinstance(error, ChannelStopped) or answer.status not in (400, 413, 422):
                 raise error
             metrics.count("acks_refused_total", len(ids), channel=self._host.name)
             self._host.log.error("the Hub refuses an acknowledgement: %s", answer)

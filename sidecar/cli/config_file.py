@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from sidecar.app.load import Candidate, Ready
@@ -21,9 +22,10 @@ def add_config(parser: argparse.ArgumentParser, default: str = "config.yaml") ->
     )
 
 
-def usable(candidate: Candidate) -> Ready | None:
-    """What can run; problems are printed to standard error."""
+def usable(candidate: Candidate, *, without: Collection[str] = ()) -> Ready | None:
+    """What can run; problems, but those with a code in `without`, are printed to standard error."""
     colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    if candidate.problems:
-        print(render_text(candidate.problems, candidate.sources, colours=colours), file=sys.stderr)
+    shown = [problem for problem in candidate.problems if problem.code not in without]
+    if shown:
+        print(render_text(shown, candidate.sources, colours=colours), file=sys.stderr)
     return candidate.ready

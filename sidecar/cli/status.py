@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sidecar.cli.config_file import add_config, usable
+from sidecar.cli.config_file import add_config
 from sidecar.server import address
 
 TIMEOUT = 5.0
@@ -23,19 +23,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the picture; 1 when no sidecar answers, 2 for an invalid config."""
+    """Print the picture; 1 when no sidecar answers, 2 for a config that cannot be read."""
     from sidecar.app.load import load_candidate
 
-    ready = usable(load_candidate(arguments.config))
-    if ready is None:
+    # A config that is broken by its last save is when people want to look.
+    config = load_candidate(arguments.config).draft
+    if config is None:
+        print(
+            f"sidecar: {arguments.config} cannot be read; see `sidecar validate`", file=sys.stderr
+        )
         return 2
-    if ready.config.server is None:
+    if config.server is None:
         print("sidecar: `server` is null in the config: there is nobody to ask", file=sys.stderr)
         return 1
     failure: object = "no sidecar runs with this state folder"
-    for place in address.find(ready.config.state.dir):
+    for place in address.find(config.state.dir):
         try:
-            picture = _ask(place, ready.config.server.token)
+            picture = _ask(place, config.server.token)
         except (OSError, http.client.HTTPException, ValueError) as error:
             failure = f"{place}: {error}"
             continue

@@ -6,7 +6,7 @@ templates and of tests are left as they are: a dollar is nothing special there.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class Interpolation:
                 parts.append(self._part(found[1], found[2] == "}", place, there))
         parts.append(text[end:])
         if any(isinstance(part, Path) for part in parts):
-            self.lazy[place] = FileText(tuple(part for part in parts if part != ""))
+            self.lazy[place] = FileText(tuple(_joined(parts)))
             return ""
         return "".join(str(part) for part in parts)
 
@@ -121,6 +121,18 @@ class Interpolation:
     ) -> None:
         self.failed.add(place)
         self.reading.problems.append(Problem(code, message, position, dotted(place), hint))
+
+
+def _joined(parts: Iterable[str | Path]) -> list[str | Path]:
+    """The parts with neighbouring texts in one piece, so that equal texts are equal."""
+    found: list[str | Path] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if isinstance(part, str) and isinstance(last, str):
+            found[-1] = last + part
+        elif part != "":
+            found.append(part)
+    return found
 
 
 def _texts(data: dict[str, object]) -> Iterator[tuple[Any, Any, Place, str]]:

@@ -22,12 +22,14 @@ AVAILABLE = frozenset({"claude-code", "command"})
 class Loaded:
     """What became of a config file.
 
-    `config` is None when there is a problem of level error. `sources` are the texts that problems
-    point into, by the name in their positions. `inputs` are all files whose content matters; one
-    with a wildcard stands for the files that match it.
+    `config` is None when there is a problem of level error; `draft` is then what could be
+    understood all the same, good for looking only, None when that is nothing. `sources` are the
+    texts that problems point into, by the name in their positions. `inputs` are all files whose
+    content matters; one with a wildcard stands for the files that match it.
     """
 
     config: Config | None
+    draft: Config | None
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     inputs: frozenset[Path]
@@ -42,11 +44,11 @@ def load(
     with always can. Blocks while it reads files. Bad input never raises.
     """
     reading = Reading(system)
-    config = _load(reading, path, schema, frozenset(available))
+    draft = _load(reading, path, schema, frozenset(available))
     problems = _in_order(reading)
-    if any(problem.level == "error" for problem in problems):
-        config = None
-    return Loaded(config, problems, reading.sources, frozenset(reading.inputs))
+    broken = any(problem.level == "error" for problem in problems)
+    config = None if broken else draft
+    return Loaded(config, draft, problems, reading.sources, frozenset(reading.inputs))
 
 
 def _load(reading: Reading, path: Path, schema: Schema, available: frozenset[str]) -> Config | None:

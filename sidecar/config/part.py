@@ -85,8 +85,9 @@ class Part:
     def parts(self, key: str) -> Iterator["Part"]:
         """The mappings in a mapping or in a list; those that lack a key are left out."""
         found = self.data.get(key)
-        items = found.items() if isinstance(found, dict) else enumerate(found or ())
-        for step, value in items if isinstance(found, dict | list) else ():
+        if not isinstance(found, dict | list) or (*self.place, key) in self.source.broken:
+            return
+        for step, value in found.items() if isinstance(found, dict) else enumerate(found):
             place = (*self.place, key, step)
             if isinstance(value, dict) and place not in self.source.broken:
                 yield Part(self.source, place, value, self.unsound)

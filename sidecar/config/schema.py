@@ -31,11 +31,11 @@ Kind = Literal["channel", "runtime"]
 @cache
 def read_schema(name: str = MAIN) -> dict[str, Any]:
     """One shipped schema, as it is written. Do not change what is returned."""
-    found: dict[str, Any] = json.loads((_folder() / name).read_text("utf-8"))
+    found: dict[str, Any] = json.loads((folder() / name).read_text("utf-8"))
     return found
 
 
-def _folder() -> Traversable:
+def folder() -> Traversable:
     """schema/ lies inside the wheel, and beside the package in a checkout."""
     package = files("sidecar")
     inside = package / "schema"

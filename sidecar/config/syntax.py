@@ -11,6 +11,7 @@ _HINTS = (
     ("could not find expected ':'", "each line of a mapping is `key: value`"),
     ("expected <block end>", "lines that belong together begin in the same column"),
     ("did not find expected", "lines that belong together begin in the same column"),
+    ("expected ',' or", "between { } and [ ], a text with brackets, or a ${…}, goes in quotes"),
     ("unexpected end of stream", "a quote or a bracket is not closed"),
     ("escape character", "in double quotes a backslash is written twice; single quotes take it"),
     ("cannot start any token", "a text that begins with @ ` % or & goes in quotes"),

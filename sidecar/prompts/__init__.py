@@ -1,1 +1,5 @@
-"""From a message to the two texts that a runtime is given. Pure."""
+"""What an agent is told: the system context and the user turn, rendered from templates.
+
+Pure: the messages, the time and the environment come in as arguments. Built-in templates are
+part of the package.
+"""

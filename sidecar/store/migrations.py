@@ -59,7 +59,8 @@ create table reply(
     ended_at real
 );
 create index reply_turn on reply(turn);
-create index reply_unsent on reply(state) where state in ('pending', 'refused');
+create index reply_pending on reply(id) where state = 'pending';
+create index reply_refused on reply(id) where state = 'refused';
 
 create table session(
     key text primary key,           -- JSON of a SessionKey

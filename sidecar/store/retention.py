@@ -23,8 +23,8 @@ _OLD_ACTIVITY = """
 _TURNS = """
     select state, count(*) from turn where ended_at is not null group by state
     union all select state, count(*) from turn where ended_at is null group by state"""
-_REPLIES = """
-    select state, count(*) from reply where state in ('pending', 'refused') group by state"""
+_PENDING = "select count(*) from reply where state = 'pending'"
+_REFUSED = "select count(*) from reply where state = 'refused'"
 _SESSIONS = "select count(*) from session"
 
 
@@ -45,10 +45,7 @@ def remove_activity(connection: Connection, before: float) -> int:
 
 def count(connection: Connection) -> JournalCounts:
     """Count what there is. Reads whole indexes."""
-    replies = dict(connection.execute(_REPLIES))
-    return JournalCounts(
-        turns=dict(connection.execute(_TURNS)),
-        replies_pending=replies.get("pending", 0),
-        replies_refused=replies.get("refused", 0),
-        sessions=connection.execute(_SESSIONS).fetchone()[0],
+    pending, refused, sessions = (
+        connection.execute(sql).fetchone()[0] for sql in (_PENDING, _REFUSED, _SESSIONS)
     )
+    return JournalCounts(dict(connection.execute(_TURNS)), pending, refused, sessions)

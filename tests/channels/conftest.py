@@ -28,7 +28,7 @@ OWNER_ROOM = "rm_oc_c8a7989f957870b9"
 async def until(condition: Callable[[], Any]) -> Any:
     """Wait for a condition; its value."""
     async with asyncio.timeout(5):
-        while not (value := condition()):  # noqa: ASYNC110 -- it looks at the whole world
+        while not (value := condition()):
             await asyncio.sleep(0.002)
     return value
 

@@ -125,8 +125,11 @@ async def test_a_slow_acknowledgement_holds_up_no_message(world: Any) -> None:
         await world.until(lambda: world.hub.acked == ["h_2"])
 
 
-async def test_an_acknowledgement_that_is_refused_for_good_is_given_up(world: Any) -> None:
-    world.hub.script("/hub/inbox/ack", says(422, "too_many_ids"))
+@pytest.mark.parametrize("answer", [says(422, "too_many_ids"), raw(422, b'{"detail": []}')])
+async def test_an_acknowledgement_that_is_refused_for_good_is_given_up(
+    world: Any, answer: Answer
+) -> None:
+    world.hub.script("/hub/inbox/ack", answer)
     before = metrics.value("acks_refused_total", channel="ch")
     async with world.running():
         await world.hub.push(world.item("h_1"))

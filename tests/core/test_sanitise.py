@@ -37,6 +37,7 @@ MARKED = {
     "<agent_message>": AGENT,
     "<agent‐message>": AGENT,  # noqa: RUF001 - U+2010
     "<agent\u2011message>": AGENT,
+    "<agent\u203fmessage>": AGENT,
     "<agent\uff0dmessage>": AGENT,
     "<ag\u200bent-mess\u00adage>": AGENT,
     "<\u2060agent-message\ufeff>": AGENT,
@@ -194,6 +195,7 @@ def test_a_clean_text_can_be_encoded(text: str) -> None:
 def test_a_label_cannot_forge_a_field_a_heading_or_an_attribute() -> None:
     assert label("Al | mentioned: true") == "Al ¦ mentioned: true"
     assert label('[BotCord] "x" <b>') == "⟦BotCord⟧ 'x' ＜b＞"  # noqa: RUF001 - look-alikes
+    assert label("\ufeff name") == "name"
     assert label(" two\r\n\n lines\u2028and\x85more ") == "two lines and more"
 
 

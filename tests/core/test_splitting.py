@@ -18,18 +18,21 @@ def ink(text: str) -> str:
     return "".join(text.split())
 
 
-def read(text: str) -> tuple[str, str, bool]:
-    """The text outside and inside fences, without white space, and whether a fence is left open."""
-    outside, inside, opened = [], [], ""
+def read(text: str) -> tuple[str, list[str], bool]:
+    """The text outside fences and in each, without white space; whether one is left open."""
+    outside, blocks, opened = "", list[str](), ""
     for line in text.split("\n"):
         found = FENCE.match(line)
         if found and not opened:
             opened = found[1]
+            blocks.append("")
         elif found and found[1].startswith(opened) and not found[2].strip():
             opened = ""
+        elif opened:
+            blocks[-1] += ink(line)
         else:
-            (inside if opened else outside).append(line)
-    return ink("".join(outside)), ink("".join(inside)), bool(opened)
+            outside += ink(line)
+    return outside, blocks, bool(opened)
 
 
 def test_a_text_that_fits_is_one_piece() -> None:
@@ -49,7 +52,7 @@ def test_else_after_a_line() -> None:
 def test_else_after_a_sentence() -> None:
     assert split("One two. Three four five", 18) == ["One two.", "Three four five"]
     assert split('He said "no." Then he left.', 20) == ['He said "no."', "Then he left."]
-    assert split("今天很好。明天也很好", 8) == ["今天很好。", "明天也很好"]
+    assert split("今天很好。明天也很好啊", 5) == ["今天很好。", "明天也很好", "啊"]
 
 
 def test_else_after_a_word_and_else_where_it_must() -> None:
@@ -73,6 +76,16 @@ def test_a_code_block_is_closed_and_opened_again_with_its_language() -> None:
         "```python\n    line(0)\n    line(1)\n    line(2)\n```",
         "```python\n    line(3)\n    line(4)\n    line(5)\n```",
         "That is all.",
+    ]
+
+
+def test_a_cut_beside_a_fence_keeps_its_lines_whole() -> None:
+    assert split("```\nabcdefghij\n```  \nklm", 17) == ["```\nabcdefghij\n```", "klm"]
+    assert split("```\nabcdefghijklm\n\n\n```\nnop", 21) == ["```\nabcdefghijklm\n```", "nop"]
+    assert split("ab\n```\nabcdefghij klm\n```", 20) == [
+        "ab",
+        "```\nabcdefghij\n```",
+        "```\nklm\n```",
     ]
 
 
@@ -103,21 +116,26 @@ def test_a_shorter_fence_inside_a_longer_one_is_content() -> None:
 WORDS = st.sampled_from(["a", "word", "sentence.", "Really?", "x" * 30, "中文。", "e\u0301", "`c`"])
 LINES = st.lists(WORDS, max_size=8).map(" ".join)
 PROSE = st.lists(LINES, max_size=6).map("\n".join)
+BLANKS = st.sampled_from(["", "", " ", "\n", "\n \n"])
 CODE = st.tuples(
-    st.sampled_from(["```", "~~~", "````"]), st.sampled_from(["", "py", " js x"]), PROSE
-).map(lambda parts: f"{parts[0]}{parts[1]}\n{parts[2]}\n{parts[0]}")
+    st.sampled_from(["```", "~~~", "````"]),
+    st.sampled_from(["", "py", " js x"]),
+    st.tuples(BLANKS, PROSE.filter(str.strip), BLANKS).map("".join),
+    st.sampled_from(["", "  "]),
+).map(lambda parts: f"{parts[0]}{parts[1]}\n{parts[2]}\n{parts[0]}{parts[3]}")
 TEXTS = st.lists(PROSE | CODE | st.just(""), max_size=8).map("\n".join)
 
 
-@given(TEXTS, st.integers(48, 300))
+@given(TEXTS, st.integers(40, 160))
 def test_nothing_but_white_space_is_lost_and_no_fence_stays_open(text: str, limit: int) -> None:
     pieces = split(text, limit)
     found = [read(piece) for piece in pieces]
     assert all(0 < len(piece) <= limit for piece in pieces)
     assert not any(opened for _, _, opened in found)
-    outside, inside, _ = read(text)
+    outside, blocks, _ = read(text)
     assert "".join(one[0] for one in found) == outside
-    assert "".join(one[1] for one in found) == inside
+    assert "".join("".join(one[1]) for one in found) == "".join(blocks)
+    assert all(block for one in found for block in one[1])  # none is empty that was not
 
 
 def in_order(parts: Sequence[str], whole: str) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from sidecar.devhub import DevHub, HubLimits
 
 AGENT = Path(__file__).with_name("agent.py")
+ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 
 CONFIG = """\
@@ -81,17 +82,25 @@ class World:
         self.process.kill()
         await self.process.wait()
 
-    async def stop(self) -> int:
+    def terminate(self) -> None:
         assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """The exit code, when the sidecar has ended."""
+        assert self.process is not None
         return await asyncio.wait_for(self.process.wait(), PATIENCE)
+
+    async def stop(self) -> int:
+        self.terminate()
+        return await self.ended()
 
     async def run(self, *command: str) -> tuple[int, str]:
         """Run another `sidecar` command; its exit code and output."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "sidecar", *command,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=self.folder,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
         return process.returncode or 0, output.decode()

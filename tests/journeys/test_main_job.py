@@ -80,7 +80,9 @@ async def test_an_agent_that_breaks_is_told_with_a_reference_that_the_log_explai
     reference = text.partition("(reference ")[2].rstrip(")")
     lines = [json.loads(line) for line in world.log.read_text().splitlines() if line[:1] == "{"]
     assert any(
-        line["level"] == "error" and line.get("turn") == reference and "turn failed" in line["msg"]
+        line["level"] == "error"
+        and line["context"]["turn"] == reference
+        and "turn failed" in line["msg"]
         for line in lines
     )
 

@@ -1,7 +1,5 @@
 """What happens to messages that arrive while a turn runs, and when the sidecar is told to stop."""
 
-import asyncio
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +78,10 @@ async def test_told_to_stop_it_lets_the_running_turn_finish_and_delivers(world: 
     await world.start()
     world.hub.owner_says("demo", "wait go")
     await world.until(lambda: world.runs)
-    world.process.send_signal(signal.SIGTERM)
+    world.terminate()
     await world.until(lambda: "stopping" in world.log.read_text())
     world.touch("go")
-    assert await world.stop() == 0
+    assert await world.ended() == 0
     assert [sent.text for sent in world.hub.sent] == ["waited for go"]
 
 
@@ -107,8 +105,8 @@ async def test_a_second_signal_ends_it_at_once_with_all_that_it_started(world: A
     world.hub.owner_says("demo", "child never")
     children = world.cwd / "children"
     await world.until(lambda: children.exists() and len(children.read_text().split()) == 2)
-    world.process.send_signal(signal.SIGTERM)
+    world.terminate()
     await world.until(lambda: "stopping" in world.log.read_text())
-    world.process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(world.process.wait(), 10) == 1
+    world.terminate()
+    assert await world.ended() == 1
     await world.until(lambda: not any(alive(int(pid)) for pid in children.read_text().split()))

@@ -25,7 +25,7 @@ async def test_a_mistake_is_told_with_its_place_and_changes_nothing(world: Any) 
     assert "did you mean" in world.log.read_text()
     world.hub.owner_says("demo", "say as before")
     assert await world.replies(1) == ["as before"]
-    picture = await world.status_while_broken()
+    picture = await world.status()
     assert picture["reloads"][-1]["result"] == "rejected"
 
 

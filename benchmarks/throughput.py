@@ -1,0 +1,36 @@
+"""Many messages in many rooms at once, against starting the same number of programs in a row."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks._measure import Figure, floor, instant_program, report, smoke, spawn_times
+from benchmarks._world import world
+
+
+async def measure(messages: int, rooms: int) -> int:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = instant_program(folder)
+        spawns = spawn_times(program, messages // 2)
+        async with world(folder, program, slots=16) as found:
+            hub = found.hub
+            person = hub.add_person("Ann")
+            places = [hub.add_room(f"Room {number}", [person, "demo"]) for number in range(rooms)]
+            begin = time.monotonic()
+            for number in range(messages):
+                hub.say(person, places[number % rooms], f"message {number}")
+            await found.replies(messages)
+            seconds = hub.sent[-1].at - begin
+        spawns += spawn_times(program, messages // 2)
+    rate = messages / seconds
+    share = rate * floor(spawns)
+    return report(
+        Figure("turns", f"{rate:.0f}/s", share, "of the floor's rate", goal=0.3, least=True)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(measure(20, 10) if smoke() else measure(500, 100)))

@@ -1,0 +1,228 @@
+"""The chat at the terminal: one line is one message; progress is dimmed, the reply plain."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TextIO
+
+from sidecar.devhub.describe import Line, describe
+from sidecar.devhub.hub import DevHub
+from sidecar.devhub.lines import InputLines, printable
+from sidecar.devhub.records import Author, Block, Ended, Event, Posted
+from sidecar.devhub.stage import Place, places, speak
+
+PATIENCE = 900.0
+"""Seconds that input from a pipe waits for an answer before it goes on without one."""
+_WIDTH = 100
+_ROLES: dict[str, Author] = {"owner": "owner", "member": "human", "agent": "agent"}
+_WHO = {"owner": "owner", "human": "room member", "agent": "another agent"}
+_HELP = """\
+  /as owner|member|agent   who you are: the agent's owner, a member of a room, another agent
+  /agent NAME              which agent you talk to
+  /help                    this help
+  /quit                    leave (so does the end of the input)
+Anything else is sent. In a room, write @NAME to mention the agent."""
+
+ReadLine = Callable[[], Awaitable[str | None]]
+
+
+async def chat(
+    hub: DevHub,
+    agents: Sequence[str],
+    read: ReadLine | None = None,
+    *,
+    out: TextIO | None = None,
+    interactive: bool | None = None,
+    colour: bool | None = None,
+    patience: float = PATIENCE,
+) -> None:
+    """Talk to agents until the input ends.
+
+    `agents` may grow while the chat runs. `read` gives lines, None at the end; by default they
+    come from standard input. `interactive` (default: whether that is a terminal) shows a prompt
+    and takes lines while an answer is awaited; otherwise each line waits for its answer first.
+    `colour` is by default for terminals only, and never where NO_COLOR is set.
+    """
+    stream = out or sys.stdout
+    if interactive is None:
+        interactive = read is None and sys.stdin.isatty()
+    if colour is None:
+        colour = stream.isatty() and not os.environ.get("NO_COLOR")
+    screen = Screen(stream, colour=colour, interactive=interactive)
+    await _Chat(hub, agents, screen, patience).run(read or InputLines())
+
+
+class Screen:
+    """Prints lines, and a prompt below them where somebody types."""
+
+    def __init__(self, out: TextIO, *, colour: bool, interactive: bool) -> None:
+        self._out = out
+        self._colour = colour
+        self.interactive = interactive
+
+    async def show(self, text: str, *, dim: bool = False, prompt: str = "") -> None:
+        """Print text on lines of its own, then the prompt again."""
+        text = printable(text)
+        if dim and self._colour:
+            text = f"\x1b[2m{text}\x1b[0m"
+        start = "\r\x1b[K" if self._colour and self.interactive else ""
+        await self._write(f"{start}{text}\n{self._prompt(prompt)}")
+
+    async def ask(self, prompt: str) -> None:
+        """Print the prompt alone."""
+        await self._write(self._prompt(prompt))
+
+    def _prompt(self, prompt: str) -> str:
+        return printable(prompt) if self.interactive else ""
+
+    async def _write(self, text: str) -> None:
+        # A terminal that is stopped must not stop the Hub.
+        await asyncio.to_thread(self._write_now, text)
+
+    def _write_now(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+class _Chat:
+    def __init__(self, hub: DevHub, agents: Sequence[str], screen: Screen, patience: float) -> None:
+        self._hub = hub
+        self._agents = agents
+        self._screen = screen
+        self._patience = patience
+        self._role: Author = "owner"
+        self._agent: str | None = None
+        self._rooms: set[str] = set()
+        self._drafts: dict[str, str] = {}
+        self._awaited: Posted | None = None
+
+    async def run(self, read: ReadLine) -> None:
+        """Read and show until the input ends."""
+        with self._hub.state.watch() as events:
+            async with asyncio.TaskGroup() as group:
+                showing = group.create_task(self._show_all(events), name="devhub-terminal")
+                await self._screen.ask(self._prompt)
+                while (line := await read()) is not None:
+                    if not await self._obey(line.strip()):
+                        break
+                showing.cancel()
+
+    async def _obey(self, line: str) -> bool:
+        """Do what a line says; False when the chat is over."""
+        match line.split():
+            case []:
+                await self._screen.ask(self._prompt)
+            case ["/quit" | "/exit"]:
+                return False
+            case ["/help"]:
+                await self._say(_HELP)
+            case ["/as", role] if role in _ROLES:
+                self._role = _ROLES[role]
+                await self._tell_place()
+            case ["/agent", name] if found := self._find(name):
+                self._agent = found
+                await self._tell_place()
+            case ["/agent", *_]:
+                await self._say(f"Agents: {', '.join(self._agents) or 'none yet'}")
+            case [command, *_] if command.startswith("/"):
+                await self._say("That is no command. /help lists them.")
+            case _:
+                await self._send(line)
+        return True
+
+    async def _send(self, text: str) -> None:
+        place = self._place()
+        if place is None:
+            await self._say("There is no agent to talk to yet.")
+            return
+        self._rooms.add(place.room)
+        try:
+            self._awaited = speak(self._hub.state, place.room, text)
+        except ValueError as error:
+            await self._say(f"Not sent: {error}.")
+            return
+        if not self._hub.connected(place.agents[0]):
+            await self._say(f"{place.agents[0]} is not connected yet; it gets this when it is.")
+        elif self._screen.interactive:
+            await self._screen.ask(self._prompt)
+        if not self._screen.interactive and not await self._answer():
+            await self._say(f"No answer in {self._patience:g} s to: {_short(text)}")
+
+    async def _answer(self) -> bool:
+        """Wait until the awaited message is answered, or its turn has ended without an answer."""
+        return await self._hub.state.news.until(lambda: self._awaited is None, self._patience)
+
+    async def _show_all(self, events: "asyncio.Queue[Event | None]") -> None:
+        while (event := await events.get()) is not None:
+            match event:
+                case Posted() if event.room in self._rooms:
+                    await self._show_post(event)
+                case Block() if event.room in self._rooms:
+                    await self._show_block(event.room, describe(event.block))
+                case Ended() if self._awaited and event.trace_id == self._awaited.id:
+                    self._finish()
+                case _:
+                    pass
+
+    async def _show_post(self, post: Posted) -> None:
+        sender = self._hub.state.agents.get(post.sender)
+        if post.author != "agent" or sender is None or sender.played:
+            return
+        self._drafts.pop(str(post.room), None)
+        several = len(self._agents) > 1
+        await self._say(f"{post.name}: {post.text}" if several else post.text, dim=False)
+        if self._awaited and self._awaited.room == post.room:
+            self._finish()
+
+    async def _show_block(self, room: str, line: Line | None) -> None:
+        """Show a step. Text is kept back: what no step follows comes again as the reply."""
+        if line is None:
+            return
+        if line.kind == "text":
+            self._drafts[room] = self._drafts.get(room, "") + line.text
+            return
+        draft = self._drafts.pop(room, "")
+        if draft.strip():
+            await self._say(f"  {_short(draft)}")
+        match line.kind:
+            case "thinking":
+                await self._say(f"  … {_short(line.text or line.title)}")
+            case "tool":
+                await self._say(f"  → {line.title} {_short(line.text)}")
+            case "result":
+                await self._say(f"  ← {_short(line.text)}")
+            case _:
+                await self._say(f"  {_short(line.text)}")
+
+    def _finish(self) -> None:
+        self._awaited = None
+        self._hub.state.news.tell()
+
+    async def _say(self, text: str, *, dim: bool = True) -> None:
+        await self._screen.show(text, dim=dim, prompt=self._prompt)
+
+    async def _tell_place(self) -> None:
+        place = self._place()
+        where = f" in {place.title}" if place is not None and self._role == "human" else ""
+        await self._say(f"You are {_WHO[self._role]}{where}.")
+
+    def _place(self) -> Place | None:
+        agent = self._agent if self._agent in self._agents else next(iter(self._agents), None)
+        fitting = (place for place in places(self._hub.state) if place.role == self._role)
+        return next((place for place in fitting if agent in place.agents), None)
+
+    def _find(self, name: str) -> str | None:
+        name_of = self._hub.state.name_of
+        return next((who for who in self._agents if name in (who, name_of(who))), None)
+
+    @property
+    def _prompt(self) -> str:
+        agent = self._agent if self._agent in self._agents else next(iter(self._agents), "no agent")
+        return f"{agent} ({_WHO[self._role]})> "
+
+
+def _short(text: str) -> str:
+    """The text on one line, cut to a terminal's width."""
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

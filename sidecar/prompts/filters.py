@@ -1,0 +1,118 @@
+"""Filters for prompts. Those that Jinja has too are here because theirs have no bounds."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from jinja2 import pass_context
+from jinja2.exceptions import SecurityError
+from jinja2.filters import do_indent, make_attrgetter
+from jinja2.runtime import Context
+
+from sidecar.core import sanitise as core
+from sidecar.prompts.meter import meter_of
+
+WIDEST_INDENT = 100
+_ATTRIBUTE = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
+    | {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+)
+
+
+def sanitize(value: object) -> str:
+    """Text in which nothing can pass for the sidecar's own words."""
+    return core.sanitise(str(value))
+
+
+def label(value: object, limit: int = core.LABEL_LIMIT) -> str:
+    """A name as one field of a header line, of at most `limit` characters."""
+    return core.label(str(value), limit)
+
+
+def xml_attr(value: object) -> str:
+    """Text for between the quotes of an attribute."""
+    return str(value).translate(_ATTRIBUTE)
+
+
+def truncate(value: object, length: int = 255, killwords: bool = False, end: str = "…") -> str:
+    """At most `length` characters, `end` included; only `killwords` lets it end within a word."""
+    text = str(value)
+    if len(text) <= length:
+        return text
+    short = core.cut(text, max(0, length - len(end)))
+    if not killwords:
+        short = short.rpartition(" ")[0] or short
+    return f"{short.rstrip()}{end}"[: max(0, length)]
+
+
+@pass_context
+def timeago(context: Context, value: datetime | float) -> str:
+    """How long before `now` a time is: `just now`, `5m ago`, `3h ago`, `2d ago`."""
+    minutes = int((context.parent["now"] - _time(value)).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes}m ago"
+    return f"{minutes // 60}h ago" if minutes < 48 * 60 else f"{minutes // 1440}d ago"
+
+
+def date(value: datetime | float, format: str = "%Y-%m-%d %H:%M UTC") -> str:  # noqa: A002 - as strftime
+    """A time, in UTC, in a format of `strftime`."""
+    return _time(value).strftime(format)
+
+
+@pass_context
+def indent(
+    context: Context, value: object, width: int | str = 4, first: bool = False, blank: bool = False
+) -> str:
+    """The text with its lines, but the first one, moved to the right."""
+    text = str(value)
+    wide = len(width) if isinstance(width, str) else width
+    if wide > WIDEST_INDENT:
+        raise SecurityError(f"indent is for at most {WIDEST_INDENT} characters")
+    meter_of(context).write(len(text) + wide * (text.count("\n") + 1))
+    return do_indent(text, width, first, blank)
+
+
+@pass_context
+def join(
+    context: Context, value: Iterable[object], d: str = "", attribute: str | int | None = None
+) -> str:
+    """The items, or an attribute of each, as one text with `d` between them."""
+    if attribute is not None:
+        value = map(make_attrgetter(context.environment, attribute), value)
+    between, texts = str(d), [str(item) for item in value]
+    meter_of(context).write(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)
+
+
+@pass_context
+def replace(context: Context, value: object, old: str, new: str, count: int = -1) -> str:
+    """The text with `new` for each `old`, or for the first `count` of them."""
+    text, before, after = str(value), str(old), str(new)
+    grown = text.count(before) * max(0, len(after) - len(before))
+    meter_of(context).write(len(text) + grown)
+    return text.replace(before, after, count)
+
+
+@pass_context
+def tojson(context: Context, value: object, indent: int | None = None) -> str:
+    """JSON in which no tag can be read: `<` is written as an escape."""
+    if indent is not None and indent > WIDEST_INDENT:
+        raise SecurityError(f"indent is for at most {WIDEST_INDENT} characters")
+    text = json.dumps(value, ensure_ascii=False, indent=indent).replace("<", "\\u003c")
+    meter_of(context).write(len(text))
+    return text
+
+
+def _time(value: datetime | float) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
+
+
+FILTERS: Mapping[str, object] = {
+    function.__name__: function
+    for function in (
+        sanitize, label, xml_attr, truncate, timeago, date, indent, join, replace, tojson,
+    )
+}  # fmt: skip
+"""By name."""

@@ -1,0 +1,95 @@
+"""What one rendering may cost: time in steps, memory in characters, both paid before the work.
+
+Templates are the operator's and messages are only data, so this guards against mistakes: a loop in
+a loop, a macro that calls itself, a text that doubles.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from jinja2 import pass_context
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
+
+STEPS = 10_000
+"""Rounds of loops, calls and filters; one step takes a few microseconds."""
+CHARACTERS = 256_000
+"""Of all texts that are built or printed."""
+METER = " meter"
+"""The key of the meter among the names of a template, which have no blanks."""
+
+
+class Meter:
+    """The budget of one rendering, larger for a larger input of `given` characters."""
+
+    __slots__ = ("characters", "steps")
+
+    def __init__(self, given: int = 0) -> None:
+        self.steps = STEPS + given // 10
+        self.characters = CHARACTERS + 4 * given
+
+    def step(self, count: int = 1) -> None:
+        """Pay for work. Raises SecurityError when the budget is spent."""
+        self.steps -= count
+        if self.steps < 0:
+            raise SecurityError("the template takes too many steps")
+
+    def write(self, count: int) -> None:
+        """Pay for a text of `count` characters. Raises SecurityError when the budget is spent."""
+        self.characters -= count
+        if self.characters < 0:
+            raise SecurityError("the template makes too much text")
+
+
+def meter_of(context: Context) -> Meter:
+    """The meter of a running template."""
+    try:
+        return cast(Meter, context.parent[METER])
+    except KeyError:
+        raise SecurityError("import and include work `with context` only") from None
+
+
+@pass_context
+def rounds(context: Context, items: Iterable[object]) -> Iterable[object]:
+    """What a loop goes over, paid for."""
+    meter = meter_of(context)
+    try:
+        count = len(items)  # type: ignore[arg-type]  # whether it has a length shows here
+    except TypeError:
+        return _each(meter, items)
+    meter.step(count)
+    return items
+
+
+def _each(meter: Meter, items: Iterable[object]) -> Iterator[object]:
+    for item in items:
+        meter.step()
+        yield item
+
+
+@pass_context
+def taken(context: Context, value: object) -> object:
+    """What a filter takes in, paid for by its size."""
+    size = 0
+    if isinstance(value, str):
+        size = len(value) // 100
+    elif isinstance(value, list | tuple | dict | range):
+        size = len(value) // 10
+    meter_of(context).step(1 + size)
+    return value
+
+
+@pass_context
+def joined(context: Context, values: list[object]) -> str:
+    """The texts of `a ~ b ~ c` as one, paid for."""
+    texts = [str(value) for value in values]
+    meter_of(context).write(sum(map(len, texts)))
+    return "".join(texts)
+
+
+@pass_context
+def printed(context: Context, value: object) -> str:
+    """What `{{ … }}` prints, paid for."""
+    text = value if isinstance(value, str) else str(value)
+    meter_of(context).write(len(text))
+    return text

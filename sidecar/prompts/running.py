@@ -1,0 +1,55 @@
+"""One run of a compiled template, and where and why it failed when it did."""
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+
+from jinja2 import Template, TemplateError, TemplateNotFound
+
+from sidecar.config.problems import near
+from sidecar.errors import TemplateFailed
+from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
+from sidecar.prompts.meter import METER, Meter
+
+
+def run(template: Template, values: Mapping[str, object], given: int = 0) -> str:
+    """The text of a template. `given` is the number of characters of the texts in the values.
+
+    Raises:
+        TemplateFailed: with the name of the built-in template that failed, or without one when
+            the given template did. The cause is kept.
+    """
+    try:
+        context = template.new_context({**values, METER: Meter(given)})
+        return ENVIRONMENT.concat(template.root_render_func(context))
+    except Exception as error:  # a template can raise anything
+        name, line = _place(error)
+        raise TemplateFailed(name, line, _reason(error)) from error
+
+
+def _place(error: Exception) -> tuple[str, int]:
+    """The innermost template in which an error arose, and the line in it."""
+    name, line = "", 1
+    for step in _steps(error.__traceback__):
+        template = step.tb_frame.f_globals.get("__jinja_template__")
+        if isinstance(template, Template):
+            name, line = template.name or "", template.get_corresponding_lineno(step.tb_lineno)
+    return name, line
+
+
+def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TemplateNotFound():
+            known = near(str(error.name), BUILT_IN) or f"there are {' and '.join(BUILT_IN)}"
+            return f"no template is named {error.name!r}: {known}"
+        case RecursionError():
+            return "the template calls itself too deeply"
+        case TemplateError():
+            return str(error)
+        case _:
+            return f"{type(error).__name__}: {error}"

@@ -1,0 +1,90 @@
+"""The flags of Claude Code for a turn: what each level of trust may do, and what args override.
+
+Measured with versions 2.1.330 and 2.1.197 in print mode, where a tool that would ask is denied at
+once. `plan` and `auto` are for no stranger: they read every file that the user can read.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+
+from sidecar.model import Trust
+
+Flag = tuple[str, ...]
+"""A flag and its values."""
+
+MODE = "--permission-mode"
+CONTEXT = "--append-system-prompt-file"
+NEWER = frozenset({"--restricted", "--permission-prompts", "--system-prompt-snapshot"})
+"""Flags that 2.1.197 does not know: it exits when it is given one."""
+
+_ISOLATED: tuple[Flag, ...] = (("--strict-mcp-config",), ("--setting-sources", ""))
+"""Neither servers nor permissions that a checkout, or the user's settings, bring along."""
+_NO_COMMANDS: Flag = ("--disable-slash-commands",)
+_NO_PROMPTS: Flag = ("--permission-prompts", "none")
+_REACHING_OUT = (
+    "WebFetch,WebSearch,Task,CronCreate,Monitor,Workflow,SendMessage,EnterWorktree,Skill"
+)
+"""Tools with which a trusted turn could leave its folder or its time."""
+_NO_FILES = '{"permissions":{"deny":["Read(//**)"]}}'
+"""Settings that stop 2.1.197 from reading the files that a prompt names as `@path`."""
+
+_SAME = {
+    "--dangerously-skip-permissions": MODE,
+    "--allow-dangerously-skip-permissions": MODE,
+    "--append-system-prompt": CONTEXT,
+    "--allowed-tools": "--allowedTools",
+    "--disallowed-tools": "--disallowedTools",
+    "--continue": "--resume",
+    "--session-id": "--resume",
+    "-c": "--resume",
+    "-r": "--resume",
+}
+"""Flags that take the place of one of ours under another name."""
+
+
+def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]:
+    """What a level of trust may do. `known` are those of `NEWER` that this version knows.
+
+    `may_bypass`: the CLI would accept that permissions are not checked at all.
+    """
+    match trust:
+        case "owner":
+            return ((MODE, "bypassPermissions" if may_bypass else "acceptEdits"),)
+        case "trusted":
+            return (
+                (MODE, "acceptEdits"),
+                _NO_PROMPTS,
+                ("--disallowedTools", _REACHING_OUT),
+                *_ISOLATED,
+                _NO_COMMANDS,
+            )
+        case "public" if "--restricted" in known:
+            return (
+                ("--restricted",),
+                (MODE, "dontAsk"),
+                _NO_PROMPTS,
+                # Inside the working directory only: `--restricted` resolves links, too.
+                ("--tools", "Read,Glob,Grep"),
+                *_ISOLATED,
+                _NO_COMMANDS,
+            )
+        case "public":
+            return (
+                (MODE, "dontAsk"),
+                ("--tools", ""),
+                ("--settings", _NO_FILES),
+                *_ISOLATED,
+                _NO_COMMANDS,
+            )
+
+
+def overridden(theirs: Iterable[str]) -> set[str]:
+    """Our flags whose place is taken by the operator's arguments: `--x y` or `--x=y`."""
+    given = {argument.partition("=")[0] for argument in theirs if argument.startswith("-")}
+    return given | {_SAME[name] for name in given if name in _SAME}
+
+
+def arguments(ours: Iterable[Flag], theirs: Sequence[str], known: Set[str]) -> list[str]:
+    """Our flags, without those that are unknown or overridden, then the operator's arguments."""
+    left_out = overridden(theirs) | (NEWER - known)
+    kept = [flag for flag in ours if flag[0] not in left_out]
+    return [part for flag in kept for part in flag] + list(theirs)

@@ -1,0 +1,88 @@
+"""What of the sidecar's environment an agent is given, and where its program is found."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from sidecar.config.model import FileText
+
+TURN = "SIDECAR_TURN"
+"""Names the turn in the environment of an agent, and so of all that it starts."""
+STATE = "SIDECAR_STATE"
+"""Names the sidecar to which the turn belongs, by `state_mark`."""
+
+ALLOWED = (
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TERM",
+    "COLORTERM",
+    "TMPDIR",
+    "XDG_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+)
+"""What every agent inherits; a final `*` stands for any rest. No secret has such a name."""
+
+
+def inherited(base: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The variables of `base` that are allowed for every agent or match one of `names`."""
+    wanted = (*ALLOWED, *names)
+    exact = {name for name in wanted if not name.endswith("*")}
+    starts = tuple(name[:-1] for name in wanted if name.endswith("*"))
+    return {name: value for name, value in base.items() if name in exact or name.startswith(starts)}
+
+
+def read(values: Mapping[str, str | FileText]) -> dict[str, str]:
+    """The values with the present text of the files that they name. Blocks.
+
+    Raises:
+        OSError: a file cannot be read.
+        UnicodeDecodeError: a file is no text.
+    """
+    return {
+        name: value if isinstance(value, str) else "".join(map(_part, value.parts))
+        for name, value in values.items()
+    }
+
+
+def _part(part: str | Path) -> str:
+    """A text as it is; of a file, its text without the line end that editors put last."""
+    if isinstance(part, str):
+        return part
+    text = part.read_text("utf-8")
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def state_mark(state: Path) -> str:
+    """A name of the sidecar with this state folder, the same in every run, without its path."""
+    return sha256(os.fsencode(state)).hexdigest()[:16]
+
+
+def marks(state: Path, turn: str) -> dict[str, str]:
+    """The variables by which everything that a turn has started is found."""
+    return {STATE: state_mark(state), TURN: turn}
+
+
+def find_program(name: str, path: str) -> str | None:
+    """Where a program is: in `path` (colon-separated), else beside this Python. Blocks."""
+    beside = str(Path(sys.executable).parent)
+    return shutil.which(name, path=path) or shutil.which(name, path=beside)

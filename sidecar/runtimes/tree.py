@@ -1,0 +1,124 @@
+"""Processes as Linux shows them below /proc. Elsewhere there is nothing to see.
+
+A process is told from a later one with the same id by the time of its start.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+
+class Member(NamedTuple):
+    """One process. `started` is in clock ticks since the machine started."""
+
+    pid: int
+    started: int
+
+
+class _Stat(NamedTuple):
+    member: Member
+    parent: int
+    dead: bool
+
+
+def own_children() -> list[int]:
+    """The children of this process, those included that were left to it."""
+    # Orphans come to the first thread of a process, which is also the one that runs the loop.
+    me = os.getpid()
+    return [int(pid) for pid in _read(f"/proc/{me}/task/{me}/children").split()]
+
+
+def is_alive(member: Member) -> bool:
+    """Whether the process still runs; a dead one that waits for its parent does not."""
+    stat = _stat(member.pid)
+    return stat is not None and stat.member == member and not stat.dead
+
+
+def find_dead(pids: Iterable[int]) -> set[Member]:
+    """Of these processes, the dead ones that nobody has waited for."""
+    stats = map(_stat, pids)
+    return {stat.member for stat in stats if stat is not None and stat.dead}
+
+
+def family(root: int, marks: Mapping[str, str]) -> set[Member]:
+    """The living descendants of a process, and all processes with all marks in their environment.
+
+    The process itself is not among them. Reads much: call it in a thread.
+    """
+    stats = {stat.member.pid: stat for stat in _all()}
+    below = {root}
+    grown = True
+    while grown:
+        more = {pid for pid, stat in stats.items() if stat.parent in below} - below
+        below |= more
+        grown = bool(more)
+    found = below | set(_marked(stats, marks))
+    return {
+        stat.member
+        for pid in found - {root}
+        if (stat := stats.get(pid)) is not None and not stat.dead
+    }
+
+
+def marked(marks: Mapping[str, str]) -> set[Member]:
+    """All processes with all marks in their environment, without this one and those above it.
+
+    Reads much: call it in a thread.
+    """
+    stats = {stat.member.pid: stat for stat in _all()}
+    above, pid = set(), os.getpid()
+    while pid in stats and pid not in above:
+        above.add(pid)
+        pid = stats[pid].parent
+    return {stats[pid].member for pid in _marked(stats, marks) if pid not in above}
+
+
+def send(members: Iterable[Member], number: signal.Signals) -> None:
+    """Send a signal to those that still run."""
+    for member in members:
+        if is_alive(member):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(member.pid, number)
+
+
+def _marked(pids: Iterable[int], marks: Mapping[str, str]) -> Iterator[int]:
+    wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in marks.items()]
+    for pid in pids:
+        environment = b"\0" + _read(f"/proc/{pid}/environ")
+        if all(mark in environment for mark in wanted):
+            yield pid
+
+
+def _all() -> Iterator[_Stat]:
+    with suppress(OSError), os.scandir("/proc") as entries:
+        for entry in entries:
+            if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+                yield stat
+
+
+def _stat(pid: int) -> _Stat | None:
+    # The name of the program, in parentheses, may hold spaces and parentheses: see proc(5).
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if len(fields) < 20:
+        return None
+    dead = fields[0] in (b"Z", b"X")
+    return _Stat(Member(pid, int(fields[19])), int(fields[1]), dead)
+
+
+def _read(path: str) -> bytes:
+    """A file of /proc; empty when it is not there or not ours. Never waits for a disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 65536):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError:  # it ended between the two calls
+        return b""
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,180 @@
+"""Several files make one config, and problems name the file they are in."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.config.load import Loaded
+
+Check = Callable[[str], Loaded]
+
+BASE = """\
+version: 1
+runtimes: {claude: {type: claude-code}}
+default_route: {runtime: claude, cwd: .}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    def written(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return written
+
+
+Write = Callable[[str, str], Path]
+
+
+def route(name: str) -> str:
+    return f"routes: [{{name: {name}, match: {{sender: {name}}}, runtime: claude, cwd: .}}]\n"
+
+
+def codes(loaded: Loaded) -> list[str]:
+    return [problem.code for problem in loaded.problems]
+
+
+def test_mappings_merge_and_routes_are_appended_in_order(check: Check, write: Write) -> None:
+    write("a.yaml", "version: 1\nlimits: {queue_depth: 7}\n" + route("a"))
+    write("b.yaml", "limits: {turn_timeout: 3m}\n" + route("b"))
+    loaded = check(BASE + route("main") + "include: [b.yaml, a.yaml]\n")
+    assert loaded.problems == ()
+    assert loaded.config is not None
+    assert [one.name for one in loaded.config.routes] == ["main", "b", "a"]
+    assert loaded.config.limits.queue_depth == 7
+    assert loaded.config.limits.turn_timeout == 180.0
+
+
+def test_a_route_without_a_name_is_called_by_its_place_in_the_whole(
+    check: Check, write: Write
+) -> None:
+    write("a.yaml", "routes: [{runtime: claude, cwd: .}]")
+    loaded = check(BASE + route("main") + "include: [a.yaml]\n")
+    assert loaded.config is not None
+    assert loaded.config.routes[1].name == "routes[1]"
+
+
+def test_paths_start_at_the_folder_of_the_file_that_says_them(check: Check, write: Write) -> None:
+    template = write("deep/templates/x.j2", "hello")
+    write("deep/a.yaml", "routes: [{runtime: claude, cwd: ./templates, user_turn: {file: templates/x.j2}}]")
+    write("b.yaml", "limits: {queue_depth: 3}")
+    write("deep/c.yaml", "include: [../b.yaml]")
+    loaded = check(BASE + "include: [deep/a.yaml, deep/c.yaml]\n")
+    assert loaded.config is not None
+    [found] = loaded.config.routes
+    assert found.cwd == template.parent
+    assert found.user_turn is not None
+    assert found.user_turn.name == "deep/templates/x.j2"
+    assert loaded.config.limits.queue_depth == 3
+
+
+def test_a_wildcard_takes_files_in_the_order_of_their_names(
+    check: Check, write: Write, tmp_path: Path
+) -> None:
+    write("d/20.yaml", route("b"))
+    write("d/10.yaml", route("a"))
+    write("d/readme.txt", "no yaml: at: all")
+    (tmp_path / "d/30.yaml").mkdir()
+    loaded = check(BASE + "include: ['d/*.yaml']\n")
+    assert loaded.config is not None
+    assert [one.name for one in loaded.config.routes] == ["a", "b"]
+    assert tmp_path / "d/*.yaml" in loaded.inputs
+    assert tmp_path / "d/10.yaml" in loaded.inputs
+
+
+def test_a_wildcard_may_match_nothing_and_leaves_out_the_file_that_says_it(check: Check) -> None:
+    assert codes(check(BASE + "include: ['*.yaml', 'no/*.yaml']\n")) == []
+
+
+def test_the_name_of_a_file_can_come_from_a_variable(
+    check: Check, write: Write, machine: object
+) -> None:
+    write("a.yaml", "limits: {queue_depth: 7}\n")
+    machine.variables["PART"] = "a"  # type: ignore[attr-defined]  # the fixture's
+    loaded = check(BASE + "include: ['${PART}.yaml']\n")
+    assert loaded.config is not None
+    assert loaded.config.limits.queue_depth == 7
+
+
+def test_a_problem_in_an_included_file_names_that_file(check: Check, write: Write) -> None:
+    write("a.yaml", "limits:\n  queue_deth: 1\n")
+    write("b.yaml", "limits: [")
+    loaded = check(BASE + "include: [a.yaml, b.yaml]\n")
+    assert [(one.position.file, one.position.line) for one in loaded.problems] == [
+        ("a.yaml", 2),
+        ("b.yaml", 1),
+    ]
+    assert loaded.sources["a.yaml"] == "limits:\n  queue_deth: 1\n"
+
+
+def test_a_problem_in_an_appended_route_has_its_place_in_the_whole(
+    check: Check, write: Write
+) -> None:
+    write("a.yaml", "routes:\n  - {runtime: cloud, cwd: .}\n")
+    loaded = check(BASE + route("main") + "include: [a.yaml]\n")
+    [problem] = loaded.problems
+    assert problem.path == "routes[1].runtime"
+    assert (problem.position.file, problem.position.line) == ("a.yaml", 2)
+
+
+def test_a_key_that_two_files_give_is_a_problem_with_both_places(
+    check: Check, write: Write
+) -> None:
+    write("a.yaml", "runtimes: {claude: {type: claude-code}}\n")
+    [problem] = check(BASE + "include: [a.yaml]\n").problems
+    assert problem.code == "duplicate-key"
+    assert problem.path == "runtimes.claude.type"
+    assert problem.related is not None
+    assert (problem.position.file, problem.related.file) == ("a.yaml", "config.yaml")
+
+
+def test_the_version_may_be_said_again_but_not_another_one(check: Check, write: Write) -> None:
+    write("a.yaml", "version: 2\n")
+    assert codes(check(BASE + "include: [a.yaml]\n")) == ["duplicate-key"]
+
+
+def test_a_missing_file_is_reported_where_it_is_named(check: Check) -> None:
+    [problem] = check(BASE + "include: [parts/a.yaml]\n").problems
+    assert problem.code == "unreadable"
+    assert problem.message.startswith("parts/a.yaml cannot be read")
+    assert problem.position.line == 4
+
+
+def test_files_that_include_each_other_are_a_problem_that_shows_the_way(
+    check: Check, write: Write
+) -> None:
+    write("a.yaml", "include: [b.yaml]")
+    write("b.yaml", "include: [./a.yaml]")
+    [problem] = check(BASE + "include: [a.yaml]\n").problems
+    assert problem.code == "include-cycle"
+    assert problem.message.endswith("a.yaml → b.yaml → a.yaml")
+
+
+def test_a_file_is_included_once(check: Check, write: Write) -> None:
+    write("a.yaml", route("a"))
+    assert codes(check(BASE + "include: [a.yaml, ./a.yaml]\n")) == ["include-twice"]
+
+
+def test_files_include_each_other_ten_deep_and_no_deeper(check: Check, write: Write) -> None:
+    for number in range(1, 12):
+        write(f"{number}.yaml", f"include: [{number + 1}.yaml]")
+    write("10.yaml", "limits: {queue_depth: 7}")
+    loaded = check(BASE + "include: [1.yaml]\n")
+    assert codes(loaded) == []
+    write("10.yaml", "include: [11.yaml]")
+    assert codes(check(BASE + "include: [1.yaml]\n")) == ["include-depth"]
+
+
+@pytest.mark.parametrize("value", ["text", "5", "null", "[5]", "['']", "{}"])
+def test_an_include_that_is_no_list_of_names_is_a_problem_of_form(
+    value: str, check: Check
+) -> None:
+    assert len(codes(check(BASE + f"include: {value}\n"))) == 1
+
+
+def test_a_pattern_that_is_none_is_a_problem(check: Check) -> None:
+    assert len(codes(check(BASE + "include: ['a**/x.yaml']\n"))) <= 1

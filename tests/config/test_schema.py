@@ -1,0 +1,228 @@
+"""The schema files: complete, documented, in agreement with the code, open to other packages."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from sidecar.config.load import Loaded, load
+from sidecar.config.model import Config
+from sidecar.config.schema import BUILT_IN, Schema, read_schema
+from sidecar.errors import PluginError
+
+Check = Callable[[str], Loaded]
+FOLDER = Path(__file__).parents[2] / "schema"
+FILES = sorted(path.name for path in FOLDER.glob("*.json"))
+TYPED = [f"{kind}.{name}.json" for kind, names in BUILT_IN.items() for name in names]
+RELOAD = {"hot", "component", "process"}
+
+
+def keys(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each key that a schema declares, with its schema."""
+    for name, value in schema.items():
+        if name == "properties":
+            for key, told in value.items():
+                if told is not True:
+                    yield f"{path}.{key}", told
+                    yield from keys(told, f"{path}.{key}")
+        elif name == "definitions":
+            for key, told in value.items():
+                yield from keys(told, f"{path}#{key}")
+        elif isinstance(value, dict) and name not in ("default", "if"):
+            yield from keys(value, path)
+
+
+ALL = [(f"{file}{path}", told) for file in FILES for path, told in keys(read_schema(file))]
+SHARED = "#/definitions/route/properties/"
+"""Begins what default_route takes over from a route, and which is described there."""
+
+
+def is_leaf(told: Mapping[str, Any]) -> bool:
+    inner = told.get("properties") or told.get("$ref", "").endswith(("/match", "/route"))
+    return not inner and "additionalProperties" not in told and "items" not in told
+
+
+def test_every_built_in_type_has_a_file_and_every_file_a_type() -> None:
+    assert sorted([*TYPED, "config.schema.json"]) == FILES
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_schema_is_draft_07_and_refers_to_nothing_outside(file: str) -> None:
+    schema = read_schema(file)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    Draft7Validator.check_schema(schema)
+    text = json.dumps(schema)
+    assert "http" not in text.replace(schema["$schema"], "").replace("https://api", "").replace(
+        "^https?", ""
+    )
+
+
+@pytest.mark.parametrize(("path", "told"), ALL)
+def test_every_key_is_described(path: str, told: Mapping[str, Any]) -> None:
+    if told.get("$ref", "").startswith(SHARED):
+        return
+    description = told.get("description", "")
+    assert description.endswith("."), path
+    assert description[0].isupper() or description.startswith(("`", "text:", "null")), path
+
+
+@pytest.mark.parametrize(("path", "told"), ALL)
+def test_every_leaf_tells_what_a_change_of_it_restarts_and_shows_a_value(
+    path: str, told: Mapping[str, Any]
+) -> None:
+    if not is_leaf(told) or told.get("$ref", "").startswith(SHARED):
+        return
+    assert told.get("x-reload") in RELOAD, path
+    plain = "enum" in told or told.get("$ref") == "#/definitions/trust"
+    assert plain or "examples" in told or told.get("type") == "boolean", path
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_unknown_is_accepted_anywhere(file: str) -> None:
+    def mappings(schema: Any, path: str) -> Iterator[str]:
+        if isinstance(schema, dict):
+            kinds = [] if path.endswith("/properties") else schema.get("type", [])
+            if "object" in ([kinds] if isinstance(kinds, str) else kinds):
+                if "additionalProperties" not in schema and "allOf" not in schema:
+                    yield path
+            for key, value in schema.items():
+                yield from mappings(value, f"{path}/{key}")
+
+    assert list(mappings(read_schema(file), file)) == []
+
+
+def test_the_examples_of_the_schema_fit_it() -> None:
+    schema = Schema()
+    for file in FILES:
+        for path, told in keys(read_schema(file)):
+            part = told
+            if "$ref" in told:
+                name = told["$ref"].rpartition("#/definitions/")[2]
+                part = read_schema()["definitions"].get(name)
+            for example in told.get("examples", []) if part else []:
+                validator = schema._validator.evolve(schema=part)
+                assert list(validator.iter_errors(example)) == [], (file, path)
+
+
+def defaults(told: Mapping[str, Any]) -> object:
+    """A section of which every default is written out."""
+    if "properties" in told:
+        found = {key: defaults(part) for key, part in told["properties"].items()}
+        return {key: value for key, value in found.items() if value != "nothing"}
+    return told.get("default", "nothing")
+
+
+def test_a_config_that_writes_every_default_equals_one_that_writes_none(
+    check: Check, schema: Schema
+) -> None:
+    short: dict[str, Any] = {
+        "version": 1,
+        "channels": {"demo": {"type": "botcord", "credentials": "demo.json"}},
+        "runtimes": {
+            "claude": {"type": "claude-code"},
+            "script": {"type": "command", "command": ["claude"]},
+        },
+        "routes": [{"runtime": "claude", "cwd": "."}],
+    }
+    plain = check(json.dumps(short)).config
+    main, long = read_schema(), json.loads(json.dumps(short))
+    for section, told in main["properties"].items():
+        if section in ("channels", "runtimes", "routes", "version", "default_route"):
+            continue
+        long[section] = defaults(told)
+        if long[section] == "nothing":
+            del long[section]
+    channel = defaults(main["definitions"]["channel"])
+    options = {key: defaults(part) for key, part in schema.options("channel", "botcord").items()}
+    assert isinstance(channel, dict)
+    long["channels"]["demo"] |= channel | {
+        key: value for key, value in options.items() if value != "nothing"
+    }
+    for name, runtime in long["runtimes"].items():
+        shared = defaults(main["definitions"]["runtime"])
+        assert isinstance(shared, dict)
+        told = schema.options("runtime", short["runtimes"][name]["type"]).items()
+        runtime |= shared | {
+            key: part["default"] for key, part in told if "default" in part
+        }
+    route = defaults(main["definitions"]["route"])
+    assert isinstance(route, dict)
+    long["routes"][0] |= route
+    found = check(json.dumps(long))
+    assert [one for one in found.problems if one.level == "error"] == []
+    assert isinstance(plain, Config)
+    assert found.config == plain
+
+
+OPTIONS = {
+    "type": "object",
+    "required": ["url"],
+    "properties": {
+        "url": {"type": "string"},
+        "every": {"$ref": "#/definitions/pause", "default": "5s"},
+        "folder": {"type": "string", "x-path": True, "default": "."},
+        "login": {"type": "string", "x-account": True, "x-default-id": True},
+    },
+    "definitions": {"pause": {"type": "string", "pattern": "^[0-9]+s$", "x-kind": "duration"}},
+}
+
+
+@pytest.fixture
+def joined(machine: Any) -> Check:
+    schema = Schema(extra_channels={"telegram": OPTIONS}, extra_runtimes={"echo": {}})
+
+    def loaded(text: str) -> Loaded:
+        (machine.folder / "config.yaml").write_text(text)
+        return load(Path("config.yaml"), machine, schema)
+
+    return loaded
+
+
+def test_a_type_of_another_package_is_checked_and_filled_in_like_ours(
+    joined: Check, machine: Any
+) -> None:
+    found = joined(
+        "version: 1\nchannels: {t: {type: telegram, url: x, allow: {senders: [a]}}}\n"
+        "runtimes: {e: {type: echo, args: [x]}}\ndefault_route: {runtime: e, cwd: .}\n"
+    )
+    assert found.problems == ()
+    assert found.config is not None
+    assert found.config.channels["t"].options == {
+        "url": "x",
+        "every": "5s",
+        "folder": str(machine.folder),
+        "login": "t",
+    }
+    assert found.config.channels["t"].allow.senders == ("a",)
+    assert found.config.runtimes["e"].options == {}
+
+
+def test_mistakes_in_the_options_of_another_package_are_told_like_ours(joined: Check) -> None:
+    found = joined(
+        "version: 1\nchannels:\n  a: {type: telegram, urll: x, every: 5}\n  b: {type: telegramm}\n"
+        "  c: {type: telegram, url: x}\n  d: {type: telegram, url: x, login: c}\n"
+        "runtimes: {e: {type: echo, speed: 5}}\ndefault_route: {runtime: e, cwd: .}\n"
+    )
+    told = {(one.code, one.path): one.hint for one in found.problems}
+    assert told[("unknown-key", "channels.a.urll")] == "did you mean 'url'?"
+    assert ("missing-key", "channels.a") in told
+    assert told[("wrong-type", "channels.a.every")] == "did you mean 5s?"
+    assert told[("wrong-value", "channels.b.type")] == "did you mean 'telegram'?"
+    assert ("duplicate-account", "channels.d.login") in told
+    assert ("unknown-key", "runtimes.e.speed") in told
+
+
+def test_a_type_cannot_take_the_name_of_a_built_in_one_or_bring_a_broken_schema() -> None:
+    with pytest.raises(PluginError, match="'botcord' is built in"):
+        Schema(extra_channels={"botcord": {}})
+    with pytest.raises(PluginError, match="'x'"):
+        Schema(extra_runtimes={"x": {"properties": {"a": {"type": "strin"}}}})
+
+
+def test_joining_types_leaves_the_shipped_schema_as_it_is() -> None:
+    before = json.dumps(read_schema())
+    Schema(extra_channels={"telegram": OPTIONS})
+    assert json.dumps(read_schema()) == before

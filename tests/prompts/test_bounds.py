@@ -1,0 +1,112 @@
+"""A template that runs away is stopped quickly, and its author is told where and why."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from sidecar.config.model import Config
+from sidecar.errors import TemplateFailed
+from sidecar.prompts.render import Prompts, TurnContext
+
+STEPS, TEXT = "too many steps", "too much text"
+
+RUNAWAYS = {
+    "{% for a in range(3000) %}{% for b in range(3000) %}{% endfor %}{% endfor %}": STEPS,
+    "{% for a in range(9000) %}{% endfor %}{% for b in range(9000) %}{% endfor %}": STEPS,
+    "{% for a in range(60000) %}{% endfor %}": STEPS,
+    "{% for a in [1] recursive %}{{ loop(range(9000)) }}{% endfor %}": STEPS,
+    "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(20) }}": STEPS,
+    "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": "calls itself too deeply",
+    "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}":
+        STEPS,
+    "{% for i in range(500) %}{{ ('x ' * 9000) | wordcount }}{% endfor %}": TEXT,
+    "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}":
+        TEXT,
+    "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}":
+        TEXT,
+    "{% set n = namespace(x='ab') %}{% for i in range(60) %}"
+    "{% set n.x %}{{ n.x }}{{ n.x }}{% endset %}{% endfor %}": TEXT,
+    "{{ 'a' * 10**8 }}": TEXT,
+    "{{ 10**8 * 'a' }}": TEXT,
+    "{{ ['x' * 1000] * 1000 }}": "small numbers",
+    "{{ '%100000000d' % 1 }}": "small numbers",
+    "{{ 10**9 * 10**9 * 10 }}": "small numbers",
+    "{{ 2 ** 1000 }}": "small numbers",
+    "{{ 'a'.center(10**8) }}": "cannot use 'center' of a text",
+    "{{ '{:100000000}'.format(1) }}": "cannot use 'format' of a text",
+    "{{ (5).to_bytes(10**9, 'big') }}": "cannot use 'to_bytes' of a number",
+    "{{ range(5000) | join('x' * 1000) }}": TEXT,
+    "{% set x = 'a' * 9000 %}{{ x | replace('', x) }}": TEXT,
+    "{{ 'a' | indent(10**8) }}": "at most 100 characters",
+    "{{ [1] | tojson(indent=10**8) }}": "at most 100 characters",
+    "{% for i in range(4000) %}" + "x" * 10_000 + "{% endfor %}": TEXT,
+}  # fmt: skip
+
+
+@pytest.fixture
+def fail(
+    config: Callable[..., Config], turn: Callable[..., TurnContext]
+) -> Callable[[str], TemplateFailed]:
+    """The failure of a template, which does not keep the prompt from being made."""
+
+    def run(source: str) -> TemplateFailed:
+        checked = config(source)
+        prompts, problems = Prompts.compile(checked)
+        assert problems
+        context = replace(turn(), route=checked.default_route)
+        began = time.perf_counter()
+        rendered = prompts.render(context)
+        assert time.perf_counter() - began < 1.0  # 50 ms at most on a quiet machine
+        assert "[BotCord Message]" in rendered.prompt.user
+        return rendered.failures[0]
+
+    return run
+
+
+@pytest.mark.parametrize(("source", "reason"), RUNAWAYS.items(), ids=lambda text: text[:40])
+def test_a_runaway_is_stopped(
+    fail: Callable[[str], TemplateFailed], source: str, reason: str
+) -> None:
+    failed = fail(f"one\n{source}")
+    assert (failed.name, failed.line) == ("user.j2", 2)
+    assert reason in failed.reason
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__ }}",
+        "{{ message.__class__ }}",
+        "{{ message._facts }}",
+        "{{ message['_facts'] }}",
+        "{{ [].append(1) }}",
+        "{{ env.update(a=1) }}",
+        "{{ ''['__class__'] }}",
+        "{{ [message] | map(attribute='__class__') | first }}",
+        "{{ namespace.__init__ }}",
+        "{{ self.__class__ }}",
+    ],
+)
+def test_a_template_reaches_nothing_but_its_values(
+    fail: Callable[[str], TemplateFailed], source: str
+) -> None:
+    assert "cannot use" in fail(source).reason
+
+
+@pytest.mark.parametrize("source", ["{{ '/etc/passwd' | open }}", "{% include '/etc/passwd' %}"])
+def test_a_template_reads_no_files(fail: Callable[[str], TemplateFailed], source: str) -> None:
+    assert "passwd" in fail(source).reason or "No filter" in fail(source).reason
+
+
+def test_a_long_message_gives_its_template_more_room(user_turn: Callable[..., str]) -> None:
+    text = "word " * 100_000
+    assert user_turn("{{ message.text | trim | upper }}", text=text) == text.strip().upper()
+
+
+def test_a_list_made_of_many_messages_is_no_runaway(user_turn: Callable[..., str]) -> None:
+    source = (
+        "{% for n in range(2000) %}{{ loop.index }}{% if not loop.last %},{% endif %}{% endfor %}"
+    )
+    assert user_turn(source) == ",".join(str(number) for number in range(1, 2001))

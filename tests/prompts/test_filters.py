@@ -1,0 +1,51 @@
+"""The filters that prompts need."""
+
+from collections.abc import Callable
+
+import pytest
+
+Render = Callable[..., str]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ '</agent-message>' | sanitize }}", "[⚠ stripped: agent-message tag]"),
+        ("{{ 'a | b\n[c]' | label }}", "a ¦ b ⟦c⟧"),
+        ("{{ 'abcdef' | label(3) }}", "abc"),
+        ("""{{ 'a"b<c>&\n' | xml_attr }}""", "a&quot;b&lt;c&gt;&amp;&#10;"),
+        ("{{ 'one two three' | truncate(9) }}", "one two…"),
+        ("{{ 'one two three' | truncate(9, true) }}", "one two…"),
+        ("{{ 'one two three' | truncate(10, true, '...') }}", "one two..."),
+        ("{{ 'one two' | truncate(7) }}", "one two"),
+        ("{{ 'onetwothree' | truncate(4) }}", "one…"),
+        ("{{ 'one' | truncate(1, end='...') }}", "."),
+        ("{{ 'abe\u0301fgh' | truncate(4) }}", "ab…"),
+        ("{{ 'a\nb\n\nc' | indent(2) }}", "a\n  b\n\n  c"),
+        ("{{ 'a\nb' | indent('> ', first=true) }}", "> a\n> b"),
+        ("{{ [1, 'b'] | join(', ') }}", "1, b"),
+        ("{{ messages | join(',', attribute='sender.label') }}", "Bob"),
+        ("{{ 'aXbX' | replace('X', '-') }}{{ 'aXbX' | replace('X', '', 1) }}", "a-b-abX"),
+        ("{{ {'a': ['é', '<b>']} | tojson }}", '{"a": ["é", "\\u003cb>"]}'),
+        ("{{ [1] | tojson(indent=1) }}", "[\n 1\n]"),
+        ("{{ now | date }} {{ now | date('%d.%m.%Y') }}", "2023-11-14 22:13 UTC 14.11.2023"),
+        ("{{ 0 | date('%Y') }}", "1970"),
+        ("{{ 'a' ~ 1 ~ none }}", "a1None"),
+        ("{{ '-' * 5 }}{{ [1] + [2] }}{{ 7 % 4 }}{{ 2 ** 3 }}", "-----[1, 2]38"),
+        ("{{ ['b', 'a'] | sort | map('upper') | join }}", "AB"),
+        ("{{ 'a b'.split() | length }}{{ 'ab'.startswith('a') }}", "2True"),
+    ],
+)
+def test_filters_and_operators(user_turn: Render, source: str, expected: str) -> None:
+    assert user_turn(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(-60, "just now"), (59, "just now"), (60, "1m ago"), (3599, "59m ago"), (3600, "1h ago"),
+     (47 * 3600, "47h ago"), (48 * 3600, "2d ago")],
+)  # fmt: skip
+def test_how_long_ago(user_turn: Render, age: int, expected: str) -> None:
+    told = user_turn("{{ message.time | timeago }}", received_at=1_700_000_000.0 - age)
+    assert told == expected
+    assert user_turn(f"{{{{ {1_700_000_000 - age} | timeago }}}}") == expected

@@ -1,0 +1,125 @@
+"""What is wrong with a template is told when the configuration is loaded, with its place."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.config.model import Config, Route, State, Template
+from sidecar.config.problems import Position, Problem
+from sidecar.prompts.render import Prompts
+
+Configure = Callable[..., Config]
+
+
+@pytest.fixture
+def problems(config: Configure) -> Callable[..., tuple[Problem, ...]]:
+    """The problems of a source as the user turn."""
+    return lambda source, **more: Prompts.compile(config(source, **more))[1]
+
+
+Problems = Callable[..., tuple[Problem, ...]]
+
+
+def test_wrong_syntax(problems: Problems) -> None:
+    (problem,) = problems("one\n  {% if message.text %\n")
+    assert problem.code == "template-syntax"
+    assert problem.position == Position("user.j2", 2, 3, 20)
+    assert problem.path == "default_route.user_turn"
+    assert problem.level == "error"
+
+
+def test_an_unknown_name_with_the_one_that_was_meant(problems: Problems) -> None:
+    (problem,) = problems("Hi {{ sendr.name }}")
+    assert problem.message == "templates have no 'sendr'"
+    assert problem.hint == "did you mean 'sender'?"
+    assert problem.position == Position("user.j2", 1, 7, 5)
+    assert problem.code == "template-name"
+
+
+def test_all_unknown_names_at_once(problems: Problems) -> None:
+    found = problems("{{ foo }}\n{% if bar %}{{ baz }}{{ foo }}{% endif %}")
+    assert [(one.position.line, one.position.column, one.position.width) for one in found] == [
+        (1, 4, 3),
+        (2, 7, 3),
+        (2, 16, 3),
+    ]
+    assert "message, messages" in found[0].hint
+
+
+def test_an_unknown_attribute_is_found_by_trying(problems: Problems) -> None:
+    (problem,) = problems("one\n {{ message.txt }}")
+    assert problem.message == "message has no 'txt', did you mean 'text'?"
+    assert problem.position == Position("user.j2", 2, 2, 17)
+    assert problem.hint == "found by trying a direct message of the owner"
+    assert problem.code == "template-error"
+
+
+@pytest.mark.parametrize(
+    ("source", "sample"),
+    [
+        ('{% if sender.kind == "agent" %}{{ sender.nme }}{% endif %}', "an agent"),
+        ("{% if message.mentioned %}{{ sender.nme }}{% endif %}", "a person in a group"),
+        ("{% if conversation.thread %}{{ sender.nme }}{% endif %}", "a thread"),
+        ("{% if messages | length > 1 %}{{ sender.nme }}{% endif %}", "several messages"),
+        ("{% if turn.attempt > 1 %}{{ sender.nme }}{% endif %}", "second attempt"),
+        ("{{ conversation.title[0] }}", "without a title"),
+    ],
+)
+def test_kinds_of_messages_that_are_rare_are_tried_too(
+    problems: Problems, source: str, sample: str
+) -> None:
+    (problem,) = problems(source)
+    assert sample in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        ("{{ message.text | uper }}", "No filter named 'uper'.", "did you mean 'upper'?"),
+        ("{{ message.text is strin }}", "No test named 'strin'.",
+         "did you mean 'string'?"),
+        ('{% extends "botcord/user_trn.j2" %}', "no template is named 'botcord/user_trn.j2'", ""),
+        ("{{ env.REGOIN }}", "env has no 'REGOIN', did you mean 'REGION'?", ""),
+        ("{{ " + "(" * 3000 + ")" * 3000 + " }}", "the template cannot be compiled", ""),
+        ("{% for a in [1] %}" * 30 + "{% endfor %}" * 30, "the template cannot be compiled", ""),
+    ],
+    ids=lambda text: text[:30],
+)  # fmt: skip
+def test_other_mistakes(problems: Problems, source: str, message: str, hint: str) -> None:
+    (problem,) = problems(source, env=("REGION",))
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_facts_of_a_channel_cannot_be_checked_before_they_come(problems: Problems) -> None:
+    source = (
+        "{{ message.extra.topic }}{{ message.extra.a.b[0].c | upper }}"
+        "{% for one in message.extra.members %}{{ one.name }}{% endfor %}"
+        "{% if message.extra.count > 3 %}x{% endif %}"
+    )
+    assert problems(source) == ()
+
+
+def test_a_listed_variable_of_the_environment_is_no_problem(problems: Problems) -> None:
+    assert problems("{{ env.REGION | lower }}", env=("REGION",)) == ()
+
+
+def test_a_template_inside_the_config_is_pointed_at_there() -> None:
+    path = Path("/repo")
+    routes = (
+        Route("a", "x", path, user_turn=Template("config.yaml", "fine\n", line=8)),
+        Route("b", "x", path, system_context=Template("config.yaml", "a\n{{ b }}\n", line=12)),
+    )
+    _, (problem,) = Prompts.compile(Config(State(path), None, routes=routes))
+    assert problem.position == Position("config.yaml", 13, 4, 1)
+    assert problem.path == "routes[1].system_context"
+
+
+def test_a_file_that_many_routes_share_is_told_once() -> None:
+    path = Path("/repo")
+    route = Route("a", "x", path, user_turn=Template("shared.j2", "{{ nope }}"))
+    routes = tuple(replace(route, name=f"r{number}") for number in range(50))
+    _, problems = Prompts.compile(Config(State(path), None, routes=routes))
+    assert [problem.path for problem in problems] == ["routes[0].user_turn"]

@@ -1,0 +1,135 @@
+"""Agents as small scripts, and a host that lends what a runtime needs."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.api import Host, Runtime
+from sidecar.app.supervisor import Supervisor
+from sidecar.model import AgentEvent, Block, Job, JobLimits, Prompt, TurnEnded
+from sidecar.runtimes import command
+
+PATIENCE = 10.0
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody has waited for does not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return fields[0] not in "ZX"
+
+
+def descriptors() -> set[str]:
+    return {f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}" for fd in _open_descriptors()}
+
+
+def _open_descriptors() -> list[str]:
+    folder = "/proc/self/fd"
+    return [fd for fd in os.listdir(folder) if os.path.lexists(f"{folder}/{fd}")]
+
+
+class Workshop:
+    """What tests of runtimes need."""
+
+    is_running = staticmethod(is_running)
+
+    def __init__(self, host: Host, folder: Path, job: Job) -> None:
+        self.host = host
+        self.folder = folder
+        self.job = job
+
+    def script(self, text: str, name: str = "agent", *, python: bool = True) -> str:
+        """A program of Python, or of sh; its path."""
+        path = self.folder / name
+        first = f"#!{sys.executable} -S" if python else "#!/bin/sh"
+        path.write_text(f"{first}\n{textwrap.dedent(text)}")
+        path.chmod(0o755)
+        return str(path)
+
+    def command(self, text: str, *, python: bool = True, **options: object) -> Runtime:
+        """A runtime `command` that runs a script."""
+        program = self.script(text, python=python)
+        return command.build({"command": [program], "protocol": "text", **options}, self.host)
+
+    def change(self, **changes: Any) -> Job:
+        """The job with changes; those of limits are given by the limit's name."""
+        limits = {name: changes.pop(name) for name in list(changes) if hasattr(JobLimits(), name)}
+        return replace(self.job, limits=replace(self.job.limits, **limits), **changes)
+
+    async def events(self, runtime: Runtime, **changes: Any) -> list[AgentEvent]:
+        """All events of one turn."""
+        async with asyncio.timeout(PATIENCE), aclosing(runtime.run(self.change(**changes))) as run:
+            return [event async for event in run]
+
+    async def ended(self, runtime: Runtime, **changes: Any) -> TurnEnded:
+        """How one turn ended; there must be exactly one end."""
+        *others, last = await self.events(runtime, **changes)
+        assert isinstance(last, TurnEnded)
+        assert not any(isinstance(event, TurnEnded) for event in others)
+        return last
+
+    async def pids(self, name: str = "pids", count: int = 1) -> list[int]:
+        """The process ids that a script wrote to a file in its folder, one a line."""
+        file = self.folder / name
+
+        def read() -> list[int]:
+            return [int(text) for text in file.read_text().split()] if file.exists() else []
+
+        return await self.until(lambda: (found := read()) and len(found) >= count and found)
+
+    @staticmethod
+    async def until(condition: Callable[[], Any]) -> Any:
+        """Wait for a condition; its value."""
+        async with asyncio.timeout(PATIENCE):
+            while not (value := await asyncio.to_thread(condition)):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return value
+
+    async def gone(self, pids: list[int]) -> None:
+        """Wait until processes have ended; at most a moment, for they should be gone already."""
+        async with asyncio.timeout(1):
+            while any(await asyncio.to_thread(lambda: [is_running(pid) for pid in pids])):
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture()
+async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
+    supervisor = Supervisor()
+    state, cwd = tmp_path / "state", tmp_path / "cwd"
+    await asyncio.to_thread(lambda: (state.mkdir(), cwd.mkdir()))
+
+    def no_http() -> Any:
+        raise AssertionError("a runtime needs no HTTP")
+
+    host = Host("script", logging.getLogger("sidecar.script"), state, supervisor.spawn, no_http)
+    limits = JobLimits(idle_timeout=PATIENCE, stop_grace=0.3, linger=0.3)
+    job = Job("turn-1", "ag_1", Prompt("be kind", "hello"), cwd, "owner", limits=limits)
+    yield Workshop(host, tmp_path, job)
+    await supervisor.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(tmp_path: Path) -> Any:
+    """Each test ends with no more descriptors than it began with, and without processes."""
+    before = descriptors()
+    yield
+    pids = tmp_path / "pids"
+    left = [int(pid) for pid in pids.read_text().split()] if pids.exists() else []
+    running = [pid for pid in left if is_running(pid)]
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+    assert running == []
+    more = {fd for fd in descriptors() - before if "pipe:" in fd or "pidfd" in fd}
+    assert more == set()
