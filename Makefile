@@ -12,7 +12,7 @@ lock := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrad
 	--python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types layers bench check lock clean
+.PHONY: help run test lint types layers bench check docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ bench: $(VENV)/.installed-dev ## the benchmarks, short (FULL=1 for the real figu
 	@$(python) -m benchmarks $(if $(FULL),,--smoke) $(ARGS)
 
 check: lint types layers test ## every gate
+
+docs: $(VENV)/.installed ## renew the tables of docs/ from the schema and the code
+	@$(python) .ci/reference.py
 
 lock: ## renew requirements/*.txt from pyproject.toml; needs uv
 	@$(UV) --version >/dev/null || { echo "make lock needs uv: name it with UV=/path/to/uv"; exit 1; }

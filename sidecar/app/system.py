@@ -11,9 +11,6 @@ from pathlib import Path
 LARGEST_FILE = 10 * 1024 * 1024
 """Bytes of one file, so that an endless one does no harm."""
 
-OWN_NAME = "sidecar"
-"""The command that starts this program."""
-
 
 class MachineSystem:
     """The files, the environment and the programs of this machine."""
@@ -72,14 +69,12 @@ class MachineSystem:
         """Where a command is found, None when it is not. One with a slash is relative to folder.
 
         A name is looked up in PATH, then beside the Python that runs this: there the programs
-        of an environment lie that nobody has activated. `sidecar` is this program, which also
-        runs from a checkout where no such file exists: then it is the Python that runs it.
+        of an environment lie that nobody has activated, `sidecar` itself among them.
         """
         if "/" in command:
-            return shutil.which(folder / command)
+            return shutil.which(str(folder / command))
         beside = str(Path(sys.executable).parent)
-        found = shutil.which(command) or shutil.which(command, path=beside)
-        return sys.executable if found is None and command == OWN_NAME else found
+        return shutil.which(command) or shutil.which(command, path=beside)
 
 
 def _stat(path: Path) -> os.stat_result | None:

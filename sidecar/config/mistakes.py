@@ -9,7 +9,7 @@ from typing import Any
 from jsonschema.exceptions import ValidationError
 
 from sidecar.config.document import Document
-from sidecar.config.problems import Place, Problem, dotted, near
+from sidecar.config.problems import Place, Problem, dotted, near, similar
 from sidecar.config.values import EXPECTED, PARSERS
 
 HIDDEN = "a value from ${…}"
@@ -104,10 +104,14 @@ def _unknown_keys(failed: _Failed, document: Document, place: Place) -> Iterator
 
 
 def _missing_keys(failed: _Failed, document: Document, place: Place) -> Iterator[Mistake]:
+    known = failed.schema.get("properties", {})
     for key in failed.wanted:
         if key not in failed.value:
-            told = failed.schema.get("properties", {}).get(key)
+            told = known.get(key)
             hint = told.get("description", "") if isinstance(told, Mapping) else ""
+            mistyped = similar(key, (one for one in failed.value if one not in known))
+            if mistyped is not None:
+                hint = f"did you write {mistyped!r} for it?"
             message, at = f"the key {key!r} is missing", document.key(place)
             yield Mistake(Problem("missing-key", message, at, dotted(place), hint), place)
 

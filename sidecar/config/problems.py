@@ -56,10 +56,15 @@ def dotted(place: Place) -> str:
     return text
 
 
+def similar(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a mistyped one is most like, None when it is like none."""
+    return next(iter(get_close_matches(word, list(known), 1)), None)
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """The question whether a similar known word was meant, empty when none is similar."""
-    found = get_close_matches(word, list(known), 1)
-    return f"did you mean {found[0]!r}?" if found else ""
+    found = similar(word, known)
+    return "" if found is None else f"did you mean {found!r}?"
 
 
 def render_text(

@@ -52,7 +52,8 @@ class DevHub:
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
-        self.state.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        name = f"[{host}]" if ":" in host else host
+        self.state.url = f"http://{name}:{self._runner.addresses[0][1]}"
         self.state.closing = False
         self._loop = asyncio.get_running_loop()
         self._sweep()

@@ -178,7 +178,7 @@ async def status(request: web.Request) -> web.Response:
     return answer(
         {
             "msg_id": posted.msg_id,
-            "state": copy.state if copy else "delivered",
+            "state": _state_of(state, posted),
             "created_at": posted.at,
             "delivered_at": copy.delivered_at if copy else posted.at,
             "acked_at": copy.acked_at if copy else None,

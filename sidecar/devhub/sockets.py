@@ -50,7 +50,7 @@ class AgentSocket:
         self._connection = connection
         self._state: State = request.app[STATE]
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
-        self._end = Closed()
+        self._why = Closed()
         self._ending = False
 
     def push(self, frame: Frame) -> None:
@@ -62,7 +62,7 @@ class AgentSocket:
         """Close the socket; 1006 ends the connection without a close frame."""
         if not self._ending:
             self._ending = True
-            self._end = Closed(code, reason)
+            self._why = Closed(code, reason)
             self._frames.put_nowait(None)
 
     async def run(self) -> None:
@@ -86,10 +86,10 @@ class AgentSocket:
 
     async def _close(self) -> None:
         """Say why, and wait a moment for the client's answer, so that it hears it."""
-        if self._end.code == ABNORMAL:
+        if self._why.code == ABNORMAL:
             reset(self._request)
-        elif self._end.code is not None:
-            await self._connection.close(code=self._end.code, message=self._end.reason.encode())
+        elif self._why.code is not None:
+            await self._connection.close(code=self._why.code, message=self._why.reason.encode())
 
     async def _read(self) -> None:
         try:

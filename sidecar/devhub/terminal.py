@@ -106,6 +106,8 @@ class _Chat:
                 while (line := await read()) is not None:
                     if not await self._obey(line.strip()):
                         break
+                else:
+                    await self._screen.ask("\n")  # the shell's prompt gets a line of its own
                 showing.cancel()
 
     async def _obey(self, line: str) -> bool:

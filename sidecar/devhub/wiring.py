@@ -47,6 +47,6 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise  # the client is gone
     except Exception:  # a defect must look like one, not end the Hub
-        metrics.count("devhub_crashes")
+        metrics.count("devhub_crashes_total")
         log.exception("%s %s failed", request.method, request.path)
         return crash()

@@ -71,8 +71,9 @@ class OneShot:
         try:
             process = Process(launch.argv, cwd=job.cwd, env=env, stdin=launch.stdin)
         except (OSError, ValueError) as error:
+            failure = _not_started(error, program, job.cwd, found_before=bool(self._program))
             self._program = None
-            raise LaunchFailed(_not_started(error, program, job.cwd)) from error
+            raise LaunchFailed(failure) from error
         turn = ProcessTurn(process, launch, job, self._host, marks)
         stack.push_async_callback(turn.close)
         return turn
@@ -98,7 +99,9 @@ class OneShot:
         return self._program
 
 
-def _not_started(error: OSError | ValueError, program: str, cwd: Path) -> Failure:
+def _not_started(
+    error: OSError | ValueError, program: str, cwd: Path, *, found_before: bool
+) -> Failure:
     if not isinstance(error, OSError):
         return Failure("internal", f"{program} cannot be started: {error}")
     reason = os.strerror(error.errno) if error.errno else str(error)
@@ -108,7 +111,9 @@ def _not_started(error: OSError | ValueError, program: str, cwd: Path) -> Failur
         return Failure("internal", f"{program} cannot be started now: {reason}", retryable=True)
     if error.errno == errno.ENOENT:
         reason = "it is not there, or the interpreter that its first line names is not"
-    return Failure("not_found", f"{program} cannot be started: {reason}")
+    # One that was found by its name may have moved since: the next try looks again.
+    detail = f"{program} cannot be started: {reason}"
+    return Failure("not_found", detail, retryable=found_before)
 
 
 def _remove(files: Sequence[Path]) -> None:

@@ -60,7 +60,10 @@ def test_a_route_without_a_name_is_called_by_its_place_in_the_whole(
 
 def test_paths_start_at_the_folder_of_the_file_that_says_them(check: Check, write: Write) -> None:
     template = write("deep/templates/x.j2", "hello")
-    write("deep/a.yaml", "routes: [{runtime: claude, cwd: ./templates, user_turn: {file: templates/x.j2}}]")
+    write(
+        "deep/a.yaml",
+        "routes: [{runtime: claude, cwd: ./templates, user_turn: {file: templates/x.j2}}]",
+    )
     write("b.yaml", "limits: {queue_depth: 3}")
     write("deep/c.yaml", "include: [../b.yaml]")
     loaded = check(BASE + "include: [deep/a.yaml, deep/c.yaml]\n")
@@ -170,9 +173,7 @@ def test_files_include_each_other_ten_deep_and_no_deeper(check: Check, write: Wr
 
 
 @pytest.mark.parametrize("value", ["text", "5", "null", "[5]", "['']", "{}"])
-def test_an_include_that_is_no_list_of_names_is_a_problem_of_form(
-    value: str, check: Check
-) -> None:
+def test_an_include_that_is_no_list_of_names_is_a_problem_of_form(value: str, check: Check) -> None:
     assert len(codes(check(BASE + f"include: {value}\n"))) == 1
 
 

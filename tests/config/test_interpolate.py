@@ -105,12 +105,12 @@ def test_templates_and_tests_are_left_as_they_are(check: Check) -> None:
     assert config.tests[0]["message"] == {"text": "costs $$ ${Z}"}
 
 
-def test_the_file_of_a_template_can_come_from_a_variable(
-    check: Check, machine: Machine
-) -> None:
+def test_the_file_of_a_template_can_come_from_a_variable(check: Check, machine: Machine) -> None:
     (machine.folder / "x.j2").write_text("hello")
     machine.variables["NAME"] = "x"
-    config = usable(check(BASE + "routes: [{runtime: claude, cwd: ., user_turn: {file: '${NAME}.j2'}}]"))
+    config = usable(
+        check(BASE + "routes: [{runtime: claude, cwd: ., user_turn: {file: '${NAME}.j2'}}]")
+    )
     assert config.routes[0].user_turn is not None
     assert config.routes[0].user_turn.text == "hello"
 
@@ -179,9 +179,7 @@ def test_a_problem_points_at_the_expression_and_not_only_at_the_value(check: Che
     assert (problem.position.line, problem.position.column, problem.position.width) == (9, 9, 10)
 
 
-def test_a_hint_names_a_similar_variable_but_never_a_value(
-    check: Check, machine: Machine
-) -> None:
+def test_a_hint_names_a_similar_variable_but_never_a_value(check: Check, machine: Machine) -> None:
     machine.variables["HUB_TOKEN"] = "the-value"
     [problem] = check(BASE + "server: {token: '${HUB_TOKN}'}\n").problems
     assert problem.hint == "did you mean 'HUB_TOKEN'?"

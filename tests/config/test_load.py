@@ -1,4 +1,4 @@
-"""What becomes of a config: the values it gives, what it may be, and that nothing makes it raise."""
+"""What becomes of a config: its values, its limits, and that nothing makes it raise."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_a_server_that_others_reach_needs_one(listen: str, check: Check) -> None
 
 
 @pytest.mark.parametrize(
-    "listen", ["8787", ":8787", "host", "host:", "host:x", "host:65536", "host:９", "unix:x.sock",
+    "listen", ["8787", ":8787", "host", "host:", "host:x", "host:65536", "host:\uff19", "unix:x.sock",
                "unix:", "host:" + "9" * 5000],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused(listen: str, check: Check) -> None:
@@ -193,8 +193,7 @@ def test_a_channel_that_may_be_found_later_can_be_matched(check: Check, machine:
 def test_templates_know_where_their_text_is(check: Check, machine: Any) -> None:
     (machine.folder / "x.j2").write_text("from a file")
     found = check(
-        BASE.replace("cwd: .", "cwd: ., user_turn: short")
-        + "routes:\n"
+        BASE.replace("cwd: .", "cwd: ., user_turn: short") + "routes:\n"
         "  - runtime: claude\n"
         "    cwd: .\n"
         "    system_context: {file: x.j2}\n"
@@ -340,10 +339,9 @@ VALUES = st.recursive(
 
 def places(value: object, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     found = [place]
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(
-        value, list
-    ) else ()
-    for step, inner in items:
+    if not isinstance(value, dict | list):
+        return found
+    for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
         found += places(inner, (*place, step))
     return found
 
@@ -376,7 +374,7 @@ PLACES = places(FULL)[1:]
 
 
 @settings(
-    deadline=None, max_examples=4000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=3))
 def test_no_document_makes_it_raise(

@@ -85,9 +85,9 @@ def test_nothing_unknown_is_accepted_anywhere(file: str) -> None:
     def mappings(schema: Any, path: str) -> Iterator[str]:
         if isinstance(schema, dict):
             kinds = [] if path.endswith("/properties") else schema.get("type", [])
-            if "object" in ([kinds] if isinstance(kinds, str) else kinds):
-                if "additionalProperties" not in schema and "allOf" not in schema:
-                    yield path
+            is_mapping = "object" in ([kinds] if isinstance(kinds, str) else kinds)
+            if is_mapping and not {"additionalProperties", "allOf"} & set(schema):
+                yield path
             for key, value in schema.items():
                 yield from mappings(value, f"{path}/{key}")
 
@@ -145,9 +145,7 @@ def test_a_config_that_writes_every_default_equals_one_that_writes_none(
         shared = defaults(main["definitions"]["runtime"])
         assert isinstance(shared, dict)
         told = schema.options("runtime", short["runtimes"][name]["type"]).items()
-        runtime |= shared | {
-            key: part["default"] for key, part in told if "default" in part
-        }
+        runtime |= shared | {key: part["default"] for key, part in told if "default" in part}
     route = defaults(main["definitions"]["route"])
     assert isinstance(route, dict)
     long["routes"][0] |= route

@@ -21,9 +21,7 @@ def test_sizes_are_bytes(text: str, count: int) -> None:
     assert size(text) == count
 
 
-@pytest.mark.parametrize(
-    ("text", "found"), [("20/1m", Rate(20, 60.0)), ("1/500ms", Rate(1, 0.5))]
-)
+@pytest.mark.parametrize(("text", "found"), [("20/1m", Rate(20, 60.0)), ("1/500ms", Rate(1, 0.5))])
 def test_rates_are_a_count_and_a_window(text: str, found: Rate) -> None:
     assert rate(text) == found
 
@@ -36,7 +34,7 @@ def test_rates_are_a_count_and_a_window(text: str, found: Rate) -> None:
         (duration, " 1h", "a duration such as"),
         (duration, "1h\n", "a duration such as"),
         (duration, "-1s", "a duration such as"),
-        (duration, "１s", "a duration such as"),
+        (duration, "\uff11s", "a duration such as"),
         (duration, "0s", "longer than zero"),
         (duration, "3651d", "at most 3650d"),
         (duration, "9" * 5000 + "s", "a duration such as"),

@@ -80,13 +80,26 @@ def test_a_code_block_is_closed_and_opened_again_with_its_language() -> None:
 
 
 def test_a_cut_beside_a_fence_keeps_its_lines_whole() -> None:
-    assert split("```\nabcdefghij\n```  \nklm", 17) == ["```\nabcdefghij\n```", "klm"]
-    assert split("```\nabcdefghijklm\n\n\n```\nnop", 21) == ["```\nabcdefghijklm\n```", "nop"]
+    line = "a line of 20 letters"
+    assert split(f"```\n{line}\n```  \nmore", 28) == [f"```\n{line}\n```", "more"]
+    assert split(f"```\n{line}\n\n\n```\nmore", 28) == [f"```\n{line}\n```", "more"]
     assert split("ab\n```\nabcdefghij klm\n```", 20) == [
         "ab",
         "```\nabcdefghij\n```",
         "```\nklm\n```",
     ]
+
+
+def test_a_code_block_of_blank_lines_does_no_harm() -> None:
+    assert split("```\n" + "\n" * 20 + "``````", 29) == ["```\n" + "\n" * 19 + "\n```"]
+    assert all(not read(piece)[2] for piece in split("```\n" + "\n" * 26 + "```  \nx", 33))
+
+
+def test_a_fence_line_that_would_fill_a_piece_is_treated_as_text() -> None:
+    text = "```" + "x" * 55 + "\n" + "some code words " * 20
+    pieces = split(text, 60)
+    assert ink("".join(pieces)) == ink(text)
+    assert len(pieces) < 10
 
 
 def test_a_code_block_in_a_list_or_a_quotation_stays_there() -> None:

@@ -57,7 +57,7 @@ async def test_a_lease_that_ran_out_brings_the_same_message_again_in_its_old_pla
 
 
 async def test_a_renewed_lease_does_not_run_out(start_hub: Any, connect: Any) -> None:
-    hub = await start_hub(limits=HubLimits(lease=0.2, sweep=0.02))
+    hub = await start_hub(limits=HubLimits(lease=0.5, sweep=0.02))
     client = await connect(hub, "ag_demo")
     renewed = hub.owner_says("ag_demo", "renewed")
     left = hub.owner_says("ag_demo", "left")

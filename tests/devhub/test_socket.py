@@ -74,11 +74,11 @@ async def test_who_does_not_authenticate_in_time_is_closed_with_4001(
 async def test_a_silent_client_gets_heartbeats_and_is_closed_with_4002(
     start_hub: Any, connect: Any
 ) -> None:
-    client = await connect(await start_hub(limits=HubLimits(heartbeat=0.05, idle=0.18)))
+    client = await connect(await start_hub(limits=HubLimits(heartbeat=0.05, idle=0.22)))
     socket = await client.socket()
-    frames = [(await socket.receive_json())["type"] for _ in range(4)]
-    assert frames == ["auth_ok", "heartbeat", "heartbeat", "heartbeat"]
-    assert await ended(socket) == 4002
+    frames = [frame.json()["type"] async for frame in socket]
+    assert (frames[0], set(frames[1:])) == ("auth_ok", {"heartbeat"})
+    assert socket.close_code == 4002
 
 
 async def test_pings_of_the_websocket_protocol_do_not_keep_a_client_alive(
@@ -100,11 +100,11 @@ async def test_pings_of_the_websocket_protocol_do_not_keep_a_client_alive(
 
 
 async def test_json_frames_keep_a_client_alive(start_hub: Any, connect: Any) -> None:
-    client = await connect(await start_hub(limits=HubLimits(heartbeat=5.0, idle=0.3)))
+    client = await connect(await start_hub(limits=HubLimits(heartbeat=5.0, idle=0.6)))
     socket = await client.socket()
     await socket.receive_json()
-    for _ in range(6):
-        await asyncio.sleep(0.08)
+    for _ in range(8):
+        await asyncio.sleep(0.1)
         await socket.send_json({"type": "ping"})
         assert await socket.receive_json() == {"type": "pong"}
 

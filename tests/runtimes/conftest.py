@@ -7,7 +7,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 
 from sidecar.api import Host, Runtime
 from sidecar.app.supervisor import Supervisor
-from sidecar.model import AgentEvent, Block, Job, JobLimits, Prompt, TurnEnded
+from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes import command
 
 PATIENCE = 10.0
@@ -32,12 +32,12 @@ def is_running(pid: int) -> bool:
 
 
 def descriptors() -> set[str]:
-    return {f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}" for fd in _open_descriptors()}
-
-
-def _open_descriptors() -> list[str]:
-    folder = "/proc/self/fd"
-    return [fd for fd in os.listdir(folder) if os.path.lexists(f"{folder}/{fd}")]
+    """The pipes and process descriptors that are open."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(f"{entry.name} {entry.readlink()}")
+    return {text for text in found if "pipe:" in text or "pidfd" in text}
 
 
 class Workshop:
@@ -93,7 +93,7 @@ class Workshop:
     async def until(condition: Callable[[], Any]) -> Any:
         """Wait for a condition; its value."""
         async with asyncio.timeout(PATIENCE):
-            while not (value := await asyncio.to_thread(condition)):  # noqa: ASYNC110
+            while not (value := await asyncio.to_thread(condition)):
                 await asyncio.sleep(0.005)
         return value
 
@@ -104,7 +104,7 @@ class Workshop:
                 await asyncio.sleep(0.005)
 
 
-@pytest.fixture()
+@pytest.fixture
 async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
     supervisor = Supervisor()
     state, cwd = tmp_path / "state", tmp_path / "cwd"
@@ -131,5 +131,4 @@ def _nothing_is_left(tmp_path: Path) -> Any:
     for pid in running:
         os.kill(pid, signal.SIGKILL)
     assert running == []
-    more = {fd for fd in descriptors() - before if "pipe:" in fd or "pidfd" in fd}
-    assert more == set()
+    assert descriptors() - before == set()

@@ -4,6 +4,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ async def test_a_flood_after_the_exit_does_not_keep_the_turn(workshop: Any) -> N
 
 
 async def test_memory_stays_small_and_others_get_the_loop_in_a_flood(workshop: Any) -> None:
-    runtime = workshop.command("head -c 100000000 /dev/zero | tr '\\\\0' x", python=False)
+    runtime = workshop.command("head -c 100000000 /dev/zero | tr '\\0' x", python=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     turns = 0
 
@@ -259,15 +260,27 @@ async def test_a_start_that_fails_leaves_nothing_open(workshop: Any) -> None:
         Process(["/bin/true", "a\0b"], cwd=workshop.folder, env={})
 
 
-async def test_no_more_descriptors_than_there_are_is_an_error_that_may_pass(workshop: Any) -> None:
-    runtime = workshop.command("echo hello", python=False)
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = max(int(name) for name in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, hard))
-    try:
-        ended = await workshop.ended(runtime)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_want_of_descriptors_is_an_error_that_may_pass(
+    workshop: Any, few_descriptors: None
+) -> None:
+    runtime = workshop.command("echo hello", python=False)
+    taken = []
+    with pytest.raises(OSError, match="Too many open files"):  # noqa: PT012 -- the last of many
+        while True:
+            taken.append(os.dup(0))
+    for descriptor in taken[-4:]:
+        os.close(descriptor)
+    ended = await workshop.ended(runtime)
+    for descriptor in taken[:-4]:
+        os.close(descriptor)
     assert (ended.failure.kind, ended.failure.retryable) == ("internal", True)
 
 

@@ -1,0 +1,118 @@
+"""Writes the tables of docs/ from what they document: the schema and the templates' names.
+
+`python .ci/reference.py` renews them, `--check` ends with exit code 1 when one is stale.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sidecar.config.load import AVAILABLE
+from sidecar.config.schema import BUILT_IN, read_schema
+from sidecar.prompts.contract import CONTRACT
+
+Row = tuple[str, ...]
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- table: made by `make docs` -->\n", "<!-- end of table -->\n"
+UNUSED = (
+    "control_plane", "tests", "context.working_memory", "context.activity", "context.room",
+)  # fmt: skip
+"""Keys that are checked and that nothing in this version uses."""
+TYPES = {
+    "channels": [("channel", name) for name in BUILT_IN["channel"]],
+    "runtimes": [("runtime", name) for name in BUILT_IN["runtime"] if name in AVAILABLE],
+}
+WHEN = {"hot": "at once", "component": "restarts the part", "process": "next start"}
+
+
+def config_rows() -> Iterator[Row]:
+    """The keys of a config: where, default, when a change takes effect, meaning."""
+    for key, part in read_schema()["properties"].items():
+        yield from _part(key, part)
+
+
+def _part(path: str, part: Mapping[str, Any]) -> Iterator[Row]:
+    part = _resolved(part)
+    if path in UNUSED:
+        return
+    if "x-reload" in part:
+        default = f"`{_yaml(part['default'])}`" if "default" in part else ""
+        yield f"`{path}`", default, WHEN[part["x-reload"]], _meaning(part)
+    if path != "default_route":  # its keys are told with those of routes
+        for key, inner in part.get("properties", {}).items():
+            yield from _part(f"{path}.{key}", inner)
+    for inner, mark in ((part.get("additionalProperties"), ".NAME"), (part.get("items"), "[]")):
+        if isinstance(inner, Mapping) and "properties" in _resolved(inner):
+            yield from _part(f"{path}{mark}", inner)
+    yield from _types(path)
+
+
+def _types(path: str) -> Iterator[Row]:
+    """The keys that only one type of channels or runtimes has."""
+    for kind, name in TYPES.get(path, ()):
+        for key, inner in read_schema(f"{kind}.{name}.json")["properties"].items():
+            if inner is not True:  # those that all types share
+                yield from _part(f"{path}.NAME.{key}", {**inner, "x-type": name})
+
+
+def _resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part with what its `$ref` names, and its own keywords over that."""
+    if "$ref" not in part:
+        return part
+    found: Mapping[str, Any] = read_schema()
+    for step in part["$ref"].partition("#/")[2].split("/"):
+        found = found[step]
+    return {**_resolved(found), **{key: value for key, value in part.items() if key != "$ref"}}
+
+
+def _meaning(part: Mapping[str, Any]) -> str:
+    only = f"(`{part['x-type']}`) " if "x-type" in part else ""
+    choices = ", ".join(f"`{_yaml(choice)}`" for choice in part.get("enum", ()))
+    return f"{only}{part.get('description', '')}{f' One of {choices}.' if choices else ''}"
+
+
+def _yaml(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case "":
+            return '""'
+    return str(value)
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """A Markdown table."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ("---",) * len(head), *rows))
+
+
+def renewed(text: str, made: str) -> str:
+    """The text with another table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+
+
+def main() -> None:
+    """Renew or check all tables."""
+    config_head = ("key", "default", "a change takes effect", "meaning")
+    names = ((f"`{entry.name}`", entry.type, entry.meaning) for entry in CONTRACT)
+    tables = {
+        "config.md": table(config_head, config_rows()),
+        "templates.md": table(("name", "kind", "meaning"), names),
+    }
+    for name, made in tables.items():
+        file = ROOT / "docs" / name
+        text = file.read_text("utf-8")
+        new = renewed(text, made)
+        if "--check" not in sys.argv:
+            file.write_text(new, encoding="utf-8")
+        elif new != text:
+            sys.exit(f"the table in docs/{name} is stale: run `make docs`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Nothing that a turn has started outlives it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.runtimes import environment, orphans, tree
+
+START = """
+import os, subprocess, sys, time
+NULL = subprocess.DEVNULL
+QUIET = {"stdin": NULL, "stdout": NULL, "stderr": NULL}
+def start(*argv, **options):
+    child = subprocess.Popen(argv, **options)
+    with open("../pids", "a") as file:
+        file.write(f"{child.pid}\\n")
+    return child
+"""
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
+
+
+def script(text: str) -> str:
+    return START + textwrap.dedent(text)
+
+
+async def test_a_grandchild_in_a_session_of_its_own_is_ended_after_a_good_turn(
+    workshop: Any,
+) -> None:
+    runtime = workshop.command(
+        script(
+            """
+            start("sleep", "60", start_new_session=True, **QUIET)
+            print("done", flush=True)
+            os._exit(0)
+            """
+        )
+    )
+    assert (await workshop.ended(runtime)).text == "done"
+    await workshop.gone(await workshop.pids())
+
+
+async def test_a_daemon_that_left_its_parents_is_ended(workshop: Any) -> None:
+    runtime = workshop.command(
+        script(
+            """
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    with open("../pids", "w") as file:
+                        file.write(str(os.getpid()))
+                    for number in range(3):
+                        os.close(number)
+                    time.sleep(60)
+                os._exit(0)
+            while not os.path.exists("../pids"):
+                time.sleep(0.005)
+            print("done", flush=True)
+            os._exit(0)
+            """
+        )
+    )
+    assert (await workshop.ended(runtime)).text == "done"
+    await workshop.gone(await workshop.pids())
+
+
+async def test_a_cancelled_turn_takes_its_whole_family_along(workshop: Any) -> None:
+    stubborn = workshop.script(f"{STUBBORN}\ntime.sleep(60)", "stubborn")
+    runtime = workshop.command(
+        script(
+            f"""
+            start("sleep", "60")
+            start("sleep", "60", start_new_session=True)
+            start("sleep", "60", start_new_session=True, env={{}})
+            start({stubborn!r}, start_new_session=True)
+            with open("../pids", "a") as file:
+                file.write(f"{{os.getpid()}}\\n")
+            print("here", flush=True)
+            time.sleep(60)
+            """
+        )
+    )
+    async with aclosing(runtime.run(workshop.job)) as run:
+        await anext(run)
+    await workshop.gone(await workshop.pids(count=5))
+
+
+async def test_the_daemons_of_other_turns_are_left_alone(workshop: Any) -> None:
+    runtime = workshop.command(
+        script(
+            """
+            if os.fork() == 0:
+                start("sleep", "60", start_new_session=True, **QUIET)
+                os._exit(0)
+            os.wait()
+            print("here", flush=True)
+            time.sleep(60)
+            """
+        )
+    )
+    async with aclosing(runtime.run(workshop.change(turn="long"))) as run:
+        await anext(run)
+        (pid,) = await workshop.pids()
+        short = workshop.command("echo short; sleep 60 & exit 0", python=False)
+        assert (await workshop.ended(short, turn="short")).text == "short"
+        assert await asyncio.to_thread(workshop.is_running, pid)
+    await workshop.gone([pid])
+
+
+async def test_children_that_others_among_us_started_are_left_alone(workshop: Any) -> None:
+    other = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    try:
+        runtime = workshop.command("echo done; sleep 60 & exit 0", python=False)
+        assert (await workshop.ended(runtime)).text == "done"
+        orphans.reap_strays()
+        orphans.reap_strays()
+        assert other.returncode is None
+    finally:
+        other.kill()
+        assert await other.wait() == -9
+
+
+async def test_dead_orphans_are_taken_away(workshop: Any) -> None:
+    assert orphans.adopt()
+    # The parent ends at once; its child, a moment later, is left to us.
+    code = "import os, time\nif os.fork() == 0:\n    time.sleep(0.05)\n    os._exit(0)\n"
+    program = await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", code)
+    await program.wait()
+    assert len(orphans.strays()) == 1
+    await workshop.until(lambda: tree.find_dead(orphans.strays()))
+    assert orphans.reap_strays() == 0
+    assert orphans.reap_strays() == 1
+    assert orphans.strays() == []
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path) -> Any:
+    """Processes with a turn's marks that are not of our making any more."""
+    children = []
+
+    def start(*argv: str, **marks: str) -> subprocess.Popen[bytes]:
+        children.append(subprocess.Popen(argv, env={**os.environ, **marks}))
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def test_what_a_killed_sidecar_left_is_swept_at_the_next_start(
+    tmp_path: Path, left_behind: Any
+) -> None:
+    marks = environment.marks(tmp_path, "turn-9")
+    stubborn = f"{STUBBORN}\nopen({str(tmp_path / 'ready')!r}, 'w')\ntime.sleep(60)"
+    tame = left_behind("sleep", "60", **marks)
+    wild = left_behind(sys.executable, "-S", "-c", stubborn, **marks)
+    strange = left_behind("sleep", "60", **environment.marks(tmp_path / "other", "turn-9"))
+    while not (tmp_path / "ready").exists():
+        assert wild.poll() is None
+    assert orphans.sweep(tmp_path, grace=0.2) == 2
+    assert (tame.wait(5), wild.wait(5)) == (-signal.SIGTERM, -signal.SIGKILL)
+    assert strange.poll() is None
+    assert orphans.sweep(tmp_path) == 0
+
+
+def test_a_sidecar_that_a_turn_started_does_not_sweep_itself(tmp_path: Path) -> None:
+    code = f"""
+import pathlib
+from sidecar.runtimes.orphans import sweep
+print(sweep(pathlib.Path({str(tmp_path)!r})))
+"""
+    env = {**os.environ, **environment.marks(tmp_path, "t"), "PYTHONPATH": str(Path.cwd())}
+    inner = [sys.executable, "-c", code]
+    outer = ["/bin/sh", "-c", '"$@"; exit $?', "sh", *inner]
+    found = subprocess.run(outer, env=env, capture_output=True, text=True, check=True)
+    assert found.stdout == "0\n"
