@@ -1,6 +1,8 @@
 """The rules of the house that a linter does not know: sizes, layers, and what no text may say."""
 
 import ast
+import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,10 +16,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from sidecar import errors
+from sidecar.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "sidecar").rglob("*.py"))
-NOT_OURS = {"__pycache__", "dist", "build"}
+NOT_OURS = {"__pycache__", "dist", "build", "config.yaml"}
 
 
 @cache
@@ -128,6 +131,34 @@ def test_no_text_names_a_path_of_one_machine_or_a_registry() -> None:
         if text.encode() in path.read_bytes()
     ]
     assert found == []
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in texts()
+        if path.suffix == ".md"
+        for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8"))
+        if "://" not in link and not (path.parent / link.partition("#")[0]).exists()
+    ]
+    assert broken == []
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    named = re.findall(r"^\| `sidecar ([a-z-]+)", (ROOT / "README.md").read_text("utf-8"), re.M)
+    assert named == list(COMMANDS)
+
+
+def test_the_tables_of_the_documents_are_up_to_date() -> None:
+    result = subprocess.run(
+        [sys.executable, ".ci/reference.py", "--check"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def locked(name: str) -> dict[str, str]:

@@ -54,13 +54,11 @@ def split(text: str, limit: int | None) -> list[str]:
 class _Fence:
     """A fenced code block in a text, by indexes into it.
 
-    Its first line is at `start`, its content begins at `content` (and is not blank from `ink` on),
-    its last line begins at `last` and ends at `end`. `open` and `close` are lines to put around a
-    part of the content.
+    Its first line is at `start`, the first visible character of its content at `ink`; its last
+    line begins at `last` and ends at `end`. `open` and `close` go around a part of the content.
     """
 
     start: int
-    content: int
     ink: int
     last: int
     end: int
@@ -92,12 +90,10 @@ def _fences(text: str, longest: int) -> Iterator[_Fence]:
 
 
 def _fence(text: str, opened: re.Match[str], last: int, end: int) -> _Fence:
-    content = opened.end() + 1
-    ink = _INK.search(text, content, last)
+    ink = _INK.search(text, opened.end(), last)
     indent = re.sub(r"[^\s>]", " ", opened[1])
     return _Fence(
         start=opened.start(),
-        content=content,
         ink=ink.start() if ink else last,
         last=last,
         end=end,
@@ -121,10 +117,8 @@ class _Splitter:
         start, fence = 0, None
         while True:
             opening = fence.open if fence else ""
-            if fence is None and (
-                blank := _BLANK_LINES.match(self._text, start, start + self._limit)
-            ):
-                start = blank.end()
+            if fence is None:
+                start = self._after_blank_lines(start)
             if start >= len(self._text):
                 return
             most = start + self._limit - len(opening)
@@ -138,6 +132,10 @@ class _Splitter:
             if fence and _INK.search(self._text, after, fence.last) is None:
                 after, fence = fence.end, None
             start = after
+
+    def _after_blank_lines(self, start: int) -> int:
+        blank = _BLANK_LINES.match(self._text, start, start + self._limit)
+        return blank.end() if blank else start
 
     def _fence_at(self, index: int) -> _Fence | None:
         """The fence that would be torn in two at an index."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from typing import TypedDict
 
 from sidecar import model
 from sidecar.config.model import Route
@@ -117,8 +118,24 @@ class Env(dict[str, str]):
     """Environment variables. Errors call it by its name."""
 
 
-def values(context: TurnContext, names: Iterable[str] = ()) -> dict[str, object]:
-    """The values by name, as `contract.CONTRACT` tells. `names` are those that `env` may have."""
+class Values(TypedDict):
+    """The values by name, as `contract.CONTRACT` tells."""
+
+    messages: list[MessageView]
+    message: MessageView
+    sender: SenderView
+    conversation: ConversationView
+    channel: str
+    account: str
+    route: RouteView
+    turn: TurnView
+    session: SessionView
+    now: datetime
+    env: Env
+
+
+def values(context: TurnContext, names: Iterable[str] = ()) -> Values:
+    """What the templates of a turn see. `names` are those that `env` may have."""
     messages = [_message(message) for message in context.messages]
     newest, route = context.messages[-1], context.route
     place = newest.conversation
@@ -142,7 +159,7 @@ def values(context: TurnContext, names: Iterable[str] = ()) -> dict[str, object]
 def _message(message: model.Message) -> MessageView:
     return MessageView(
         id=_id(message.id),
-        text=safe_text(message),
+        text=_safe(message.sender.kind)(message.text).strip().strip("\ufeff").strip(),
         time=_utc(message.received_at),
         mentioned=message.mentioned,
         reply_to=_id(message.reply_to or ""),
@@ -156,11 +173,6 @@ def _sender(sender: model.Sender) -> SenderView:
     # Whoever runs an agent chooses its name, so that only the id tells which one speaks.
     called = short_id if sender.kind == "agent" else name or short_id
     return SenderView(_id(sender.id), name, sender.kind, called or _UNNAMED[sender.kind])
-
-
-def safe_text(message: model.Message) -> str:
-    """The text of a message as a prompt may hold it, without blanks around it."""
-    return _safe(message.sender.kind)(message.text).strip().strip("\ufeff").strip()
 
 
 def _safe(kind: SenderKind) -> Callable[[str], str]:

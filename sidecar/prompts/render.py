@@ -1,7 +1,7 @@
 """From a turn to its prompt: the route's templates, else the built-in ones, else the plain text."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.config.model import Config, Template
@@ -9,7 +9,7 @@ from sidecar.config.problems import Position, Problem
 from sidecar.errors import TemplateFailed
 from sidecar.model import Prompt
 from sidecar.prompts.compiled import Compiled, Finding, compiled
-from sidecar.prompts.context import TurnContext, safe_text, values
+from sidecar.prompts.context import TurnContext, Values, values
 from sidecar.prompts.environment import BUILT_IN, SYSTEM_CONTEXT, USER_TURN
 from sidecar.prompts.running import run
 
@@ -52,9 +52,8 @@ class Prompts:
     def render(self, context: TurnContext) -> Rendered:
         """The prompt of a turn. Nothing is raised: the failures are told beside it."""
         found, failures = values(context, self._env), list[TemplateFailed]()
-        texts = [safe_text(message) for message in context.messages]
-        given = sum(map(len, texts))
-        route = context.route
+        texts = [message.text for message in found["messages"]]
+        given, route = sum(map(len, texts)), context.route
         system = self._first((route.system_context, _SYSTEM_CONTEXT), found, given, failures)
         user = self._first((route.user_turn, _USER_TURN), found, given, failures)
         prompt = Prompt(
@@ -66,7 +65,7 @@ class Prompts:
     def _first(
         self,
         templates: tuple[Template | None, ...],
-        found: Mapping[str, object],
+        found: Values,
         given: int,
         failures: list[TemplateFailed],
     ) -> str | None:
@@ -78,7 +77,7 @@ class Prompts:
                 failures.append(failed)
         return None
 
-    def _run(self, template: Template, found: Mapping[str, object], given: int) -> str:
+    def _run(self, template: Template, found: Values, given: int) -> str:
         of = self._of(template)
         if of.template is None:
             raise _failed(template, of.findings[0].line, of.findings[0].message)

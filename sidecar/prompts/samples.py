@@ -1,15 +1,14 @@
 """Turns with which every template is tried when it is loaded, so that its errors show at once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from jinja2 import ChainableUndefined, UndefinedError
 
 from sidecar.config.model import Route
 from sidecar.model import Conversation, Message, Sender
-from sidecar.prompts.context import MessageView, TurnContext, values
+from sidecar.prompts.context import TurnContext, values
 
 _ROUTE = Route("sample", "sample", Path("/"))
 _OWNER = Sender("hu_1", "owner", "Ada")
@@ -30,7 +29,7 @@ def _turn(*messages: Message) -> TurnContext:
 
 _FROM_HUMAN = replace(_message(_GROUP, _HUMAN), mentioned=True, reply_to="m_0")
 _FROM_AGENT = _message(_GROUP, _AGENT)
-_IN_THREAD = replace(_message(replace(_GROUP, title=None, thread="tp_1"), replace(_HUMAN, name="")))
+_IN_THREAD = _message(replace(_GROUP, title=None, thread="tp_1"), replace(_HUMAN, name=""))
 
 SAMPLES: Mapping[str, TurnContext] = {
     "a direct message of the owner": replace(_turn(_message(_DIRECT, _OWNER)), trust="owner"),
@@ -57,12 +56,9 @@ class _AnyFact(dict[str, object]):
         return ChainableUndefined(name=key, exc=NotInSample)
 
 
-def sample_values(env: Iterable[str]) -> Iterator[tuple[str, dict[str, object]]]:
+def sample_values(env: tuple[str, ...]) -> Iterator[tuple[str, dict[str, object]]]:
     """Each sample with the values that its templates see. `env` names what they may read."""
-    names = tuple(env)
     for name, turn in SAMPLES.items():
-        found = values(replace(turn, env=dict.fromkeys(names, "sample")), names)
-        messages = [
-            replace(view, _facts=_AnyFact) for view in cast(list[MessageView], found["messages"])
-        ]
-        yield name, found | {"messages": messages, "message": messages[-1]}
+        found = values(replace(turn, env=dict.fromkeys(env, "sample")), env)
+        messages = [replace(view, _facts=_AnyFact) for view in found["messages"]]
+        yield name, {**found, "messages": messages, "message": messages[-1]}

@@ -162,9 +162,10 @@ _REQUESTS = tuple(
         (rf"\b(?:search|grep|look)(?: for)? {_NAME}(?: in here)?[.!?]?$", "search"),
         (rf"\b(?:find|where is|where are) {_NAME}[.!?]?$", "find"),
         (rf"^(?:please )?(?:read|show|open|print|cat)(?: me)?(?: the file)? {_NAME}[.!]?$", "read"),
-        (rf"^(?:please )?(?:list|ls)(?: the files)?(?: in)? {_NAME}[.!]?$", "list"),
+        (r"^(?:please )?(?:list|ls)(?: (?:the |all )?files)?(?: here)?[.!]?$", "list"),
+        (rf"^(?:please )?(?:list|ls)(?: (?:the |all )?files in)? {_NAME}[.!]?$", "list"),
         (r"\bwhat(?: is|'s)(?: there)? in (?P<what>(?!here|this)[\w./-]+?)[.!?]?$", "list"),
-        (r"^(?:list|ls)\b|\bwhat(?: is|'s)(?: there)? in\b|\bwhich files\b", "list"),
+        (r"\bwhat(?: is|'s)(?: there)? in\b|\bwhich files\b", "list"),
     )
 )
 _EMPTY = {"search": "Nothing here holds that text.", "find": "No file has such a name."}

@@ -12,8 +12,6 @@ from sidecar.runtimes.ending import finish
 from sidecar.runtimes.launch import Launch
 from sidecar.runtimes.process import Process
 
-LARGE = 1 << 18
-"""Bytes of a line that is decoded in a thread: it takes a millisecond and more."""
 LEFTOVER_GRACE = 0.5
 """Seconds at most that what a good turn left behind is given to end: the reply waits for it."""
 
@@ -25,6 +23,7 @@ class ProcessTurn:
         self, process: Process, launch: Launch, job: Job, host: Host, marks: Mapping[str, str]
     ) -> None:
         self._process = process
+        self._notes = launch.notes
         self._codec = launch.codec
         self._lines = Lines() if launch.lines else None
         self._job = job
@@ -39,18 +38,23 @@ class ProcessTurn:
         """The next events, possibly none; None when the agent has ended or is given up."""
         if self._over:
             return None
+        if self._notes:
+            notes, self._notes = self._notes, ()
+            return notes
+        if self._finished_at is not None and self._loop.time() >= self._deadline():
+            self._over = True  # however much it still prints
+            return ()
         try:
             data = await self._process.read(self._deadline())
         except TimeoutError:
             # Standard error may have moved the clock on meanwhile.
-            if self._loop.time() >= self._deadline():
-                self._silent = not self._codec.finished
-                self._over = True
+            self._over = self._loop.time() >= self._deadline()
+            self._silent = self._over and not self._codec.finished
             return ()
         if data:
-            return await self._decode([data] if self._lines is None else self._lines.feed(data))
+            return self._decode([data] if self._lines is None else self._lines.feed(data))
         self._over = True
-        events = await self._decode([] if self._lines is None else self._lines.finish())
+        events = self._decode([] if self._lines is None else self._lines.finish())
         await self._exit()
         return events
 
@@ -61,7 +65,7 @@ class ProcessTurn:
             seconds = self._job.limits.idle_timeout
             failure = Failure("idle_timeout", f"it printed nothing for {seconds:g} s")
             ended = replace(ended, failure=failure)
-        return [*self._notes(), ended]
+        return [*self._losses(), ended]
 
     async def close(self) -> None:
         """End what still runs of the turn. Once begun, that is finished even when cancelled."""
@@ -78,13 +82,11 @@ class ProcessTurn:
             return self._finished_at + self._job.limits.linger
         return self._process.active + self._job.limits.idle_timeout
 
-    async def _decode(self, lines: Sequence[bytes]) -> Sequence[AgentEvent]:
+    def _decode(self, lines: Sequence[bytes]) -> Sequence[AgentEvent]:
         events: list[AgentEvent] = []
         for line in lines:
-            if len(line) < LARGE:
-                events += self._codec.feed(line)
-            else:
-                events += await asyncio.to_thread(self._codec.feed, line)
+            # Not in a thread, however long: decoding JSON holds the interpreter's lock throughout.
+            events += self._codec.feed(line)
         if not self._codec.finished:
             self._finished_at = None
         elif self._finished_at is None:
@@ -98,7 +100,8 @@ class ProcessTurn:
         except TimeoutError:
             self._host.log.debug("it closed its output and stays")
 
-    def _notes(self) -> list[AgentEvent]:
+    def _losses(self) -> list[AgentEvent]:
+        """Notes of what the answer lacks."""
         notes: list[AgentEvent] = []
         if self._codec.cut:
             text = f"The answer was longer than {self._job.limits.output} bytes and is cut."

@@ -92,7 +92,8 @@ def test_a_cut_beside_a_fence_keeps_its_lines_whole() -> None:
 
 def test_a_code_block_of_blank_lines_does_no_harm() -> None:
     assert split("```\n" + "\n" * 20 + "``````", 29) == ["```\n" + "\n" * 19 + "\n```"]
-    assert all(not read(piece)[2] for piece in split("```\n" + "\n" * 26 + "```  \nx", 33))
+    text = "```\n" + "\n" * 57 + "```````" + " " * 10 + "\nmore"
+    assert split(text, 72) == ["```\n" + "\n" * 56 + "\n```", "more"]
 
 
 def test_a_fence_line_that_would_fill_a_piece_is_treated_as_text() -> None:
@@ -112,11 +113,11 @@ def test_a_code_block_in_a_list_or_a_quotation_stays_there() -> None:
         assert piece.endswith("\n   ```")
 
 
-def test_a_code_block_that_is_never_closed_is_closed_in_every_piece_but_the_last() -> None:
+def test_a_code_block_that_is_never_closed_is_closed_in_every_piece() -> None:
     pieces = split("```\n" + "code code code\n" * 20, 64)
     assert len(pieces) > 3
     assert all(piece.startswith("```\ncode") for piece in pieces)
-    assert all(piece.endswith("code\n```") for piece in pieces[:-1])
+    assert all(piece.endswith("\n```") for piece in pieces)
 
 
 def test_a_shorter_fence_inside_a_longer_one_is_content() -> None:

@@ -88,7 +88,10 @@ def lost_session(rest: str, job: dict, session: str) -> None:
 
 
 def count(rest: str, job: dict, session: str) -> None:
-    emit(type="text", text=f"{job['message']['session_turns']} turns before, attempt {job['attempt']}")
+    emit(
+        type="text",
+        text=f"{job['message']['session_turns']} turns before, attempt {job['attempt']}",
+    )
     emit(type="result", session=session)
 
 

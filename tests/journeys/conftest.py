@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar.devhub import DevHub, HubLimits
+from sidecar.runtimes.orphans import sweep
 
 AGENT = Path(__file__).with_name("agent.py")
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,7 @@ class World:
         self.config.write_text(text)
 
     async def start(self, *, connected: bool = True) -> None:
+        before = self.hub.connects("demo")
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "sidecar", "run", str(self.config),
@@ -75,7 +77,7 @@ class World:
                 env={**os.environ, "PYTHONWARNINGS": "error"},
             )  # fmt: skip
         if connected:
-            await self.until(lambda: self.hub.connected("demo") > 0)
+            await self.until(lambda: self.hub.connects("demo") > before)
 
     async def kill(self) -> None:
         assert self.process is not None
@@ -146,4 +148,5 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     yield found
     if found.process is not None and found.process.returncode is None:
         await found.kill()
+    await asyncio.to_thread(sweep, tmp_path / "state")
     await hub.stop()

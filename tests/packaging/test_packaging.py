@@ -1,4 +1,4 @@
-"""What a person gets who installs the sidecar: every way of installing it finds its data files."""
+"""What a person gets who installs the sidecar: every way of installing it works."""
 
 import os
 import subprocess
@@ -12,22 +12,27 @@ ROOT = Path(__file__).parents[2]
 
 PROBE = """
 import site, sys
-sys.path.insert(0, sys.argv[1])
+before = sys.path.copy()
 site.addsitedir(sys.argv[1])  # an editable installation is a .pth file
-from importlib.resources import files
+sys.path.sort(key=before.__contains__)  # what was added comes first
 from pathlib import Path
 import sidecar
-from sidecar.config.schema import Schema, read_schema
+from sidecar.cli import main
 assert Path(sidecar.__file__).is_relative_to(sys.argv[2]), sidecar.__file__
-assert read_schema()["properties"]["version"]["const"] == 1
-Schema()
+sys.exit(main(["dev"]))
 """
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_INDEX": "1"}
+    own = {"HOME": str(cwd), "PIP_NO_INDEX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     result = subprocess.run(
-        command, cwd=cwd, check=False, capture_output=True, text=True, env=environment
+        command,
+        cwd=cwd,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **own},
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -39,6 +44,14 @@ def build(kind: str, source: Path, target: Path) -> Path:
     run(sys.executable, "-c", script, target, cwd=source)
     [built] = target.iterdir()
     return built
+
+
+def try_it(installed: Path, package: Path, folder: Path) -> None:
+    """Begin `sidecar dev` in an empty folder and leave at once: it finds its config, its schemas,
+    its templates and its page."""
+    folder.mkdir()
+    run(sys.executable, "-c", PROBE, installed, package, cwd=folder)
+    assert (folder / "config.yaml").read_bytes() == (ROOT / "config.example.yaml").read_bytes()
 
 
 def install(wheel: Path, target: Path) -> Path:
@@ -80,21 +93,21 @@ def test_the_wheel_holds_the_package_with_its_data_the_schemas_and_nothing_else(
     assert any(name.startswith("sidecar/prompts/templates/") for name in held)
 
 
-def test_an_installed_wheel_finds_its_schemas(wheel: Path, tmp_path: Path) -> None:
+def test_an_installed_wheel_can_be_tried_at_once(wheel: Path, tmp_path: Path) -> None:
     installed = install(wheel, tmp_path / "installed")
-    run(sys.executable, "-c", PROBE, installed, installed, cwd=tmp_path)
+    try_it(installed, installed, tmp_path / "home")
 
 
-def test_an_editable_installation_finds_its_schemas(tmp_path: Path) -> None:
+def test_an_editable_installation_can_be_tried_at_once(tmp_path: Path) -> None:
     editable = build("editable", ROOT, tmp_path / "dist")
     installed = install(editable, tmp_path / "installed")
-    run(sys.executable, "-c", PROBE, installed, ROOT, cwd=tmp_path)
+    try_it(installed, ROOT, tmp_path / "home")
 
 
 def test_the_source_distribution_works_unpacked_and_makes_the_same_wheel(
     unpacked: Path, wheel: Path, tmp_path: Path
 ) -> None:
-    run(sys.executable, "-c", PROBE, unpacked, unpacked, cwd=tmp_path)
+    try_it(unpacked, unpacked, tmp_path / "home")
     again = build("wheel", unpacked, tmp_path / "dist")
     with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again) as second:
         assert first.namelist() == second.namelist()
