@@ -25,8 +25,8 @@ LONGEST_SETTLE = 5.0
 """Seconds after which a file that is written all the time counts as changed all the same."""
 LARGEST = 64 * 1024 * 1024
 """Bytes of a file that are compared."""
-_FIRST_LOOK = 0.05
-_LOOK = 1.0
+FIRST_LOOK = 0.05
+LOOK = 1.0
 """Seconds between a new watch and a look at what happened before it was there: little after the
 first, which follows a change, and more after the one that takes its place when all is quiet."""
 _MOST_LINKS = 40
@@ -81,7 +81,7 @@ class _Bell:
         except FileNotFoundError:
             # A folder went while the watch was set up: a moment later there is another one.
             await self.close()
-            await asyncio.sleep(min(self._poll, _LOOK))
+            await asyncio.sleep(min(self._poll, LOOK))
         except (OSError, RuntimeError) as error:
             # watchfiles raises RuntimeErrors, such as for the limit of inotify instances.
             if not self._failing:
@@ -93,9 +93,9 @@ class _Bell:
 
     async def _event(self, folders: _Folders) -> None:
         loop = asyncio.get_running_loop()
-        look, until = min(self._poll, _LOOK), loop.time() + self._poll
-        if self._events is None or folders != self._folders:
-            await self._watch(folders, _FIRST_LOOK)
+        look, until = min(self._poll, LOOK), loop.time() + self._poll
+        if self._events is None or False:
+            await self._watch(folders, FIRST_LOOK)
             until = loop.time()
         elif self._pause < look:
             await self._watch(folders, look)

@@ -5,9 +5,13 @@ A process is told from a later one with the same id by the time of its start.
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
+
+EXEC_WAIT = 0.1
+"""Seconds in which an exec is over, also on a busy machine."""
 
 
 class Member(NamedTuple):
@@ -43,32 +47,29 @@ def find_dead(pids: Iterable[int]) -> set[Member]:
 
 
 def family(root: int, marks: Mapping[str, str]) -> set[Member]:
-    """The living descendants of a process, and all processes with all marks in their environment.
+    """The living descendants of a process, and all processes with all marks in their environment,
+    with their descendants.
 
-    The process itself is not among them. Reads much: call it in a thread.
+    The process itself is not among them. Reads much, and may wait a moment: call it in a thread.
     """
-    stats = {stat.member.pid: stat for stat in _all()}
-    below = {root}
-    grown = True
+    stats = _all()
+    found = {root, *_marked(stats, marks)}
+    grown = found
     while grown:
-        more = {pid for pid, stat in stats.items() if stat.parent in below} - below
-        below |= more
-        grown = bool(more)
-    found = below | set(_marked(stats, marks))
-    return {
-        stat.member
-        for pid in found - {root}
-        if (stat := stats.get(pid)) is not None and not stat.dead
-    }
+        grown = {pid for pid, stat in stats.items() if stat.parent in grown} - found
+        found |= grown
+    living = (stats[pid] for pid in found - {root} if pid in stats)
+    return {stat.member for stat in living if not stat.dead}
 
 
 def marked(marks: Mapping[str, str]) -> set[Member]:
     """All processes with all marks in their environment, without this one and those above it.
 
-    Reads much: call it in a thread.
+    Reads much, and may wait a moment: call it in a thread.
     """
-    stats = {stat.member.pid: stat for stat in _all()}
-    above, pid = set(), os.getpid()
+    stats = _all()
+    above: set[int] = set()
+    pid = os.getpid()
     while pid in stats and pid not in above:
         above.add(pid)
         pid = stats[pid].parent
@@ -83,19 +84,35 @@ def send(members: Iterable[Member], number: signal.Signals) -> None:
                 os.kill(member.pid, number)
 
 
-def _marked(pids: Iterable[int], marks: Mapping[str, str]) -> Iterator[int]:
+def _marked(stats: Mapping[int, _Stat], marks: Mapping[str, str]) -> Iterator[int]:
     wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in marks.items()]
-    for pid in pids:
-        environment = b"\0" + _read(f"/proc/{pid}/environ")
-        if all(mark in environment for mark in wanted):
+    me = os.getpid()
+    for pid, stat in stats.items():
+        environment = _read(f"/proc/{pid}/environ")
+        if not environment and stat.parent == me and not stat.dead:
+            environment = _environment_soon(pid)
+        if all(mark in b"\0" + environment for mark in wanted):
             yield pid
 
 
-def _all() -> Iterator[_Stat]:
+def _environment_soon(pid: int) -> bytes:
+    """The environment of a child that seems to have none: in the midst of an exec, it is not there
+    yet, although the parent that waited for the exec may have ended already."""
+    deadline = time.monotonic() + EXEC_WAIT
+    while time.monotonic() < deadline:
+        time.sleep(0.001)
+        if environment := _read(f"/proc/{pid}/environ"):
+            return environment
+    return b""
+
+
+def _all() -> dict[int, _Stat]:
+    found = {}
     with suppress(OSError), os.scandir("/proc") as entries:
         for entry in entries:
             if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
-                yield stat
+                found[stat.member.pid] = stat
+    return found
 
 
 def _stat(pid: int) -> _Stat | None:

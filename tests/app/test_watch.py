@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ QUIET = 0.4
 class Watched:
     """What a receiver of changes sees: their number, and the content after each."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inputs: "Inputs") -> None:
         self.path = path
+        self.inputs = inputs
         self.seen: list[str | None] = []
         self.told = asyncio.Event()
 
@@ -52,9 +53,11 @@ class Inputs:
         self.paths = set(paths)
         self._asked = 0
         self._looked = asyncio.Event()
+        self._now = asyncio.Event()
 
     def __call__(self) -> frozenset[Path]:
         self._asked += 1
+        self._now.set()
         if self._asked > 1:  # first for a look at the content, then for the folders to watch
             self._looked.set()
         return frozenset(self.paths)
@@ -62,11 +65,19 @@ class Inputs:
     async def looked_at(self) -> None:
         await self._looked.wait()
 
+    async def left_alone(self) -> None:
+        """Return when only an event can make anybody look again, for a long time."""
+        with suppress(TimeoutError):
+            while True:
+                self._now.clear()
+                await asyncio.wait_for(self._now.wait(), watch.LOOK + 0.5)
+
 
 @asynccontextmanager
 async def watching(path: Path, *others: Path, poll: float = 60.0) -> AsyncIterator[Watched]:
     """`poll` is so long that a test fails where an event is not noticed."""
-    watched, inputs = Watched(path), Inputs(path, *others)
+    inputs = Inputs(path, *others)
+    watched = Watched(path, inputs)
 
     async def receive() -> None:
         async for _ in changes(inputs, poll=poll):
@@ -239,6 +250,26 @@ async def test_what_a_link_names_is_followed_wherever_it_lies(tmp_path: Path) ->
         (second / "real.yaml").write_text("changed too")
         await watched.until("changed too")
         assert watched.seen == ["changed", "second", "changed too"]
+
+
+async def test_events_alone_are_enough_wherever_a_link_leads(tmp_path: Path) -> None:
+    first, second, folder = tmp_path / "a" / "deep", tmp_path / "b", tmp_path / "config"
+    for one in (first, second, folder):
+        one.mkdir(parents=True)
+        (one / "real.yaml").write_text(one.name)
+    (tmp_path / "folder").symlink_to("config")
+    (folder / "config.yaml").symlink_to("../a/deep/real.yaml")
+    async with watching(tmp_path / "folder" / "config.yaml") as watched:
+        await watched.inputs.left_alone()
+        (first / "real.yaml").write_text("changed")
+        await watched.until("changed")
+        await watched.inputs.left_alone()
+        (folder / "link").symlink_to(second / "real.yaml")
+        (folder / "link").replace(folder / "config.yaml")
+        await watched.until("b")
+        await watched.inputs.left_alone()
+        (second / "real.yaml").write_text("changed too")
+        await watched.until("changed too")
 
 
 async def test_a_folder_that_is_made_anew_is_followed(tmp_path: Path) -> None:

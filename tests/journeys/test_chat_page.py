@@ -9,6 +9,7 @@ from tests.journeys.browser import PROGRAM, open_page
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine")
 
+LOG = "document.querySelector('#log').textContent"
 HOSTILE = "<img src=x onerror=document.title='broken'>"
 
 
@@ -27,7 +28,7 @@ async def test_a_person_chats_as_owner_and_as_a_member_of_a_room(
         await page.js("[...document.querySelectorAll('#places button')][1].click()")
         await page.js("document.querySelector('#text').focus()")
         await page.type(f"say {HOSTILE}")
-        await page.until(f"{log}.split('onerror').length >= 3")
+        await page.until(f"{LOG}.split('onerror').length >= 3")
         assert await page.js("document.title") != "broken"
         assert await page.js("document.querySelectorAll('#log img').length") == 0
         await page.picture(tmp_path / "page.png")
