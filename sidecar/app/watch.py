@@ -94,7 +94,7 @@ class _Bell:
     async def _event(self, folders: _Folders) -> None:
         loop = asyncio.get_running_loop()
         look, until = min(self._poll, LOOK), loop.time() + self._poll
-        if self._events is None or False:
+        if self._events is None or folders != self._folders:
             await self._watch(folders, FIRST_LOOK)
             until = loop.time()
         elif self._pause < look:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sidecar.app.load import Ready
 
 CONFIG = Path("config.yaml")
+EXAMPLE = "config.example.yaml"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +81,15 @@ def _show(logger: logging.Logger) -> None:
 
 def _own_config() -> Path:
     if not CONFIG.exists():
-        from sidecar.config.schema import folder
-
-        example = folder() / "config.example.yaml"
-        CONFIG.write_text(example.read_text("utf-8"), encoding="utf-8")
+        CONFIG.write_text(_example(), encoding="utf-8")
         print(f"wrote {CONFIG}", file=sys.stderr)
     return CONFIG
+
+
+def _example() -> str:
+    """The example lies with the schema in a wheel, and beside its folder in a checkout."""
+    from sidecar.config.schema import folder
+
+    inside = folder() / EXAMPLE
+    file = inside if inside.is_file() else folder() / ".." / EXAMPLE
+    return file.read_text("utf-8")

@@ -172,12 +172,14 @@ _EMPTY = {"search": "Nothing here holds that text.", "find": "No file has such a
 
 
 class Conversation:
-    """Answers one job; `emit` takes each event."""
+    """Answers one job about a folder; `emit` takes each event."""
 
-    def __init__(self, job: dict[str, object], emit: Callable[[dict[str, object]], None]) -> None:
+    def __init__(
+        self, job: dict[str, object], root: Path, emit: Callable[[dict[str, object]], None]
+    ) -> None:
         self._job = job
         self._emit = emit
-        self._checkout = Checkout(Path.cwd())
+        self._checkout = Checkout(root)
 
     def run(self) -> None:
         """Tell the session, work, answer."""
@@ -243,7 +245,7 @@ def main() -> int:
         sys.stderr.write("the example agent expects a job, as one line of JSON\n")
         return 2
     try:
-        Conversation(job, _emit).run()
+        Conversation(job, Path.cwd(), _emit).run()
     except BrokenPipeError:  # nobody listens any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0

@@ -50,6 +50,25 @@ async def test_a_grandchild_in_a_session_of_its_own_is_ended_after_a_good_turn(
     await workshop.gone(await workshop.pids())
 
 
+async def test_a_grandchild_that_wiped_its_environment_is_ended_after_a_good_turn(
+    workshop: Any,
+) -> None:
+    runtime = workshop.command(
+        script(
+            """
+            wiped = "env -i sleep 60 & echo $! >>../pids; wait"
+            start("sh", "-c", wiped, start_new_session=True, **QUIET)
+            while open("../pids").read().count("\\n") < 2:
+                time.sleep(0.005)
+            print("done", flush=True)
+            os._exit(0)
+            """
+        )
+    )
+    assert (await workshop.ended(runtime)).text == "done"
+    await workshop.gone(await workshop.pids(count=2))
+
+
 async def test_a_daemon_that_left_its_parents_is_ended(workshop: Any) -> None:
     runtime = workshop.command(
         script(

@@ -31,16 +31,9 @@ def checkout(tmp_path: Path) -> Path:
 
 def run(checkout: Path, text: str, **job: Any) -> list[dict[str, Any]]:
     record = {"type": "job", "protocol": 1, "prompt": {"system": "", "user": text}, **job}
-    found = subprocess.run(
-        [sys.executable, "-I", "-S", PROGRAM],
-        input=json.dumps(record) + "\n",
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stderr == ""
-    return [json.loads(line) for line in found.stdout.splitlines()]
+    events: list[dict[str, Any]] = []
+    example_agent.Conversation(record, checkout, events.append).run()
+    return events
 
 
 def answer(checkout: Path, text: str, **job: Any) -> str:

@@ -1,0 +1,88 @@
+"""The commands at the terminal."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar import __version__
+
+ROOT = Path(__file__).parents[2]
+
+
+async def sidecar(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sidecar", *arguments,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE, cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(cwd)},
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(stdin), 40)
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_help_names_every_command(tmp_path: Path) -> None:
+    code, out, _ = await sidecar("--help", cwd=tmp_path)
+    assert code == 0
+    for command in ("dev", "run", "validate", "status", "example-agent", "version"):
+        assert command in out
+
+
+async def test_the_version_is_told(tmp_path: Path) -> None:
+    assert await sidecar("version", cwd=tmp_path) == (0, f"{__version__}\n", "")
+
+
+async def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
+    code, _, err = await sidecar("rum", cwd=tmp_path)
+    assert code == 2
+    assert "invalid choice: 'rum'" in err
+
+
+async def test_a_typo_in_the_config_is_shown_with_its_place_and_nothing_runs(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.yaml").write_text("version: 1\nrotues: []\n")
+    for command in ("run", "validate"):
+        code, out, err = await sidecar(command, cwd=tmp_path)
+        assert code == 2
+        assert "config.yaml:2:1: error: unknown key 'rotues'" in out + err
+        assert "did you mean 'routes'?" in out + err
+
+
+async def test_problems_are_told_to_programs_as_json(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("version: 2\n")
+    code, out, _ = await sidecar("validate", "--json", cwd=tmp_path)
+    assert code == 2
+    [problem] = [one for one in json.loads(out) if one["level"] == "error"]
+    assert (problem["file"], problem["line"], problem["path"]) == ("config.yaml", 1, "version")
+
+
+async def test_the_development_hub_answers_a_newcomer_with_no_account(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("buy milk\n")
+    code, out, err = await sidecar("dev", cwd=tmp_path, stdin=b"what is in here?\nread notes.txt\n")
+    assert code == 0, err
+    assert "chat page: http://127.0.0.1:" in err
+    assert "notes.txt" in out
+    assert "buy milk" in out
+    assert (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("name", ["validate", "run", "status"])
+async def test_a_config_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+    code, out, err = await sidecar(name, cwd=tmp_path)
+    assert code == 2
+    assert "config.yaml" in out + err
+
+
+async def test_status_by_an_operator_whose_last_save_broke_the_config(world: Any) -> None:
+    await world.start()
+    world.write(**{"version: 1": "version: one"})
+    await world.until(lambda: "config rejected" in world.log.read_text())
+    code, text = await world.run("status", str(world.config))
+    assert code == 0
+    assert "last reload: rejected" in text
+    assert "config.yaml:1:" in text

@@ -1,0 +1,90 @@
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, UnixConnector
+
+from sidecar.server import address
+from sidecar.server.http import HttpServer
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.servers: list[HttpServer] = []
+
+    async def serve(self, listen: str = "127.0.0.1:0", token: str = "") -> HttpServer:
+        server = HttpServer(listen, token, self.picture, lambda: self.reasons)
+        await server.start()
+        self.servers.append(server)
+        return server
+
+    async def picture(self) -> dict[str, Any]:
+        return {"version": "x", "path": Path("/p")}
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    found = Rig()
+    yield found
+    for server in found.servers:
+        await server.close()
+
+
+async def get(url: str, **headers: str) -> tuple[int, str]:
+    async with ClientSession() as http, http.get(url, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_it_is_alive_and_ready_until_there_is_a_reason_not_to_be(rig: Rig) -> None:
+    url = f"http://{(await rig.serve()).address}"
+    assert await get(f"{url}/livez") == (200, "ok\n")
+    assert await get(f"{url}/readyz") == (200, "ok\n")
+    rig.reasons = ["channel demo: stopped: revoked"]
+    assert await get(f"{url}/readyz") == (503, "channel demo: stopped: revoked\n")
+    assert await get(f"{url}/livez") == (200, "ok\n")
+
+
+async def test_status_is_json_and_wants_the_token_where_there_is_one(rig: Rig) -> None:
+    open_url = f"http://{(await rig.serve()).address}/status"
+    assert await get(open_url) == (200, '{"version": "x", "path": "/p"}')
+    guarded = f"http://{(await rig.serve(token='s3cret')).address}/status"
+    assert (await get(guarded))[0] == 401
+    assert (await get(guarded, Authorization="Bearer wrong"))[0] == 401
+    assert (await get(guarded, Authorization="Bearer s3cret"))[0] == 200
+
+
+async def test_a_page_of_another_site_cannot_read_it(rig: Rig) -> None:
+    url = f"http://{(await rig.serve()).address}/status"
+    assert (await get(url, Host="evil.example"))[0] == 403
+    assert (await get(url, Origin="http://evil.example"))[0] == 403
+    assert (await get(url, Host="localhost"))[0] == 200
+
+
+async def test_a_socket_file_is_for_its_owner_only(rig: Rig, tmp_path: Path) -> None:
+    file = tmp_path / "s.sock"
+    await rig.serve(f"unix:{file}")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    async with (
+        ClientSession(connector=UnixConnector(str(file))) as http,
+        http.get("http://localhost/livez") as answer,
+    ):
+        assert await answer.text() == "ok\n"
+
+
+async def test_an_address_in_use_is_an_error_that_leaves_nothing_open(rig: Rig) -> None:
+    taken = (await rig.serve()).address
+    with pytest.raises(OSError, match="address already in use"):
+        await rig.serve(taken)
+
+
+def test_the_address_is_told_and_taken_back(tmp_path: Path) -> None:
+    address.write(tmp_path, "127.0.0.1:1")
+    (tmp_path / address.DEVELOPMENT).mkdir()
+    address.write(tmp_path / address.DEVELOPMENT, "127.0.0.1:2")
+    assert list(address.find(tmp_path)) == ["127.0.0.1:1", "127.0.0.1:2"]
+    address.remove(tmp_path)
+    address.remove(tmp_path)
+    assert list(address.find(tmp_path)) == ["127.0.0.1:2"]
