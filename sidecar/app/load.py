@@ -43,10 +43,10 @@ def load_candidate(path: Path) -> Candidate:
     """Load, check and compile. Blocks: call it in a thread."""
     loaded = load(path, MachineSystem(), Schema())
     problems, ready = loaded.problems, None
-    if loaded.config is not None:
-        prompts, found = Prompts.compile(loaded.config)
+    if loaded.draft is not None:
+        prompts, found = Prompts.compile(loaded.draft)
         problems += found
-        if not any(problem.level == "error" for problem in problems):
+        if loaded.config is not None and not any(one.level == "error" for one in found):
             ready = Ready(loaded.config, prompts, loaded.inputs)
     return Candidate(ready, loaded.draft, problems, loaded.sources, loaded.inputs)
 

@@ -16,6 +16,9 @@ INTERVAL = 30.0
 """Seconds between looks into the inbox when nothing calls for one."""
 MOST_ACKNOWLEDGED = 200
 """Items of one acknowledgement."""
+ACK_PAUSE = 0.02
+"""Seconds for which an acknowledgement waits for more to join it, out of the way of the turns that
+begin now. The Hub's lease is thousands of times as long."""
 
 
 class Inbox:
@@ -87,6 +90,7 @@ class Inbox:
                     failures = 0
             self._acknowledge.clear()
             await self._acknowledge.wait()
+            await asyncio.sleep(ACK_PAUSE)
 
     async def _until_wanted(self) -> None:
         try:

@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 a failure, 2 a usage error or an invalid configuration.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -34,7 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == [name]:
             _module(name).configure(command)
     parsed = parser.parse_args(given)
-    code: int = _module(parsed.command).run(parsed)
+    try:
+        code: int = _module(parsed.command).run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

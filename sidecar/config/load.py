@@ -7,6 +7,7 @@ from pathlib import Path
 from sidecar.config.build import build
 from sidecar.config.include import gather
 from sidecar.config.interpolate import Interpolation
+from sidecar.config.masking import masked
 from sidecar.config.model import Config
 from sidecar.config.part import Source
 from sidecar.config.problems import Problem
@@ -64,6 +65,7 @@ def _load(reading: Reading, path: Path, schema: Schema, available: frozenset[str
         if mistake.place not in interpolation.failed and mistake.problem.position not in told:
             reading.problems.append(mistake.problem)
     broken = interpolation.failed.union(one.place for one in mistakes if one.breaks)
+    reading.sources = masked(reading.sources, document, schema, interpolation.hidden)
     source = Source(document, interpolation, frozenset(broken))
     return build(source, schema, available | schema.extra)
 

@@ -5,9 +5,11 @@ file with secrets, `x-account` the account of a channel, `x-default-id` that the
 is the default, `x-kind` a duration, a size or a rate.
 """
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from sidecar.config.mistakes import HIDDEN
 from sidecar.config.part import Part
 from sidecar.config.schema import Kind, Schema
 
@@ -32,7 +34,8 @@ def check_credentials(part: Part, key: str, text: str) -> None:
         part.problem("credentials-missing", f"{told} is a folder", key)
     elif mode & OTHERS:
         message = f"{told} can be used by other users of this machine"
-        part.problem("credentials-open", message, key, hint=f"chmod 600 {told}")
+        name = told if told == HIDDEN else shlex.quote(str(path))
+        part.problem("credentials-open", message, key, hint=f"chmod 600 {name}")
 
 
 def _values(part: Part, keys: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:

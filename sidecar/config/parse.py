@@ -4,6 +4,7 @@ Read from the parser's events and without recursion: composers recurse, so that 
 kill the process, and they drop the positions. Limits bound what a small text can expand to.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -33,6 +34,8 @@ MAX_ALIASED = 100_000
 """Values that aliases and merges may add to one document."""
 
 _MERGE = "<<"
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
+"""NUL, which no path or variable can hold, and halves of surrogate pairs, which none can encode."""
 
 
 def parse(text: str, file: str) -> tuple[Document | None, tuple[Problem, ...]]:
@@ -162,7 +165,7 @@ class _Composer:
             self._marks.values[place] = self._marks.keys.get(place, position)
         if event.style in ("|", ">"):
             self._marks.blocks.add(place)
-        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        if _NO_CHARACTER.search(text):
             self._problem("yaml", "the text holds what is no character", position)
         return resolve(text) if plain else text
 

@@ -16,8 +16,8 @@ _BOM = "\ufeff"
 class Reading:
     """What the steps of a load share.
 
-    `sources` are the texts by the name that positions bear. `inputs` are all files whose content
-    matters; one with a wildcard stands for the files that match it.
+    `sources` are the texts by the name that positions bear, for excerpts. `inputs` are all files
+    whose content matters; one with a wildcard stands for the files that match it.
     """
 
     system: System

@@ -83,8 +83,11 @@ class Schema:
         """The keys of one type alone, without those that all types share, with their schemas.
 
         A schema has what its `$ref` names, its own keywords over that, and so have its parts.
+        A type that is not known has no keys.
         """
         base = f"{kind}.{name}.json"
+        if base not in self._parts:
+            return {}
         shared = self.main["definitions"][kind]["properties"]
         return {
             key: self._resolved(part, base)

@@ -89,15 +89,12 @@ def _unknown_names(source: str, tree: nodes.Template) -> Iterator[Finding]:
 
 
 def _failures(source: str, template: Template, env: tuple[str, ...]) -> Iterator[Finding]:
-    """What goes wrong with the sample messages: each thing once."""
-    known = set()
+    """What goes wrong with each of the sample messages."""
     for sample, values in sample_values(env):
         try:
             run(template, values)
         except TemplateFailed as failed:
-            what = failed.name, failed.line, failed.reason
-            if what not in known and not isinstance(failed.__cause__, NotInSample):
-                known.add(what)
+            if not isinstance(failed.__cause__, NotInSample):
                 where = f" (in {failed.name}, line {failed.line})" if failed.name else ""
                 line = 1 if failed.name else failed.line
                 yield Finding(

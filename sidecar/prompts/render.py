@@ -45,7 +45,7 @@ class Prompts:
         for path, template in _templates(config):
             for finding in prompts._of(template).findings:
                 problem = _problem(path, template, finding)
-                # Routes may share a file, and one problem of it is enough.
+                # One mistake may show in many samples, and in all routes that share a file.
                 problems.setdefault((problem.position, problem.message), problem)
         return prompts, tuple(problems.values())
 

@@ -109,16 +109,17 @@ async def test_an_acknowledgement_is_tried_until_it_works(world: Any, fault: str
 
 
 async def test_a_slow_acknowledgement_holds_up_no_message(world: Any) -> None:
-    gate = asyncio.Event()
+    asked, gate = asyncio.Event(), asyncio.Event()
 
     async def later(_: Any) -> Any:
+        asked.set()
         await gate.wait()
         return await raw(200, b'{"acked": 1}')(_)
 
     world.hub.script("/hub/inbox/ack", later)
     async with world.running():
         await world.hub.push(world.item("h_1"))
-        await world.until(lambda: world.kept.ids == ["h_1"])
+        await world.until(asked.is_set)
         await world.hub.push(world.item("h_2"))
         await world.until(lambda: world.kept.ids == ["h_1", "h_2"])
         gate.set()

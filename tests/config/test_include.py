@@ -107,10 +107,11 @@ def test_a_problem_in_an_included_file_names_that_file(check: Check, write: Writ
     write("a.yaml", "limits:\n  queue_deth: 1\n")
     write("b.yaml", "limits: [")
     loaded = check(BASE + "include: [a.yaml, b.yaml]\n")
-    assert [(one.position.file, one.position.line) for one in loaded.problems] == [
-        ("a.yaml", 2),
-        ("b.yaml", 1),
+    assert [(one.position.file, one.code) for one in loaded.problems] == [
+        ("a.yaml", "unknown-key"),
+        ("b.yaml", "yaml"),
     ]
+    assert loaded.problems[0].position.line == 2
     assert loaded.sources["a.yaml"] == "limits:\n  queue_deth: 1\n"
 
 

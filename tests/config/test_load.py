@@ -108,7 +108,7 @@ def test_credentials_that_others_can_read_are_refused_with_what_mends_it(
     path.write_text("{}")
     path.chmod(0o640)
     [problem] = check(BASE + channel("stream: true")).problems
-    assert (problem.code, problem.hint) == ("credentials-open", "chmod 600 'demo.json'")
+    assert (problem.code, problem.hint) == ("credentials-open", f"chmod 600 {path}")
     path.chmod(0o600)
     assert check(BASE + channel("stream: true")).problems == ()
     path.unlink()
@@ -234,6 +234,30 @@ def test_what_means_the_same_is_equal_however_it_is_written(check: Check) -> Non
     changed = usable(check(BASE + "limits: {turn_timeout: 11m}\n"))
     assert changed != one
     assert changed == replace(one, limits=changed.limits, routes=())
+
+
+def test_a_secret_that_is_written_in_the_file_is_covered_in_excerpts(
+    check: Check, machine: Any
+) -> None:
+    machine.variables["NAME"] = "from-outside"
+    found = check(
+        "version: 1\n"
+        "server: {token: written-1, listn: x}\n"
+        "runtimes:\n"
+        "  claude: {type: claude-code, env: {A: 'written-2', B: '${NAME}', C: 5, D: }, argss: []}\n"
+        "  other:\n"
+        "    type: claude-code\n"
+        "    env:\n"
+        "      K: |\n"
+        "        written-3\n"
+        "        written-4\n"
+        "      bad name: x\n"
+    )
+    told = render_text(found.problems, found.sources)
+    assert "written" not in told + "".join(found.sources.values())
+    assert "server: {token: *********, listn: x}\n      |                            ^^^^^" in told
+    assert "env: {A: ***********, B: '${NAME}', C: *, D: }, argss: []}" in told
+    assert found.sources["config.yaml"].count("\n") == 11
 
 
 def test_relative_names_are_used_for_files_in_the_present_folder_only(

@@ -86,3 +86,24 @@ async def test_status_by_an_operator_whose_last_save_broke_the_config(world: Any
     assert code == 0
     assert "last reload: rejected" in text
     assert "config.yaml:1:" in text
+
+
+async def test_mistakes_in_the_config_and_in_a_template_are_shown_together(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "version: 1\n"
+        "runtimes: {a: {type: command, command: [sh]}}\n"
+        "default_route: {runtime: b, cwd: ., user_turn: '{{ mesage.text }}'}\n"
+    )
+    code, out, _ = await sidecar("validate", cwd=tmp_path)
+    assert code == 2
+    assert "config.yaml:3:26: error" in out
+    assert "mesage" in out
+
+
+async def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m sidecar --help | true", stderr=asyncio.subprocess.PIPE, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert b"Traceback" not in err

@@ -64,6 +64,14 @@ def test_a_failing_template_gives_way_to_the_built_in_one_and_is_named(
     assert told.prompt.user == "one\ntea"
 
 
+def test_a_failure_inside_a_built_in_template_is_named_there(config: Configure, turn: Turn) -> None:
+    checked = config('{% include "botcord/user_turn.j2" without context %}')
+    prompts, (problem,) = Prompts.compile(checked)
+    assert "(in botcord/user_turn.j2, line 7)" in problem.message
+    rendered = prompts.render(replace(turn(), route=checked.default_route))
+    assert [(one.name, one.line) for one in rendered.failures] == [("botcord/user_turn.j2", 7)]
+
+
 def test_a_template_that_is_not_from_the_configuration_works_too(turn: Turn) -> None:
     route = turn().route
     prompts = Prompts()

@@ -107,8 +107,7 @@ async def test_an_agent_that_chatters_after_its_result_is_ended_too(workshop: An
         """
         open("../pids", "w").write(str(os.getpid()))
         emit(type="result", text="done")
-        while True:
-            print('{"type": "status", "text": "still here"}')
+        os.execvp("yes", ["yes", '{"type": "status", "text": "still here"}'])
         """,
     )
     assert (await workshop.ended(runtime, linger=0.2)).text == "done"
