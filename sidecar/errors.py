@@ -8,6 +8,7 @@ SidecarError
 │   └── ReplyRefused        this reply is refused for good
 ├── TemplateFailed      a template that could not be rendered
 ├── JournalError        the journal cannot be opened or written
+│   ├── OutcomeFinal        the turn has an outcome already
 │   └── StateLocked         another sidecar uses the state folder
 └── PluginError         a component type that cannot be loaded
 
@@ -65,6 +66,10 @@ class TemplateFailed(SidecarError):
 
 class JournalError(SidecarError):
     """The journal cannot be opened or written."""
+
+
+class OutcomeFinal(JournalError):
+    """The turn has an outcome already, or is not in the journal: nothing can change it."""
 
 
 class StateLocked(JournalError):

@@ -13,7 +13,7 @@ from sidecar.app.outbox import Outbox
 from sidecar.app.work import Running, Work, reply_to
 from sidecar.core import wording
 from sidecar.core.splitting import answer, split
-from sidecar.errors import JournalError
+from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Failure, Reply, TurnEnded
 from sidecar.store.journal import Journal
 from sidecar.store.records import Outcome
@@ -147,6 +147,8 @@ class TurnRunner:
         while True:
             try:
                 return await write()
+            except OutcomeFinal:
+                raise
             except JournalError:
                 metrics.count("journal_failures_total")
                 log.exception("the journal refuses; trying again in %.0f s", JOURNAL_WAIT)

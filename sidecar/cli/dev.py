@@ -61,7 +61,7 @@ async def _develop(path: Path, ready: "Ready") -> int:
     try:
         development = Development(hub)
         adapted = replace(ready, config=await development.adapt(ready.config))
-        configure_logs(adapted.config)
+        await asyncio.to_thread(configure_logs, adapted.config)
         _show(logging.getLogger(reload.__name__))
         print(f"chat page: {hub.chat_url}", file=sys.stderr)
         print(f"log:       {adapted.config.log.file}", file=sys.stderr)

@@ -129,7 +129,8 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The source of one template. Line 1 of `text` is line `line` of the file `name`.
+    """The source of one template. Line 1 of `text` is line `line` of the file `name`, where every
+    line is indented by `indent` characters more.
 
     A template that only moved in its file is still the same.
     """
@@ -137,6 +138,7 @@ class Template:
     name: str
     text: str
     line: int = field(default=1, compare=False)
+    indent: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

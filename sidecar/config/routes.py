@@ -117,13 +117,20 @@ def _check_name(part: Part, name: str, names: dict[str, Position]) -> None:
         part.problem("duplicate-route", message, "name", related=first)
 
 
+def _indent(text: str, written: str = "") -> int:
+    """How much further to the right the first line of a text stands in its file."""
+    return max(0, written.find(text.split("\n", 1)[0]))
+
+
 def _template(part: Part, key: str) -> Template | None:
     found = part.get(key)
     if found is None:
         return None
     if isinstance(found, str):
         document, place = part.source.document, (*part.place, key)
-        return Template(document.value(place).file, found, document.text_line(place))
+        file, line = document.value(place).file, document.text_line(place)
+        written = part.reading.sources[file].splitlines()[line - 1 : line]
+        return Template(file, found, line, _indent(found, *written))
     inner, reading = part.part(key), part.reading
     path = inner.absolute(inner.data["file"], "file")
     shown = inner.shown(reading.name(path), "file")

@@ -75,6 +75,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.globals = {name: self.globals[name] for name in _KEPT_GLOBALS}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        # Jinja 3 has no public hook between its parser and its compiler.
         tree = super()._parse(source, name, filename)
         _Paying().generic_visit(tree)
         return tree

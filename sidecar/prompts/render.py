@@ -109,7 +109,7 @@ def _templates(config: Config) -> Iterator[tuple[str, Template]]:
 
 def _problem(path: str, template: Template, finding: Finding) -> Problem:
     line = template.line + finding.line - 1
-    position = Position(template.name, line, finding.column, finding.width)
+    position = Position(template.name, line, template.indent + finding.column, finding.width)
     return Problem(finding.code, finding.message, position, path, finding.hint)
 
 

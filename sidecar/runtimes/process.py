@@ -212,6 +212,7 @@ class Process:
             return
         except OSError:
             pass  # it has closed its input: it does not want the rest
+        self._input = memoryview(b"")
         self._stdin.close()
 
     def _watch_exit(self) -> None:

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
 
-from sidecar.errors import JournalError
+from sidecar.errors import OutcomeFinal
 from sidecar.model import Message, Reply
 from sidecar.store.encoding import decode_message, encode
 from sidecar.store.records import Accepted, Outcome, SessionKey, UnfinishedTurn
@@ -133,7 +133,7 @@ def _end(
 def _change(connection: Connection, sql: str, values: tuple[object, ...], turn: str) -> None:
     """Change a turn that has no outcome yet: an outcome is final."""
     if not connection.execute(sql, values).rowcount:
-        raise JournalError(f"turn {turn} is not in the journal, or it has ended")
+        raise OutcomeFinal(f"turn {turn} is not in the journal, or it has ended")
 
 
 def _message_key(channel: str, account: str, message: str | None) -> str:
