@@ -91,8 +91,8 @@ def report(*figures: Figure) -> int:
     for figure in figures:
         line = f"  {figure.name:<28} {figure.value:>12}  {figure.ratio:>8.2f} {figure.unit}"
         if figure.goal is not None:
-            bound = "at least" if figure.least else "at most"
-            line += f"  (goal: {bound} {figure.goal:g}: {'met' if figure.met else 'MISSED'})"
+            line += f"  (goal: {'at least' if figure.least else 'at most'} {figure.goal:g}"
+            line += ")" if smoke() else ", met)" if figure.met else ", MISSED)"
         print(line, flush=True)
     return int(not smoke() and not all(figure.met for figure in figures))
 

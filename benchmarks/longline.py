@@ -86,7 +86,7 @@ async def measure(size: int) -> int:
     print(f"  floor: {milliseconds(least)} to read {size >> 20} MiB")
     return report(
         Figure("turn", milliseconds(seconds), seconds / least, "x floor"),
-        Figure("turn, seconds", milliseconds(seconds), seconds, "s", goal=0.2),
+        Figure("turn, in seconds", milliseconds(seconds), seconds, "s", goal=0.2),
         Figure("memory, more than before", f"{grown:.1f} MiB", grown, "MiB", goal=8),
     )
 

@@ -1,59 +1,79 @@
-"""From the config file to something that can run: one function for start, reload and validate."""
+"""From the config file to something that can run, checked in another process."""
 
 import asyncio
+import pickle
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
-from sidecar.app.system import MachineSystem
-from sidecar.config.load import load
 from sidecar.config.model import Config
-from sidecar.config.problems import Problem
-from sidecar.config.schema import Schema
-from sidecar.prompts.render import Prompts
+from sidecar.config.problems import Position, Problem
+
+TIMEOUT = 120.0
+"""Seconds after which a check that does not end is given up."""
+
+_PROGRAM = """\
+import sys
+sys.path[:] = sys.argv[2:]
+from sidecar.app.check import main
+main(sys.argv[1])
+"""
 
 Adapt = Callable[[Config], Awaitable[Config]]
 """Changes a checked configuration before it is used, as the development Hub does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A checked configuration that can run. `inputs` are the files whose content matters."""
-
-    config: Config
-    prompts: Prompts
-    inputs: frozenset[Path]
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """What became of a config file. `ready` is None where there is an error.
+    """What became of a config file. `config` is None where there is an error.
 
-    `draft` is what could be understood all the same, for commands that only look.
+    `draft` is what could be understood all the same, for commands that only look. `sources` are
+    the texts that problems point into, `inputs` the files whose content matters.
     """
 
-    ready: Ready | None
+    config: Config | None
     draft: Config | None
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     inputs: frozenset[Path]
 
 
-def load_candidate(path: Path) -> Candidate:
-    """Load, check and compile. Blocks: call it in a thread."""
-    loaded = load(path, MachineSystem(), Schema())
-    problems, ready = loaded.problems, None
-    if loaded.draft is not None:
-        prompts, found = Prompts.compile(loaded.draft)
-        problems += found
-        if loaded.config is not None and not any(one.level == "error" for one in found):
-            ready = Ready(loaded.config, prompts, loaded.inputs)
-    return Candidate(ready, loaded.draft, problems, loaded.sources, loaded.inputs)
+class Loading:
+    """A config file that is being checked by another process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._checker = subprocess.Popen(  # noqa: S603 -- our own program
+            # It must not take modules from the folder in which it happens to run.
+            [sys.executable, "-I", "-c", _PROGRAM, str(path), *sys.path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+
+    def wait(self) -> Candidate:
+        """The result. Blocks; whatever becomes of the other process, nothing is raised."""
+        try:
+            answer, _ = self._checker.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._checker.kill()
+            self._checker.communicate()
+            return self._failed(f"it took more than {TIMEOUT:.0f} s")
+        if self._checker.returncode != 0:
+            return self._failed(f"the check ended with {self._checker.returncode}")
+        return cast(Candidate, pickle.loads(answer))  # noqa: S301 -- from our own process
+
+    def _failed(self, reason: str) -> Candidate:
+        message = f"the config cannot be checked: {reason}"
+        problem = Problem("unchecked", message, Position(str(self._path)))
+        return Candidate(None, None, (problem,), {}, frozenset({Path.cwd() / self._path}))
 
 
 async def load_adapted(path: Path, adapt: Adapt | None) -> Candidate:
-    """Load in a thread, then adapt."""
-    found = await asyncio.to_thread(load_candidate, path)
-    if found.ready is None or adapt is None:
+    """Load without holding up the loop, then adapt."""
+    found = await asyncio.to_thread(lambda: Loading(path).wait())
+    if found.config is None or adapt is None:
         return found
-    return replace(found, ready=replace(found.ready, config=await adapt(found.ready.config)))
+    return replace(found, config=await adapt(found.config))

@@ -8,7 +8,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from sidecar import logs
-from sidecar.app.load import Ready
 from sidecar.app.sidecar import Sidecar
 from sidecar.config.model import Config
 from sidecar.core.redact import Redactor
@@ -25,11 +24,11 @@ def configure_logs(config: Config) -> None:
     )
 
 
-def serve(path: Path, ready: Ready) -> int:
+def serve(path: Path, config: Config, inputs: frozenset[Path]) -> int:
     """Run a sidecar until it is told to stop; the exit code of the process."""
-    configure_logs(ready.config)
+    configure_logs(config)
     try:
-        return asyncio.run(until_stopped(Sidecar(path, ready)))
+        return asyncio.run(until_stopped(Sidecar(path, config, inputs)))
     except (SidecarError, OSError) as error:
         log.critical("cannot start: %s", error)
         return 1

@@ -76,13 +76,13 @@ class Reloader:
 
     def _swap(self, found: Candidate, trigger: str) -> Outcome:
         old = self.snapshot
-        if found.ready is None:
+        if found.config is None:
             return self._rejected(trigger, [_line(one) for one in found.problems])
-        if found.ready.config == old.config:
+        if found.config == old.config:
             log.info("config unchanged (%s)", trigger)
             return Outcome(time.time(), trigger, "unchanged", old.generation)
         try:
-            new = build(found.ready.config, found.ready.prompts, self._host, old)
+            new = build(found.config, self._host, old)
         except PluginError as error:
             return self._rejected(trigger, [str(error)])
         self.snapshot = new

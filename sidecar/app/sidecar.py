@@ -17,7 +17,7 @@ from sidecar.app.channels import Channels
 from sidecar.app.discovery import Discovery
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.intake import Intake
-from sidecar.app.load import Adapt, Ready
+from sidecar.app.load import Adapt
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
@@ -27,6 +27,7 @@ from sidecar.app.supervisor import Supervisor
 from sidecar.app.turn import TurnRunner
 from sidecar.app.watch import changes
 from sidecar.channels.discovery import scan
+from sidecar.config.model import Config
 from sidecar.model import Message
 from sidecar.runtimes.orphans import reap_strays, sweep
 from sidecar.server import address
@@ -45,15 +46,24 @@ REAP_INTERVAL = 5.0
 
 
 class Sidecar:
-    """A sidecar in this process, for one `async with`: it runs inside and has stopped after."""
+    """A sidecar in this process, for one `async with`: it runs inside and has stopped after.
 
-    def __init__(self, path: Path, first: Ready, adapt: Adapt | None = None) -> None:
+    `config` is what the file `path` held, as checked, and `inputs` are the files to watch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        inputs: frozenset[Path],
+        adapt: Adapt | None = None,
+    ) -> None:
         self._path = path
-        self._config = first.config
+        self._config = config
+        self._inputs = inputs
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
-        self._first = first
         self._adapt = adapt
         self._stack = AsyncExitStack()
 
@@ -68,7 +78,7 @@ class Sidecar:
         """
         async with AsyncExitStack() as stack:
             await self._open_state(stack)
-            snapshot = build(self._config, self._first.prompts, self._host)
+            snapshot = build(self._config, self._host)
             self._build_parts(snapshot)
             await self._serve(stack)
             stack.push_async_callback(self.channels.close)
@@ -133,7 +143,7 @@ class Sidecar:
             self._path,
             self._adapt,
             snapshot,
-            self._first.inputs,
+            self._inputs,
             self._host,
             self.spawn,
             self._apply,

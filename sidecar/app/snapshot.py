@@ -48,7 +48,6 @@ class Snapshot:
 
 def build(
     checked: config.Config,
-    prompts: Prompts,
     host: Callable[[str], Host],
     previous: Snapshot | None = None,
 ) -> Snapshot:
@@ -68,7 +67,7 @@ def build(
         generation=previous.generation + 1 if previous is not None else 1,
         config=checked,
         router=Router(checked.routes, checked.default_route),
-        prompts=prompts,
+        prompts=Prompts(checked.context.env),
         runtimes=runtimes,
     )
 

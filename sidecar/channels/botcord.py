@@ -21,7 +21,7 @@ from sidecar.channels.sending import Sender
 from sidecar.channels.websocket import Limits
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.loose import record_of, text_of
-from sidecar.config.schema import read_schema
+from sidecar.config.shipped import read_schema
 from sidecar.config.values import rate
 from sidecar.errors import ChannelStopped
 from sidecar.model import Message, Reply

@@ -4,15 +4,12 @@ import argparse
 import asyncio
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sidecar.app.load import Loading
 from sidecar.cli.config_file import usable
+from sidecar.config.model import Config
 from sidecar.errors import SidecarError
-
-if TYPE_CHECKING:
-    from sidecar.app.load import Ready
 
 CONFIG = Path("config.yaml")
 EXAMPLE = "config.example.yaml"
@@ -32,15 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Chat until the person leaves; 2 for an invalid config, 1 when it cannot start."""
     from sidecar import logs
-    from sidecar.app.load import load_candidate
 
     path = arguments.config or _own_config()
     # The development Hub gives the channels their credentials.
-    ready = usable(load_candidate(path), without={"credentials-missing"})
-    if ready is None:
+    candidate = Loading(path).wait()
+    config = usable(candidate, without={"credentials-missing"})
+    if config is None:
         return 2
     try:
-        return asyncio.run(_develop(path, ready))
+        return asyncio.run(_develop(path, config, candidate.inputs))
     except (SidecarError, OSError) as error:
         print(f"sidecar: cannot start: {error}", file=sys.stderr)
         return 1
@@ -48,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         logs.shutdown()
 
 
-async def _develop(path: Path, ready: "Ready") -> int:
+async def _develop(path: Path, config: Config, inputs: frozenset[Path]) -> int:
     from sidecar.app import reload
     from sidecar.app.dev import Development
     from sidecar.app.process import configure_logs, until_stopped
@@ -60,13 +57,13 @@ async def _develop(path: Path, ready: "Ready") -> int:
     await hub.start()
     try:
         development = Development(hub)
-        adapted = replace(ready, config=await development.adapt(ready.config))
-        await asyncio.to_thread(configure_logs, adapted.config)
+        adapted = await development.adapt(config)
+        await asyncio.to_thread(configure_logs, adapted)
         _show(logging.getLogger(reload.__name__))
         print(f"chat page: {hub.chat_url}", file=sys.stderr)
-        print(f"log:       {adapted.config.log.file}", file=sys.stderr)
+        print(f"log:       {adapted.log.file}", file=sys.stderr)
         print(f"Edit {path} and save: it applies at once.", file=sys.stderr)
-        sidecar = Sidecar(path, adapted, development.adapt)
+        sidecar = Sidecar(path, adapted, inputs, development.adapt)
         return await until_stopped(sidecar, chat(hub, development.agents))
     finally:
         await hub.stop()
@@ -88,7 +85,7 @@ def _own_config() -> Path:
 
 def _example() -> str:
     """The example lies with the schema in a wheel, and beside its folder in a checkout."""
-    from sidecar.config.schema import folder
+    from sidecar.config.shipped import folder
 
     inside = folder() / EXAMPLE
     file = inside if inside.is_file() else folder() / ".." / EXAMPLE

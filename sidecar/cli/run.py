@@ -2,6 +2,7 @@
 
 import argparse
 
+from sidecar.app.load import Loading
 from sidecar.cli.config_file import add_config, usable
 
 
@@ -12,10 +13,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it; 2 for an invalid config, 1 when it cannot start."""
-    from sidecar.app.load import load_candidate
-    from sidecar.app.process import serve
+    loading = Loading(arguments.config)
+    from sidecar.app.process import serve  # takes a while, as the check does
 
-    ready = usable(load_candidate(arguments.config))
-    if ready is None:
+    candidate = loading.wait()
+    config = usable(candidate)
+    if config is None:
         return 2
-    return serve(arguments.config, ready)
+    return serve(arguments.config, config, candidate.inputs)

@@ -24,10 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the picture; 1 when no sidecar answers, 2 for a config that cannot be read."""
-    from sidecar.app.load import load_candidate
+    from sidecar.app.check import check
 
     # A config that is broken by its last save is when people want to look.
-    config = load_candidate(arguments.config).draft
+    config = check(arguments.config).draft
     if config is None:
         print(
             f"sidecar: {arguments.config} cannot be read; see `sidecar validate`", file=sys.stderr

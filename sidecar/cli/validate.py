@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check it; 2 for an invalid config, 1 for warnings with --strict."""
-    from sidecar.app.load import load_candidate
+    from sidecar.app.check import check
 
-    found = load_candidate(arguments.config)
+    found = check(arguments.config)
     if arguments.json:
         print(render_json(found.problems))
     elif arguments.github:
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif found.problems:
         colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(render_text(found.problems, found.sources, colours=colours))
-    if found.ready is None:
+    if found.config is None:
         return 2
     if not found.problems and not arguments.json and not arguments.github:
         print(f"{arguments.config} is valid")

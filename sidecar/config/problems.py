@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 Level = Literal["error", "warning"]
@@ -58,6 +57,8 @@ def dotted(place: Place) -> str:
 
 def similar(word: str, known: Iterable[str]) -> str | None:
     """The known word that a mistyped one is most like, None when it is like none."""
+    from difflib import get_close_matches  # only for a mistake, and the sidecar has made none
+
     return next(iter(get_close_matches(word, list(known), 1)), None)
 
 

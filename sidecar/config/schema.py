@@ -1,10 +1,6 @@
 """The JSON Schema of a config: found, joined with the types of other packages, compiled once."""
 
-import json
 from collections.abc import Collection, Mapping
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 from jsonschema import Draft7Validator
@@ -16,9 +12,9 @@ from sidecar.config.document import Document
 from sidecar.config.mistakes import Mistake, explain
 from sidecar.config.model import EMPTY
 from sidecar.config.problems import Place
+from sidecar.config.shipped import MAIN, read_schema
 from sidecar.errors import PluginError
 
-MAIN = "config.schema.json"
 BUILT_IN = {
     "channel": ("botcord",),
     "runtime": ("claude-code", "codex", "gemini", "acp", "command"),
@@ -26,20 +22,6 @@ BUILT_IN = {
 """The types whose options lie beside the main schema, as `channel.botcord.json`."""
 
 Kind = Literal["channel", "runtime"]
-
-
-@cache
-def read_schema(name: str = MAIN) -> dict[str, Any]:
-    """One shipped schema, as it is written. Do not change what is returned."""
-    found: dict[str, Any] = json.loads((folder() / name).read_text("utf-8"))
-    return found
-
-
-def folder() -> Traversable:
-    """schema/ lies inside the wheel, and beside the package in a checkout."""
-    package = files("sidecar")
-    inside = package / "schema"
-    return inside if inside.is_dir() else package / ".." / "schema"
 
 
 class Schema:

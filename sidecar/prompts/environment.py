@@ -1,7 +1,7 @@
 """The Jinja environment of prompts: it reads only what it is given, and every run is bounded."""
 
 from collections.abc import Callable, Generator, Iterable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import DictLoader, nodes
@@ -20,7 +20,7 @@ from sidecar.prompts.meter import meter_of
 SYSTEM_CONTEXT = "botcord/system_context.j2"
 USER_TURN = "botcord/user_turn.j2"
 BUILT_IN = {
-    name: files("sidecar.prompts").joinpath("templates", name).read_text("utf-8")
+    name: Path(__file__).with_name("templates").joinpath(name).read_text("utf-8")
     for name in (SYSTEM_CONTEXT, USER_TURN)
 }
 """The sources of the templates that others can extend and include, by name."""

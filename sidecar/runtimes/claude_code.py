@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sidecar.api import Host, Runtime, RuntimeType
 from sidecar.codecs.claude import ClaudeCodec
-from sidecar.config.schema import read_schema
+from sidecar.config.shipped import read_schema
 from sidecar.model import Block, Failure, Job
 from sidecar.runtimes.claude_flags import CONTEXT, MODE, NEWER, Flag, arguments, overridden, tier
 from sidecar.runtimes.help import Help

@@ -11,7 +11,8 @@ import pytest
 from sidecar.config.load import Loaded
 from sidecar.config.parse import parse
 from sidecar.config.problems import dotted
-from sidecar.config.schema import BUILT_IN, read_schema
+from sidecar.config.schema import BUILT_IN
+from sidecar.config.shipped import read_schema
 
 Check = Callable[[str], Loaded]
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from jsonschema import Draft7Validator
 
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
-from sidecar.config.schema import BUILT_IN, Schema, read_schema
+from sidecar.config.schema import BUILT_IN, Schema
+from sidecar.config.shipped import read_schema
 from sidecar.errors import PluginError
 
 Check = Callable[[str], Loaded]
