@@ -31,7 +31,7 @@ types: $(VENV)/.installed-dev ## mypy, strict
 	@$(python) -m mypy
 
 layers: $(VENV)/.installed-dev ## import-linter: who may import whom
-	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-logo
 
 bench: $(VENV)/.installed-dev ## the benchmarks, short (FULL=1 for the real figures)
 	@$(python) -m benchmarks $(if $(FULL),,--smoke) $(ARGS)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("turn", "throughput", "longline", "journal", "idle")
+NAMES = ("turn", "throughput", "routing", "longline", "journal", "idle")
 
 if __name__ == "__main__":
     failed = []

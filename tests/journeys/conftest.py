@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +141,23 @@ LIMITS = HubLimits(sends_per_minute=100_000, sends_per_pair=100_000)
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    hub = DevHub(limits=LIMITS)
-    await hub.start()
-    found = World(tmp_path, hub)
-    yield found
-    if found.process is not None and found.process.returncode is None:
-        await found.kill()
-    await asyncio.to_thread(sweep, tmp_path / "state")
-    await hub.stop()
+async def make_world(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    worlds: list[World] = []
+
+    async def make(**options: Any) -> World:
+        hub = DevHub(limits=LIMITS, **options)
+        await hub.start()
+        worlds.append(World(tmp_path, hub))
+        return worlds[-1]
+
+    yield make
+    for found in worlds:
+        if found.process is not None and found.process.returncode is None:
+            await found.kill()
+        await asyncio.to_thread(sweep, tmp_path / "state")
+        await found.hub.stop()
+
+
+@pytest.fixture
+async def world(make_world: Callable[..., Awaitable[World]]) -> World:
+    return await make_world()

@@ -133,3 +133,19 @@ async def test_status_of_a_sidecar_that_does_not_run_says_so(world: Any) -> None
     code, text = await world.run("status", str(world.config))
     assert code == 1
     assert "no sidecar runs with this state folder" in text
+
+
+@pytest.mark.parametrize("generation", ["0.1.1", "today"])
+async def test_the_main_job_works_with_old_and_new_hubs(make_world: Any, generation: str) -> None:
+    world = await make_world(generation=generation)
+    await world.start()
+    hub = world.hub
+    person = hub.add_person("Ann")
+    hub.add_agent("peer")
+    room = hub.add_room("Launch", [person, "demo", "peer"], rule="Be brief.")
+    hub.owner_says("demo", "say to the owner")
+    hub.say(person, room, "say to the room", topic="plans", mentions=["demo"])
+    hub.say("peer", "demo", "say to the peer")
+    texts = await world.replies(3)
+    assert sorted(texts) == ["to the owner", "to the peer", "to the room"]
+    await world.until(lambda: not hub.unacknowledged("demo"))
