@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.config.load import AVAILABLE
-from sidecar.config.schema import BUILT_IN, read_schema
+from sidecar.config.schema import BUILT_IN
+from sidecar.config.shipped import read_schema
 from sidecar.prompts.contract import CONTRACT
 
 Row = tuple[str, ...]

@@ -10,9 +10,14 @@ from sidecar.config.model import Match, Route
 from sidecar.core.routing import Router
 from sidecar.model import Conversation, Message, Sender
 
+CONDITIONS: dict[str, Callable[[str], Match]] = {
+    "conversation": lambda room: Match(conversation=(room,)),
+    "conversation_prefix": lambda room: Match(conversation_prefix=(room,)),
+}
+
 
 def router(count: int, condition: str) -> Router:
-    matches = (Match(**{condition: (f"rm_{number:06}",)}) for number in range(count))
+    matches = (CONDITIONS[condition](f"rm_{number:06}") for number in range(count))
     routes = [Route(f"r{n}", "runtime", Path("/"), match) for n, match in enumerate(matches)]
     return Router(routes, None)
 
@@ -36,7 +41,7 @@ def cost(match: Callable[[Message], object], said: Message, rounds: int) -> floa
 def main() -> int:
     rounds = 3 if smoke() else 30
     figures = []
-    for condition in ("conversation", "conversation_prefix"):
+    for condition in CONDITIONS:
         few = cost(router(10, condition).match, message(9), rounds)
         many = cost(router(10_000, condition).match, message(9_999), rounds)
         name = f"route by {condition}"

@@ -8,20 +8,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from sidecar import logs
+from sidecar.app.log_setup import configure_logs
 from sidecar.app.sidecar import Sidecar
 from sidecar.config.model import Config
-from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
 from sidecar.runtimes.orphans import sweep
 
 log = logging.getLogger(__name__)
-
-
-def configure_logs(config: Config) -> None:
-    """Log as the configuration says, without its secrets."""
-    logs.configure(
-        config.log.level, config.log.format, config.log.file, Redactor(config.secrets).redact
-    )
 
 
 def serve(path: Path, config: Config, inputs: frozenset[Path]) -> int:

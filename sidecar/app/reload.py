@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 KEPT = 10
 """How many past reloads are kept for status."""
 
-PROCESS_FIELDS = ("state", "server", "log")
+PROCESS_FIELDS = ("state", "server")
 """Top-level keys that take effect only with a new process."""
 
 
@@ -67,9 +67,11 @@ class Reloader:
         async with self._one_at_a_time:
             found = await load_adapted(self._path, self._adapt)
             self.inputs = found.inputs
+            old = self.snapshot
             outcome = self._swap(found, trigger)
             if outcome.result != "rejected":
                 await self._apply(self.snapshot)
+                self._retire(old, self.snapshot)
         metrics.count("config_reloads_total", result=outcome.result)
         self.history.append(outcome)
         return outcome
@@ -77,7 +79,8 @@ class Reloader:
     def _swap(self, found: Candidate, trigger: str) -> Outcome:
         old = self.snapshot
         if found.config is None:
-            return self._rejected(trigger, [_line(one) for one in found.problems])
+            errors = [_line(one) for one in found.problems if one.level == "error"]
+            return self._rejected(trigger, errors)
         if found.config == old.config:
             log.info("config unchanged (%s)", trigger)
             return Outcome(time.time(), trigger, "unchanged", old.generation)
@@ -86,7 +89,6 @@ class Reloader:
         except PluginError as error:
             return self._rejected(trigger, [str(error)])
         self.snapshot = new
-        self._retire(old, new)
         pending = _pending(self._begun_with, new.config)
         log.info("config applied (%s): generation %d", trigger, new.generation)
         if pending:
@@ -112,7 +114,7 @@ class Reloader:
 def _line(problem: Problem) -> str:
     place = problem.position
     hint = f" ({problem.hint})" if problem.hint else ""
-    return f"{place.file}:{place.line}:{place.column}: {problem.level}: {problem.message}{hint}"
+    return f"{place.file}:{place.line}:{place.column}: {problem.message}{hint}"
 
 
 def _pending(begun: Config, now: Config) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from sidecar.app.discovery import Discovery
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.intake import Intake
 from sidecar.app.load import Adapt
+from sidecar.app.log_setup import configure_logs
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
@@ -61,6 +62,7 @@ class Sidecar:
         self._path = path
         self._config = config
         self._inputs = inputs
+        self._logs = (config.log, config.secrets)
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
@@ -188,10 +190,24 @@ class Sidecar:
         )
 
     async def _apply(self, snapshot: Snapshot) -> None:
+        await self._apply_logs(snapshot.config)
         self.dispatcher.use(snapshot)
         await self._discovery.look(snapshot.config)
         await self.channels.apply(self._discovery.channels(snapshot.config))
         self.outbox.retry()
+
+    async def _apply_logs(self, config: Config) -> None:
+        """New secrets are kept out of the log before anything uses them."""
+        wanted = (config.log, config.secrets)
+        if wanted == self._logs:
+            return
+        try:
+            await asyncio.to_thread(configure_logs, config)
+        except OSError as error:
+            metrics.count("log_failures_total")
+            log.error("the log stays as it was: %s", error)  # noqa: TRY400 -- told, not a defect
+        else:
+            self._logs = wanted
 
     async def _watch(self) -> None:
         async for _ in changes(lambda: self.reloader.inputs):

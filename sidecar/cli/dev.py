@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _develop(path: Path, config: Config, inputs: frozenset[Path]) -> int:
     from sidecar.app import reload
     from sidecar.app.dev import Development
-    from sidecar.app.process import configure_logs, until_stopped
+    from sidecar.app.log_setup import configure_logs
+    from sidecar.app.process import until_stopped
     from sidecar.app.sidecar import Sidecar
     from sidecar.devhub import DevHub
     from sidecar.devhub.terminal import chat

@@ -72,3 +72,25 @@ async def test_a_credentials_file_in_the_discovery_folder_becomes_a_channel_live
     assert await world.replies(1) == ["found"]
     file.unlink()
     await world.until(lambda: world.hub.connected("other") == 0)
+
+
+async def test_a_secret_that_a_save_brings_is_kept_out_of_the_log(world: Any) -> None:
+    secret = world.folder / "secret"
+    secret.write_text("hunter2hunter2")
+    await world.start()
+    world.write(**{"protocol: ndjson}": f"protocol: ndjson, args: ['${{file:{secret}}}']}}"})
+    await world.until(lambda: "config applied" in world.log.read_text())
+    world.hub.owner_says("demo", "exit hunter2hunter2")
+    await world.replies(1)
+    assert "***" in world.log.read_text()
+    assert "hunter2hunter2" not in world.log.read_text()
+
+
+async def test_the_log_level_changes_with_a_save(world: Any) -> None:
+    await world.start()
+    world.write(**{"level: debug": "level: error"})
+    await world.until(lambda: "config applied" in world.log.read_text())
+    before = world.log.read_text()
+    world.hub.owner_says("demo", "say quiet")
+    await world.replies(1)
+    assert world.log.read_text() == before
