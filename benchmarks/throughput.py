@@ -1,6 +1,7 @@
 """Many messages in many rooms at once, against starting the same number of programs in a row."""
 
 import asyncio
+import statistics
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ async def measure(messages: int, rooms: int, rounds: int) -> int:
                 await found.replies(messages * (number + 1))
                 rates.append(messages / (hub.sent[-1].at - begin))
         spawns += spawn_times(program, messages // 2)
-    rate = max(rates)  # whatever else the machine does can only make it slower
+    rate = statistics.median(rates)
     share = rate * floor(spawns)
     return report(
         Figure("turns", f"{rate:.0f}/s", share, "of the floor's rate", goal=0.3, least=True)

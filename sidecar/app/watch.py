@@ -18,6 +18,8 @@ from pathlib import Path
 from sidecar import metrics
 
 log = logging.getLogger(__name__)
+# It tells every event, also those of a log file that lies in a watched folder: without an end.
+logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 SETTLE = 0.1
 """Seconds without a change after which a file counts as written."""

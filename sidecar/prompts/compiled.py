@@ -59,7 +59,7 @@ def _compile(source: str, env: tuple[str, ...]) -> Compiled:
     except Exception as error:  # noqa: BLE001 - deep nesting fails in many ways, also in Python's
         message = f"the template cannot be compiled: {type(error).__name__}: {error}"
         return Compiled(None, (Finding("template-syntax", message, 1),))
-    template = Template.from_code(ENVIRONMENT, code, ENVIRONMENT.make_globals(None))
+    template = Template.from_code(ENVIRONMENT, code, dict(ENVIRONMENT.globals))
     unknown = tuple(_unknown_names(source, tree))
     return Compiled(template, unknown or tuple(_failures(source, template, env)))
 
