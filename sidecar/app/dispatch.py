@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from sidecar import logs, metrics
 from sidecar.api import Spawn
+from sidecar.app.durable import durably
 from sidecar.app.outbox import Outbox
 from sidecar.app.snapshot import Snapshot
 from sidecar.app.turn import TurnRunner
@@ -113,9 +114,10 @@ class Dispatcher:
         replies = [reply_to(message, tell, "notice")] if tell is not None else []
 
         async def record() -> None:
-            self._outbox.add(
-                await self._journal.drop([turn], reason, now=time.time(), replies=replies)
+            pending = await durably(
+                lambda: self._journal.drop([turn], reason, now=time.time(), replies=replies)
             )
+            self._outbox.add(pending)
 
         _ = self._spawn(record(), f"drop:{turn}")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from sidecar import logs, metrics
 from sidecar.api import Channel, Spawn
+from sidecar.app.durable import durably
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
 from sidecar.model import ConversationKey
@@ -89,17 +90,21 @@ class Outbox:
             try:
                 provider_id = await self._try(pending)
             except ReplyRefused as error:
-                metrics.count("replies_refused_total", channel=pending.reply.channel)
-                log.error("reply refused for good: %s", error)  # noqa: TRY400 -- not a defect
-                await self._journal.refused(pending.id, str(error), now=time.time())
-                return
+                return await self._refused(pending, str(error))
             except ChannelUnavailable as error:
                 attempts += 1
                 await self._postpone(pending, attempts, error)
             else:
-                metrics.count("replies_delivered_total", channel=pending.reply.channel)
-                await self._journal.delivered(pending.id, provider_id, now=time.time())
-                return
+                return await self._delivered(pending, provider_id)
+
+    async def _delivered(self, pending: PendingReply, provider_id: str | None) -> None:
+        metrics.count("replies_delivered_total", channel=pending.reply.channel)
+        await durably(lambda: self._journal.delivered(pending.id, provider_id, now=time.time()))
+
+    async def _refused(self, pending: PendingReply, reason: str) -> None:
+        metrics.count("replies_refused_total", channel=pending.reply.channel)
+        log.error("reply refused for good: %s", reason)
+        await durably(lambda: self._journal.refused(pending.id, reason, now=time.time()))
 
     async def _try(self, pending: PendingReply) -> str | None:
         channel = self._channel(pending.reply.channel)
@@ -122,8 +127,11 @@ class Outbox:
         wait = max(wait, error.wait or 0.0)
         metrics.count("replies_postponed_total", channel=pending.reply.channel)
         log.warning("reply not delivered, next try in %.1f s: %s", wait, error)
-        await self._journal.postponed(
-            pending.id, attempts=attempts, next_at=time.time() + wait, error=str(error)
+        next_at = time.time() + wait
+        await durably(
+            lambda: self._journal.postponed(
+                pending.id, attempts=attempts, next_at=next_at, error=str(error)
+            )
         )
         await self._pause(wait)
 

@@ -3,27 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from collections.abc import Callable
+from typing import cast
 
 from sidecar import metrics
 from sidecar.api import Channel, Progress, ShowsProgress, Spawn
 from sidecar.app.attempts import Attempts
+from sidecar.app.durable import durably
 from sidecar.app.outbox import Outbox
 from sidecar.app.work import Running, Work, reply_to
 from sidecar.core import wording
 from sidecar.core.splitting import answer, split
-from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Failure, Reply, TurnEnded
 from sidecar.store.journal import Journal
 from sidecar.store.records import Outcome
 
 log = logging.getLogger(__name__)
-
-JOURNAL_WAIT = 5.0
-"""Seconds between tries to record what must not be lost, while the journal refuses."""
-
-T = TypeVar("T")
 
 
 class TurnRunner:
@@ -69,7 +64,7 @@ class TurnRunner:
 
     async def _begin(self, work: Work, running: Running) -> tuple[Attempts, Progress | None]:
         key = work.session_key(running.use.config)
-        started = await self._durably(
+        started = await durably(
             lambda: self._journal.start(
                 work.turn,
                 key,
@@ -81,7 +76,11 @@ class TurnRunner:
         )
         progress = self._progress(work)
         attempts = Attempts(
-            work, running, started, progress, lambda: self._journal.forget_session(key)
+            work,
+            running,
+            started,
+            progress,
+            lambda: durably(lambda: self._journal.forget_session(key)),
         )
         return attempts, progress
 
@@ -134,22 +133,10 @@ class TurnRunner:
         replies: list[Reply],
     ) -> None:
         key = work.session_key(running.use.config)
-        pending = await self._durably(
+        pending = await durably(
             lambda: self._journal.finish(
                 work.turn, outcome, key=key, session=session, now=time.time(), replies=replies
             )
         )
         log.info("turn %s in %.2f s", outcome.state, time.time() - running.since)
         self._outbox.add(pending)
-
-    async def _durably(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write to the journal, again and again while it refuses: a full disk loses no answer."""
-        while True:
-            try:
-                return await write()
-            except OutcomeFinal:
-                raise
-            except JournalError:
-                metrics.count("journal_failures_total")
-                log.exception("the journal refuses; trying again in %.0f s", JOURNAL_WAIT)
-                await asyncio.sleep(JOURNAL_WAIT)
