@@ -8,34 +8,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sidecar.config.keys import WHEN
 from sidecar.config.load import AVAILABLE
-from sidecar.config.schema import BUILT_IN
-from sidecar.config.shipped import read_schema
+from sidecar.config.schema import BUILT_IN, Kind, Schema
 from sidecar.prompts.contract import CONTRACT
 
 Row = tuple[str, ...]
 
+SCHEMA = Schema()
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- table: made by `make docs` -->\n", "<!-- end of table -->\n"
 UNUSED = (
     "control_plane", "tests", "context.working_memory", "context.activity", "context.room",
 )  # fmt: skip
 """Keys that are checked and that nothing in this version uses."""
-TYPES = {
+TYPES: dict[str, list[tuple[Kind, str]]] = {
     "channels": [("channel", name) for name in BUILT_IN["channel"]],
     "runtimes": [("runtime", name) for name in BUILT_IN["runtime"] if name in AVAILABLE],
 }
-WHEN = {"hot": "at once", "component": "restarts the part", "process": "next start"}
 
 
 def config_rows() -> Iterator[Row]:
     """The keys of a config: where, default, when a change takes effect, meaning."""
-    for key, part in read_schema()["properties"].items():
+    for key, part in SCHEMA.joined["properties"].items():
         yield from _part(key, part)
 
 
 def _part(path: str, part: Mapping[str, Any]) -> Iterator[Row]:
-    part = _resolved(part)
+    part = SCHEMA.resolved(part)
     if path in UNUSED:
         return
     if "x-reload" in part:
@@ -45,7 +45,7 @@ def _part(path: str, part: Mapping[str, Any]) -> Iterator[Row]:
         for key, inner in part.get("properties", {}).items():
             yield from _part(f"{path}.{key}", inner)
     for inner, mark in ((part.get("additionalProperties"), ".NAME"), (part.get("items"), "[]")):
-        if isinstance(inner, Mapping) and "properties" in _resolved(inner):
+        if isinstance(inner, Mapping) and "properties" in SCHEMA.resolved(inner):
             yield from _part(f"{path}{mark}", inner)
     yield from _types(path)
 
@@ -53,19 +53,8 @@ def _part(path: str, part: Mapping[str, Any]) -> Iterator[Row]:
 def _types(path: str) -> Iterator[Row]:
     """The keys that only one type of channels or runtimes has."""
     for kind, name in TYPES.get(path, ()):
-        for key, inner in read_schema(f"{kind}.{name}.json")["properties"].items():
-            if inner is not True:  # those that all types share
-                yield from _part(f"{path}.NAME.{key}", {**inner, "x-type": name})
-
-
-def _resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A part with what its `$ref` names, and its own keywords over that."""
-    if "$ref" not in part:
-        return part
-    found: Mapping[str, Any] = read_schema()
-    for step in part["$ref"].partition("#/")[2].split("/"):
-        found = found[step]
-    return {**_resolved(found), **{key: value for key, value in part.items() if key != "$ref"}}
+        for key, inner in SCHEMA.options(kind, name).items():
+            yield from _part(f"{path}.NAME.{key}", {**inner, "x-type": name})
 
 
 def _meaning(part: Mapping[str, Any]) -> str:

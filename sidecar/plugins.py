@@ -8,6 +8,8 @@ from sidecar.errors import PluginError
 CHANNELS = {"botcord": "sidecar.channels.botcord:CHANNEL"}
 RUNTIMES = {
     "claude-code": "sidecar.runtimes.claude_code:CLAUDE_CODE",
+    "codex": "sidecar.runtimes.codex:CODEX",
+    "gemini": "sidecar.runtimes.gemini:GEMINI",
     "command": "sidecar.runtimes.command:COMMAND",
 }
 

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 RETRY_WAIT = 1.0
 """Seconds before a turn that failed for a moment is run once more, plus up to as many again."""
 
+_ACTS = ("assistant", "tool_use", "tool_result")
+"""Blocks after which a turn is not run again: it would say, or do, the same twice."""
+
 
 class Attempts:
     """The runs of one turn. `forget_session` is called when its session turns out to be gone."""
@@ -37,7 +40,7 @@ class Attempts:
         self._started = started
         self._progress = progress
         self._forget_session = forget_session
-        self._spoke = False
+        self._acted = False
         limits = running.snapshot.config.limits
         self._limits = JobLimits(
             idle_timeout=work.route.idle_timeout or limits.idle_timeout,
@@ -55,7 +58,7 @@ class Attempts:
         """The outcome of the turn.
 
         A session that is gone is forgotten and the turn runs afresh; a failure that may pass is
-        tried once more, if nothing was said yet.
+        tried once more, if nothing was said or done yet.
         """
         clock = asyncio.timeout(self.turn_timeout)
         try:
@@ -77,7 +80,7 @@ class Attempts:
                 log.info("session %s is gone; the turn runs afresh", session)
                 await self._forget_session()
                 session = None
-            elif failure.retryable and not retried and not self._spoke:
+            elif failure.retryable and not retried and not self._acted:
                 log.info("the turn is run once more: %s", failure.detail)
                 retried = True
                 await asyncio.sleep(RETRY_WAIT * (1 + random.random()))  # noqa: S311 -- jitter
@@ -105,8 +108,8 @@ class Attempts:
         return ended
 
     def _show(self, block: Block) -> None:
-        if block.kind == "assistant":
-            self._spoke = True
+        if block.kind in _ACTS:
+            self._acted = True
         if self._progress is not None:
             self._progress.show(block)
 

@@ -4,14 +4,14 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sidecar import metrics
 from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, Spawn
 from sidecar.config.model import Channel as ChannelConfig
 from sidecar.core.backoff import delay
-from sidecar.errors import ChannelStopped
+from sidecar.errors import ChannelStopped, PluginError
 from sidecar.plugins import channel_type
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,10 @@ class _Running:
         return runs and same
 
 
+Built = Mapping[str, Channel | Exception]
+"""Channels that wait to be started, or why one cannot be built."""
+
+
 class Channels:
     """Keeps the wanted channels running. `types` finds a channel type by its name."""
 
@@ -58,6 +62,7 @@ class Channels:
         self._spawn = spawn
         self._running: dict[str, _Running] = {}
         self._broken: dict[str, tuple[ChannelConfig, ChannelStatus]] = {}
+        self._wanted: Mapping[str, ChannelConfig] = {}
 
     def get(self, name: str) -> Channel | None:
         """The channel of an id, None when there is none."""
@@ -65,9 +70,12 @@ class Channels:
         return entry.channel if entry is not None else None
 
     def config(self, name: str) -> ChannelConfig | None:
-        """The configuration of a channel, also of a discovered one."""
-        entry = self._running.get(name)
-        return entry.config if entry is not None else None
+        """The configuration of a channel, also of a discovered one; None when it is not wanted."""
+        return self._wanted.get(name)
+
+    def use(self, wanted: Mapping[str, ChannelConfig]) -> None:
+        """Let the rules of the wanted channels hold at once; connections follow with `apply`."""
+        self._wanted = wanted
 
     def statuses(self) -> dict[str, tuple[str, ChannelStatus]]:
         """Account and status of each channel, by its id."""
@@ -77,52 +85,83 @@ class Channels:
         }
         return {**found, **{name: ("", status) for name, (_, status) in self._broken.items()}}
 
-    async def apply(self, wanted: Mapping[str, ChannelConfig]) -> None:
+    def build(self, wanted: Mapping[str, ChannelConfig], must: Collection[str] = ()) -> Built:
+        """Build what `apply` will start, beside what runs; nothing is touched.
+
+        Raises:
+            PluginError: one of the channels `must` cannot be built.
+        """
+        built = {
+            name: self._build(name, new)
+            for name, new in wanted.items()
+            if name not in self._running or not self._running[name].serves(new)
+        }
+        failures = [name for name in must if isinstance(built.get(name), Exception)]
+        if not failures:
+            return built
+        for name, channel in built.items():
+            if not isinstance(channel, Exception):
+                _ = self._spawn(channel.close(), f"discard:{name}")
+        reasons = [f"channel {name}: cannot be built: {built[name]}" for name in failures]
+        raise PluginError("; ".join(reasons))
+
+    async def apply(self, wanted: Mapping[str, ChannelConfig], built: Built | None = None) -> None:
         """Make what runs match what is wanted. An unchanged channel is not touched.
 
-        A channel that stopped for good is started again: somebody may have mended it.
+        A channel that stopped for good is started again: somebody may have mended it. `built` is
+        what `build` made of the same.
         """
+        self.use(wanted)
+        built = self.build(wanted) if built is None else built
         self._broken.clear()
         for name in [name for name in self._running if name not in wanted]:
             log.info("channel %s: removed", name)
             await self._stop(self._running.pop(name))
         for name, new in wanted.items():
             old = self._running.get(name)
-            if old is None:
-                self._start(name, new)
-            elif old.serves(new):
+            if old is not None and old.serves(new):
                 old.config = new
+                continue
+            channel = built[name] if name in built else self._build(name, new)
+            if old is None:
+                self._start(name, new, channel)
             else:
-                await self._replace(name, new, old)
+                await self._replace(name, new, old, channel)
 
     async def stop_receiving(self) -> None:
         """End every `run`; what the channels can send, they still can."""
-        for entry in self._running.values():
-            await _end(entry)
+        entries = list(self._running.values())
+        await asyncio.gather(*map(_end, entries))
+        for entry in entries:
             entry.status = ChannelStatus("stopped", time.time(), "the sidecar stops")
 
     async def close(self) -> None:
         """End the channels."""
-        for entry in self._running.values():
-            await self._stop(entry)
+        await asyncio.gather(*map(self._stop, self._running.values()))
         self._running.clear()
 
-    async def _replace(self, name: str, new: ChannelConfig, old: _Running) -> None:
+    async def _replace(
+        self, name: str, new: ChannelConfig, old: _Running, channel: Channel | Exception
+    ) -> None:
         log.info("channel %s: changed, starting it anew", name)
-        if self._types(old.config.type).exclusive:
+        if self._types(old.config.type).exclusive or isinstance(channel, Exception):
             await self._stop(self._running.pop(name))
-            self._start(name, new)
+            self._start(name, new, channel)
         else:
-            self._start(name, new)
+            self._start(name, new, channel)
             await self._stop(old)
 
-    def _start(self, name: str, wanted: ChannelConfig) -> None:
+    def _build(self, name: str, wanted: ChannelConfig) -> Channel | Exception:
         try:
-            channel = self._types(wanted.type).build(wanted.options, self._host(name))
+            return self._types(wanted.type).build(wanted.options, self._host(name))
         except Exception as error:  # whatever a channel type does wrong, the others go on
             metrics.count("channel_failures_total", channel=name)
             log.exception("channel %s: cannot be built", name)
-            status = ChannelStatus("stopped", time.time(), f"cannot be built: {error}")
+            return error
+
+    def _start(self, name: str, wanted: ChannelConfig, channel: Channel | Exception) -> None:
+        if isinstance(channel, Exception):
+            status = ChannelStatus("stopped", time.time(), f"cannot be built: {channel}")
             self._broken[name] = (wanted, status)
             return
         entry = _Running(wanted, channel)
@@ -156,7 +195,11 @@ class Channels:
 
     async def _stop(self, entry: _Running) -> None:
         await _end(entry)
-        await entry.channel.close()
+        try:
+            await entry.channel.close()
+        except Exception:  # whatever a channel does wrong, the others go on
+            metrics.count("channel_failures_total", channel=entry.config.id)
+            log.exception("channel %s: cannot be closed", entry.config.id)
 
 
 async def _end(entry: _Running) -> None:

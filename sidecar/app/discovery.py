@@ -5,11 +5,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from sidecar.channels.credentials import Credentials
 from sidecar.config.model import Channel, Config
 
 log = logging.getLogger(__name__)
 
-Scan = Callable[[Path], tuple[dict[str, Path], list[str]]]
+Scan = Callable[[Path], tuple[dict[str, Credentials], list[str]]]
 
 
 class Discovery:
@@ -17,7 +18,7 @@ class Discovery:
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
-        self._found: dict[str, Path] = {}
+        self._found: dict[str, dict[str, object]] = {}
         self._warned: list[str] = []
 
     def channels(self, config: Config) -> dict[str, Channel]:
@@ -26,8 +27,8 @@ class Discovery:
             str(channel.options.get("agent") or name) for name, channel in config.channels.items()
         }
         found = {
-            agent: Channel(agent, "botcord", {"agent": agent, "credentials": str(path)})
-            for agent, path in self._found.items()
+            agent: Channel(agent, "botcord", options)
+            for agent, options in self._found.items()
             if agent not in taken and agent not in config.channels
         }
         return {**config.channels, **found}
@@ -40,6 +41,15 @@ class Discovery:
             if warning not in self._warned:
                 log.warning("discovery: %s", warning)
         self._warned = warnings
-        changed = found != self._found
-        self._found = found
-        return changed
+        before, self._found = self._found, {agent: _options(one) for agent, one in found.items()}
+        return before != self._found
+
+
+def _options(found: Credentials) -> dict[str, object]:
+    """The options of a channel. Another key or Hub in the file makes them others, a token not."""
+    return {
+        "agent": found.agent,
+        "credentials": str(found.path),
+        "hub_url": found.hub,
+        "key_id": found.key_id,
+    }

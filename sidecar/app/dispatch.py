@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 from sidecar import logs, metrics
 from sidecar.api import Spawn
@@ -17,7 +18,7 @@ from sidecar.core import queueing, wording
 from sidecar.core.queueing import Cancel, Drop, Lane, Ticket
 from sidecar.core.slots import Slots
 from sidecar.core.trust import granted, lower
-from sidecar.model import ConversationKey, Message, QueueMode, Trust
+from sidecar.model import ConversationKey, Message, ReplyKind, Trust
 from sidecar.store.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Dispatcher:
         if route is None:
             self.drop(turn, newest, "no_route")
             return
-        work = Work(turn, messages, route, self._trust(newest, route))
+        work = Work(turn, messages, route, self._trust(messages, route))
         self._waiting[turn] = work
         depth = NO_LIMIT if recovered else self._snapshot.config.limits.queue_depth
         lane = self._lanes.get(newest.key, Lane())
@@ -107,11 +108,19 @@ class Dispatcher:
             self._quiet.clear()
             running.task = self._spawn(self._run(key, lead, running), f"turn:{lead.turn}")
 
-    def drop(self, turn: str, message: Message, reason: str, *, tell: str | None = None) -> None:
+    def drop(
+        self,
+        turn: str,
+        message: Message,
+        reason: str,
+        *,
+        tell: str | None = None,
+        kind: ReplyKind = "notice",
+    ) -> None:
         """Record that a turn will not run, and tell the sender where there is something to tell."""
         metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
         log.info("turn %s not run: %s", turn, reason)
-        replies = [reply_to(message, tell, "notice")] if tell is not None else []
+        replies = [reply_to(message, tell, kind)] if tell is not None else []
 
         async def record() -> None:
             pending = await durably(
@@ -158,8 +167,7 @@ class Dispatcher:
             return
         log.warning("%d turn(s) are cut; they run again at the next start", len(self._running))
         for _, running in self._running.values():
-            if not running.committing:
-                _cancel_soon(running)
+            _cancel_soon(running)
         await self._quiet_within(self._snapshot.config.limits.stop_grace + STOP_SLACK)
 
     async def _quiet_within(self, seconds: float) -> bool:
@@ -205,24 +213,29 @@ class Dispatcher:
             del self._waiting[turn]
             self.drop(turn, newest, "no_route")
             return None
-        work.route, work.trust = route, self._trust(newest, route)
+        work.route, work.trust = route, self._trust(work.messages, route)
         return _ticket(work)
 
-    def _trust(self, message: Message, route: config.Route) -> Trust:
-        channel = self._channel(message.channel)
-        grant = channel.grant if channel is not None else config.Grant()
-        return lower(route.trust, granted(grant, message.sender))
+    def _trust(self, messages: Sequence[Message], route: config.Route) -> Trust:
+        """The lowest that the route and each sender have; of a channel that is gone, nothing."""
+        channel = self._channel(messages[-1].channel)
+        if channel is None:
+            return "public"
+        return reduce(
+            lower, (granted(channel.grant, message.sender) for message in messages), route.trust
+        )
 
 
 def _cancel_soon(running: Running) -> None:
     # A task that is cancelled before its first step never enters its `try`, so its outcome would
-    # go unrecorded: after this turn of the loop it has entered.
-    if running.task is not None:
-        asyncio.get_running_loop().call_soon(running.task.cancel)
+    # go unrecorded: after this turn of the loop it has entered. Or it is about to be recorded.
+    def cancel() -> None:
+        if running.task is not None and not running.committing:
+            running.task.cancel()
+
+    asyncio.get_running_loop().call_soon(cancel)
 
 
 def _ticket(work: Work) -> Ticket:
-    direct = work.newest.conversation.kind == "direct"
-    default: QueueMode = "cancel-previous" if direct else "serial"
-    group = (work.route.name, work.route.runtime, work.trust)
-    return Ticket(work.turn, work.route.queue or default, group)
+    mode = queueing.mode_of(work.route, work.newest.conversation.kind)
+    return Ticket(work.turn, mode, (work.route.name, work.route.runtime, work.trust))

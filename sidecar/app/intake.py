@@ -1,9 +1,11 @@
 """The way in: messages become durable, then each is admitted or refused."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
 from sidecar import metrics
+from sidecar.api import Spawn
 from sidecar.app.dispatch import Dispatcher
 from sidecar.config import model as config
 from sidecar.core.admission import Admission
@@ -19,10 +21,12 @@ class Intake:
         journal: Journal,
         dispatcher: Dispatcher,
         channel: Callable[[str], config.Channel | None],
+        spawn: Spawn,
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
         self._channel = channel
+        self._spawn = spawn
         self._admission = Admission()
 
     async def accept(self, messages: Sequence[Message]) -> None:
@@ -31,6 +35,11 @@ class Intake:
         Raises:
             JournalError: nothing was taken over; the channel may offer the messages again.
         """
+        # A channel may be stopped while it waits here. What the journal has by then is known when
+        # it comes again, so it has to be offered now or never.
+        await asyncio.shield(self._spawn(self._take(messages), "accept"))
+
+    async def _take(self, messages: Sequence[Message]) -> None:
         now = time.time()
         accepted = await self._journal.accept(messages, now=now)
         metrics.count("messages_accepted_total", len(accepted))

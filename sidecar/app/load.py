@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from sidecar.app.watch import Digests
 from sidecar.config.model import Config
 from sidecar.config.problems import Position, Problem
 
@@ -31,14 +32,15 @@ class Candidate:
     """What became of a config file. `config` is None where there is an error.
 
     `draft` is what could be understood all the same, for commands that only look. `sources` are
-    the texts that problems point into, `inputs` the files whose content matters.
+    the texts that problems point into, `inputs` the files whose content matters, with what they
+    held.
     """
 
     config: Config | None
     draft: Config | None
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
-    inputs: frozenset[Path]
+    inputs: Digests
 
 
 class Loading:
@@ -68,7 +70,7 @@ class Loading:
     def _failed(self, reason: str) -> Candidate:
         message = f"the config cannot be checked: {reason}"
         problem = Problem("unchecked", message, Position(str(self._path)))
-        return Candidate(None, None, (problem,), {}, frozenset({Path.cwd() / self._path}))
+        return Candidate(None, None, (problem,), {}, {Path.cwd() / self._path: None})
 
 
 async def load_adapted(path: Path, adapt: Adapt | None) -> Candidate:

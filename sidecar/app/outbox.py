@@ -108,8 +108,9 @@ class Outbox:
 
     async def _try(self, pending: PendingReply) -> str | None:
         channel = self._channel(pending.reply.channel)
-        if channel is None:
-            raise ChannelUnavailable("the channel is not configured", LONGEST_WAIT)
+        if channel is None or channel.account != pending.reply.account:
+            account = pending.reply.account
+            raise ChannelUnavailable(f"no channel speaks as {account!r} now", LONGEST_WAIT)
         try:
             return await channel.send(pending.reply)
         except (ReplyRefused, ChannelUnavailable):

@@ -10,6 +10,7 @@ from pathlib import Path
 from sidecar import logs
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.sidecar import Sidecar
+from sidecar.app.watch import Digests
 from sidecar.config.model import Config
 from sidecar.errors import SidecarError
 from sidecar.runtimes.orphans import sweep
@@ -17,7 +18,7 @@ from sidecar.runtimes.orphans import sweep
 log = logging.getLogger(__name__)
 
 
-def serve(path: Path, config: Config, inputs: frozenset[Path]) -> int:
+def serve(path: Path, config: Config, inputs: Digests) -> int:
     """Run a sidecar until it is told to stop; the exit code of the process."""
     configure_logs(config)
     try:

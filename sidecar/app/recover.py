@@ -1,14 +1,13 @@
 """What an earlier run of the sidecar left unfinished is taken up again."""
 
 import logging
-import time
+from collections.abc import Callable, Sequence
 
-from sidecar import metrics
 from sidecar.app.dispatch import Dispatcher
-from sidecar.app.outbox import Outbox
-from sidecar.app.work import reply_to
+from sidecar.config import model as config
 from sidecar.core import wording
-from sidecar.store.journal import Journal
+from sidecar.core.admission import unfit
+from sidecar.store.records import UnfinishedTurn
 
 log = logging.getLogger(__name__)
 
@@ -16,17 +15,25 @@ MOST_ATTEMPTS = 2
 """A turn that was cut this often is not run again: it may be what brings the sidecar down."""
 
 
-async def recover(journal: Journal, dispatcher: Dispatcher, outbox: Outbox) -> None:
-    """Offer unfinished turns again, in order of arrival, and take over undelivered replies."""
-    outbox.add(await journal.pending_replies())
-    unfinished = await journal.unfinished()
+def recover(
+    unfinished: Sequence[UnfinishedTurn],
+    dispatcher: Dispatcher,
+    channel: Callable[[str], config.Channel | None],
+) -> None:
+    """Offer unfinished turns again, in order of arrival. `channel` finds a channel's configuration.
+
+    What the journal held before the channels were started: it knows their new messages, too.
+    """
     for turn in unfinished:
         newest = turn.messages[-1]
+        rules = channel(newest.channel) or config.Channel(newest.channel, "removed")
         if turn.running and turn.attempt >= MOST_ATTEMPTS:
             log.error("turn %s was cut %d times and is given up", turn.turn, turn.attempt)
-            reply = reply_to(newest, f"⚠️ {wording.INTERRUPTED} (reference {turn.turn})", "error")
-            outbox.add(await journal.drop([turn.turn], "cut", now=time.time(), replies=[reply]))
-            metrics.count("turns_dropped_total", reason="cut")
+            text = f"⚠️ {wording.INTERRUPTED} (reference {turn.turn})"
+            dispatcher.drop(turn.turn, newest, "cut", tell=text, kind="error")
+        elif (refusal := unfit(newest, rules)) is not None:
+            # The end came between the message and the record of its refusal.
+            dispatcher.drop(turn.turn, newest, refusal.reason, tell=refusal.tell)
         else:
             dispatcher.offer(turn.turn, *turn.messages, recovered=True)
     dispatcher.fill()

@@ -4,103 +4,156 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Literal
 
-from sidecar import metrics
+from sidecar import logs, metrics
 from sidecar.api import Host, Spawn
-from sidecar.app.load import Adapt, Candidate, load_adapted
+from sidecar.app.load import Candidate
+from sidecar.app.outcome import (
+    MOST_CHANGES,
+    Outcome,
+    Proposal,
+    Result,
+    error_lines,
+    facts,
+    summary,
+)
 from sidecar.app.snapshot import Snapshot, build
+from sidecar.app.watch import Digests
+from sidecar.config.diff import difference, pending
+from sidecar.config.digest import digest
 from sidecar.config.model import Config
-from sidecar.config.problems import Problem
-from sidecar.errors import PluginError
+from sidecar.config.plan import Plan
+from sidecar.core.redact import Redactor
+from sidecar.errors import SidecarError
 
 log = logging.getLogger(__name__)
 
 KEPT = 10
 """How many past reloads are kept for status."""
 
-PROCESS_FIELDS = ("state", "server")
-"""Top-level keys that take effect only with a new process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one reload led to. `pending` are the keys that wait for a new process."""
-
-    at: float
-    trigger: str
-    result: Literal["applied", "unchanged", "rejected"]
-    generation: int
-    problems: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
+Apply = Callable[[Snapshot, Collection[str]], Awaitable[None]]
+"""Makes the parts that run follow a snapshot; raises PluginError, with nothing changed, when one
+of the named channels cannot be built."""
 
 
 class Reloader:
-    """Owns the current snapshot and replaces it. `apply` makes the parts that run follow it."""
+    """Owns the current snapshot and replaces it by what `load` finds in the file `path`. `apply`
+    makes the parts that run follow it.
+
+    `digest` names its configuration, `pending` are the keys of it that wait for a new process.
+    """
 
     def __init__(
         self,
         path: Path,
-        adapt: Adapt | None,
+        load: Callable[[Path], Awaitable[Candidate]],
         first: Snapshot,
-        inputs: frozenset[Path],
+        inputs: Digests,
         host: Callable[[str], Host],
         spawn: Spawn,
-        apply: Callable[[Snapshot], Awaitable[None]],
+        apply: Apply,
     ) -> None:
+        self.path = path.absolute()
         self.snapshot = first
         self.inputs = inputs
+        self.digest = digest(first.config)
+        self.pending: tuple[str, ...] = ()
         self.history: deque[Outcome] = deque(maxlen=KEPT)
-        self._path = path
-        self._adapt = adapt
+        self._load = load
         self._host = host
         self._spawn = spawn
         self._apply = apply
         self._begun_with = first.config
         self._one_at_a_time = asyncio.Lock()
+        self._asked = 0
+        self._served = 0
 
     async def reload(self, trigger: str) -> Outcome:
-        """Load the file again and apply it. A problem leaves everything as it is."""
+        """Load the file again and apply it. A problem leaves everything as it is.
+
+        Whoever asks while a reload runs gets the next one; all who do share it.
+        """
+        self._asked += 1
+        mine = self._asked
         async with self._one_at_a_time:
-            found = await load_adapted(self._path, self._adapt)
-            self.inputs = found.inputs
-            old = self.snapshot
-            outcome = self._swap(found, trigger)
-            if outcome.result != "rejected":
-                await self._apply(self.snapshot)
-                self._retire(old, self.snapshot)
-        metrics.count("config_reloads_total", result=outcome.result)
-        self.history.append(outcome)
+            if mine <= self._served:
+                return self.history[-1]
+            serves = self._asked
+            outcome = await self._attempt(trigger)
+            self.history.append(outcome)
+            self._served = serves
         return outcome
 
-    def _swap(self, found: Candidate, trigger: str) -> Outcome:
-        old = self.snapshot
-        if found.config is None:
-            errors = [_line(one) for one in found.problems if one.level == "error"]
-            return self._rejected(trigger, errors)
-        if found.config == old.config:
-            log.info("config unchanged (%s)", trigger)
-            return Outcome(time.time(), trigger, "unchanged", old.generation)
-        try:
-            new = build(found.config, self._host, old)
-        except PluginError as error:
-            return self._rejected(trigger, [str(error)])
-        self.snapshot = new
-        pending = _pending(self._begun_with, new.config)
-        log.info("config applied (%s): generation %d", trigger, new.generation)
-        if pending:
-            log.warning("takes effect only after a restart: %s", ", ".join(pending))
-        return Outcome(time.time(), trigger, "applied", new.generation, pending=pending)
+    async def plan(self, path: Path) -> Proposal:
+        """Tell what would change if the config file held what this one holds."""
+        found = await self._load(path)
+        config = found.config
+        if config is None:
+            return Proposal(None, Plan(), error_lines(found.problems))
+        plan = await asyncio.to_thread(difference, self.snapshot.config, config)
+        return Proposal(config, plan, error_lines(found.problems))
 
-    def _rejected(self, trigger: str, problems: Sequence[str]) -> Outcome:
-        log.error("config rejected (%s), the previous one stays in force", trigger)
-        for problem in problems:
-            log.error("%s", problem)
-        generation = self.snapshot.generation
-        return Outcome(time.time(), trigger, "rejected", generation, problems=tuple(problems))
+    async def _attempt(self, trigger: str) -> Outcome:
+        began, before, previous = time.monotonic(), self.snapshot, self.digest
+        result: Result = "rejected"
+        plan, secrets = Plan(), before.config.secrets
+        problems: tuple[str, ...] = ()
+        try:
+            found = await self._load(self.path)
+            self.inputs = found.inputs
+            if found.config is None:
+                problems = error_lines(found.problems)
+            else:
+                secrets |= found.config.secrets
+                plan = await self._take(found.config)
+                result = "unchanged" if self.snapshot is before else "applied"
+        except SidecarError as error:
+            problems = (Redactor(secrets).redact(str(error)),)
+        except Exception as error:  # whatever a part does wrong, the sidecar goes on as it was
+            log.exception("the reload failed")
+            problems = (Redactor(secrets).redact(f"{type(error).__name__}: {error}"),)
+        outcome = Outcome(
+            at=time.time(),
+            trigger=trigger,
+            result=result,
+            generation=self.snapshot.generation,
+            previous=previous,
+            digest=self.digest,
+            seconds=time.monotonic() - began,
+            plan=plan.cut(MOST_CHANGES),
+            problems=problems,
+            pending=self.pending,
+        )
+        metrics.count("config_reloads_total", result=result)
+        _log(outcome)
+        return outcome
+
+    async def _take(self, config: Config) -> Plan:
+        """Make a configuration the present one, if it differs.
+
+        Whatever is raised: everything is as it was then.
+        """
+        old = self.snapshot
+        same, plan, name, waiting = await asyncio.to_thread(
+            _compare, self._begun_with, old.config, config
+        )
+        if same:
+            await self._apply(old, ())  # a channel that stopped may have been mended
+            return plan
+        new = build(config, self._host, old)
+        was = old.config.channels
+        must = [id_ for id_, channel in config.channels.items() if was.get(id_) != channel]
+        try:
+            await self._apply(new, must)
+        except Exception:
+            await self._apply(old, ())
+            self._retire(new, old)
+            raise
+        self.snapshot, self.digest, self.pending = new, name, waiting
+        self._retire(old, new)
+        return plan
 
     def _retire(self, old: Snapshot, new: Snapshot) -> None:
         kept = {id(use) for use in new.runtimes.values()}
@@ -111,11 +164,22 @@ class Reloader:
                     _ = self._spawn(use.runtime.close(), f"retire:{name}")
 
 
-def _line(problem: Problem) -> str:
-    place = problem.position
-    hint = f" ({problem.hint})" if problem.hint else ""
-    return f"{place.file}:{place.line}:{place.column}: {problem.message}{hint}"
+def _compare(begun: Config, old: Config, new: Config) -> tuple[bool, Plan, str, tuple[str, ...]]:
+    """Whether they are the same, the plan, the digest of the new one, and what of it is pending."""
+    return old == new, difference(old, new), digest(new), pending(begun, new)
 
 
-def _pending(begun: Config, now: Config) -> tuple[str, ...]:
-    return tuple(name for name in PROCESS_FIELDS if getattr(begun, name) != getattr(now, name))
+def _log(outcome: Outcome) -> None:
+    """Tell one reload in one line, and each problem in another."""
+    with logs.bound(**facts(outcome)):
+        match outcome.result:
+            case "rejected":
+                log.error("config rejected (%s), the previous one stays in force", outcome.trigger)
+            case "unchanged":
+                log.info("config unchanged (%s)", outcome.trigger)
+            case "applied":
+                log.info("config applied (%s): %s", outcome.trigger, summary(outcome.plan))
+    for problem in outcome.problems:
+        log.error("%s", problem)
+    if outcome.result == "applied" and outcome.pending:
+        log.warning("takes effect only after a restart: %s", ", ".join(outcome.pending))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,7 @@ from sidecar.app.channels import Channels
 from sidecar.app.discovery import Discovery
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.intake import Intake
-from sidecar.app.load import Adapt
+from sidecar.app.load import Adapt, load_adapted
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
@@ -26,7 +26,7 @@ from sidecar.app.snapshot import Snapshot, build
 from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor
 from sidecar.app.turn import TurnRunner
-from sidecar.app.watch import changes
+from sidecar.app.watch import Digests, changes
 from sidecar.channels.discovery import scan
 from sidecar.config.model import Config
 from sidecar.model import Message
@@ -56,7 +56,7 @@ class Sidecar:
         self,
         path: Path,
         config: Config,
-        inputs: frozenset[Path],
+        inputs: Digests,
         adapt: Adapt | None = None,
     ) -> None:
         self._path = path
@@ -68,6 +68,7 @@ class Sidecar:
         self.state = self._config.state.dir
         self._adapt = adapt
         self._stack = AsyncExitStack()
+        self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Start everything; channels connect in the background.
@@ -86,14 +87,18 @@ class Sidecar:
             stack.push_async_callback(self.channels.close)
             stack.push_async_callback(self._close_runtimes)
             stack.push_async_callback(self._supervisor.close)
+            # What is left of an earlier run; once channels run, the journal has more than that.
+            replies = await self.journal.pending_replies()
+            unfinished = await self.journal.unfinished()
             await self._apply(snapshot)
-            await recover(self.journal, self.dispatcher, self.outbox)
+            self.outbox.add(replies)
+            recover(unfinished, self.dispatcher, self.channels.config)
             stack.push_async_callback(self._drain)
             background = [
-                self.spawn(self._watch(), "watch"),
-                self.spawn(self._discover(), "discovery"),
-                self.spawn(self._prune(), "prune"),
-                self.spawn(self._reap(), "reap"),
+                self._supervisor.keep(self._watch, "watch"),
+                self._supervisor.keep(self._discover, "discovery"),
+                self._supervisor.keep(self._prune, "prune"),
+                self._supervisor.keep(self._reap, "reap"),
             ]
             stack.push_async_callback(_cancel, background)
             self._stack = stack.pop_all()
@@ -139,11 +144,11 @@ class Sidecar:
         self.dispatcher = Dispatcher(
             self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
         )
-        self._intake = Intake(self.journal, self.dispatcher, self.channels.config)
+        self._intake = Intake(self.journal, self.dispatcher, self.channels.config, self.spawn)
         self._discovery = Discovery(scan)
         self.reloader = Reloader(
             self._path,
-            self._adapt,
+            lambda path: load_adapted(path, self._adapt),
             snapshot,
             self._inputs,
             self._host,
@@ -155,8 +160,8 @@ class Sidecar:
         wanted = self._config.server
         if wanted is None:
             return
-        status = Status(self.reloader, self.channels, self.dispatcher, self.outbox, self.journal)
-        server = HttpServer(wanted.listen, wanted.token, status.picture, status.not_ready)
+        inside = Status(self.reloader, self.channels, self.dispatcher, self.outbox, self.journal)
+        server = HttpServer(wanted.listen, wanted.token, inside)
         await server.start()
         stack.push_async_callback(server.close)
         await asyncio.to_thread(address.write, self.state, server.address)
@@ -189,11 +194,16 @@ class Sidecar:
             http=lambda: self._http,
         )
 
-    async def _apply(self, snapshot: Snapshot) -> None:
-        await self._apply_logs(snapshot.config)
-        self.dispatcher.use(snapshot)
-        await self._discovery.look(snapshot.config)
-        await self.channels.apply(self._discovery.channels(snapshot.config))
+    async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> None:
+        """Make what runs follow a snapshot; not, if one of the channels `must` cannot be built."""
+        async with self._one_at_a_time:
+            await self._apply_logs(snapshot.config)
+            await self._discovery.look(snapshot.config)
+            wanted = self._discovery.channels(snapshot.config)
+            built = self.channels.build(wanted, must)
+            self.channels.use(wanted)
+            self.dispatcher.use(snapshot)
+            await self.channels.apply(wanted, built)
         self.outbox.retry()
 
     async def _apply_logs(self, config: Config) -> None:
@@ -210,20 +220,23 @@ class Sidecar:
             self._logs = wanted
 
     async def _watch(self) -> None:
-        async for _ in changes(lambda: self.reloader.inputs):
+        async for _ in changes(lambda: self.reloader.inputs, known=self._inputs):
             await self.reloader.reload("file")
 
     async def _discover(self) -> None:
         while True:
             await asyncio.sleep(DISCOVERY_INTERVAL)
-            config = self.reloader.snapshot.config
-            if await self._discovery.look(config):
-                await self.channels.apply(self._discovery.channels(config))
+            async with self._one_at_a_time:
+                config = self.reloader.snapshot.config
+                changed = await self._discovery.look(config)
+                if changed:
+                    await self.channels.apply(self._discovery.channels(config))
+            if changed:
                 self.outbox.retry()
 
     async def _prune(self) -> None:
         while True:
-            ttl = self.reloader.snapshot.config.state.journal_ttl
+            ttl = self._config.state.journal_ttl
             removed = await self.journal.prune(now=time.time(), journal_ttl=ttl)
             metrics.count("journal_pruned_total", removed)
             await asyncio.sleep(PRUNE_INTERVAL)
@@ -242,6 +255,10 @@ async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
 
 def _client() -> ClientSession:
     proxied = any(name.lower() in ("http_proxy", "https_proxy") for name in os.environ)
+    if proxied:
+        # A Hub on this machine, as the development Hub is, is behind no proxy.
+        spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        os.environ["no_proxy"] = ",".join(filter(None, (spared, "localhost,127.0.0.1,::1")))
     return ClientSession(
         connector=TCPConnector(limit=0, keepalive_timeout=60),
         cookie_jar=DummyCookieJar(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sidecar.api import Host, Runtime
 from sidecar.config import model as config
 from sidecar.core.routing import Router
+from sidecar.errors import PluginError
 from sidecar.plugins import runtime_type
 from sidecar.prompts.render import Prompts
 
@@ -57,12 +58,18 @@ def build(
         PluginError: a runtime's type cannot be loaded or built.
     """
     before = previous.runtimes if previous is not None else {}
-    runtimes = {
-        name: before[name]
-        if name in before and before[name].config == wanted
-        else RuntimeUse(wanted, _build_runtime(wanted, host(name)))
-        for name, wanted in checked.runtimes.items()
-    }
+    runtimes: dict[str, RuntimeUse] = {}
+    for name, wanted in checked.runtimes.items():
+        if name in before and before[name].config == wanted:
+            runtimes[name] = before[name]
+            continue
+        try:
+            runtimes[name] = RuntimeUse(wanted, _build_runtime(wanted, host(name)))
+        except Exception as error:  # whatever a runtime type does wrong, nothing has changed
+            for done, use in runtimes.items():
+                if use is not before.get(done):
+                    _ = host(done).spawn(use.runtime.close(), f"discard:{done}")
+            raise PluginError(f"runtime {name}: cannot be built: {error}") from error
     return Snapshot(
         generation=previous.generation + 1 if previous is not None else 1,
         config=checked,

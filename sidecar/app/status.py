@@ -1,21 +1,27 @@
-"""The picture of a running sidecar, for `/status` and `sidecar status`."""
+"""What a running sidecar answers over HTTP: its picture, a plan, a reload."""
 
+import asyncio
 import os
+import stat
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from sidecar import __version__, metrics
 from sidecar.api import ChannelStatus
 from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.outbox import Outbox
+from sidecar.app.outcome import Outcome
 from sidecar.app.reload import Reloader
 from sidecar.app.work import Work
+from sidecar.config.model import Config
+from sidecar.config.plan import to_json
 from sidecar.store.journal import Journal
 
 
 class Status:
-    """Puts the picture together from the parts that run."""
+    """Puts the answers together from the parts that run."""
 
     def __init__(
         self,
@@ -40,7 +46,10 @@ class Status:
             "version": __version__,
             "pid": os.getpid(),
             "since": self._since,
+            "config": str(self._reloader.path),
             "generation": self._reloader.snapshot.generation,
+            "digest": self._reloader.digest,
+            "pending": self._reloader.pending,
             "channels": {name: _channel(*found) for name, found in statuses.items()},
             "running": [
                 {**_turn(work), "since": running.since}
@@ -49,19 +58,31 @@ class Status:
             "waiting": [_turn(work) for work in self._dispatcher.waiting.values()],
             "outbox": {"pending": self._outbox.waiting, "refused": counts.replies_refused},
             "journal": {"turns": dict(counts.turns), "sessions": counts.sessions},
-            "reloads": [
-                {
-                    "at": one.at,
-                    "trigger": one.trigger,
-                    "result": one.result,
-                    "generation": one.generation,
-                    "problems": one.problems,
-                    "pending": one.pending,
-                }
-                for one in self._reloader.history
-            ],
+            "reloads": [_reload(one) for one in self._reloader.history],
             "counters": metrics.snapshot(),
         }
+
+    async def plan(self, path: Path) -> Mapping[str, object]:
+        """What would change if the config file held what this one holds, and which turns would be
+        left on runtimes that go.
+
+        Of another file than the running one, problems are not told: who asks may not be allowed
+        to read it, and can check it all the same when it is.
+        """
+        own = path == self._reloader.path
+        if not own and not await asyncio.to_thread(_is_ours, path):
+            return {"valid": False, "problems": ["only a file of the sidecar's user is planned"]}
+        proposal = await self._reloader.plan(path)
+        return {
+            "valid": proposal.config is not None,
+            "problems": proposal.problems if own else (),
+            "plan": to_json(proposal.plan),
+            "turns": self._on_old_runtimes(proposal.config),
+        }
+
+    async def reload(self) -> Mapping[str, object]:
+        """What a reload led to."""
+        return _reload(await self._reloader.reload("http"))
 
     def not_ready(self) -> list[str]:
         """Why the sidecar is not ready. A channel that backs off is on its way, so it counts."""
@@ -70,6 +91,38 @@ class Status:
             for name, (_, status) in self._channels.statuses().items()
             if status.state in ("starting", "stopped")
         ]
+
+    def _on_old_runtimes(self, config: Config | None) -> list[str]:
+        """The running turns whose runtime would be closed when they have ended."""
+        return [
+            turn
+            for turn, (_, running) in self._dispatcher.running.items()
+            if config and config.runtimes.get(running.use.config.name) != running.use.config
+        ]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether nobody else can have written a file to find out what the sidecar makes of it."""
+    try:
+        told = path.stat()
+    except OSError:
+        return False
+    return told.st_uid in (0, os.geteuid()) and not told.st_mode & stat.S_IWOTH
+
+
+def _reload(outcome: Outcome) -> dict[str, object]:
+    return {
+        "at": outcome.at,
+        "trigger": outcome.trigger,
+        "result": outcome.result,
+        "generation": outcome.generation,
+        "previous": outcome.previous,
+        "digest": outcome.digest,
+        "seconds": outcome.seconds,
+        "plan": to_json(outcome.plan),
+        "problems": outcome.problems,
+        "pending": outcome.pending,
+    }
 
 
 def _channel(account: str, status: ChannelStatus) -> dict[str, object]:

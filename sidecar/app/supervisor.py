@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 from sidecar import metrics
 
 log = logging.getLogger(__name__)
+
+PAUSE = 30.0
+"""Seconds before work that failed begins again."""
 
 
 class Supervisor:
@@ -21,6 +24,22 @@ class Supervisor:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def keep(
+        self, work: Callable[[], Awaitable[None]], name: str, *, pause: float = PAUSE
+    ) -> "asyncio.Task[None]":
+        """Start work that has no end: after a failure it begins again, `pause` seconds later."""
+
+        async def again() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception:  # without it, much would never happen again
+                    metrics.count("task_failures_total", task=name)
+                    log.exception("task %s failed; it begins again in %g s", name, pause)
+                await asyncio.sleep(pause)
+
+        return self.spawn(again(), name)
 
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""

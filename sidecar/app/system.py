@@ -2,14 +2,20 @@
 
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 LARGEST_FILE = 10 * 1024 * 1024
 """Bytes of one file, so that an endless one does no harm."""
+MOUNTS = Path("/proc/self/mountinfo")
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+"""How odd characters are written there."""
 
 
 class MachineSystem:
@@ -42,10 +48,7 @@ class MachineSystem:
             # Opening a pipe would wait for somebody to write into it.
             raise OSError(errno.EINVAL, "It is no file")
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise OSError(errno.EFBIG, f"It is larger than {LARGEST_FILE >> 20} MiB")
-        return content.decode("utf-8")
+            return _text(file)
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
         """The files below a folder that match a pattern, sorted."""
@@ -59,6 +62,10 @@ class MachineSystem:
     def exists(self, path: Path) -> bool:
         """Whether the path exists."""
         return _stat(path) is not None
+
+    def is_mount(self, path: Path) -> bool:
+        """Whether something is mounted at just this path; False where that cannot be known."""
+        return str(path.parent.resolve() / path.name) in _mount_points()
 
     def mode(self, path: Path) -> int | None:
         """The permission bits of a file, None when it does not exist."""
@@ -75,6 +82,39 @@ class MachineSystem:
             return shutil.which(str(folder / command))
         beside = str(Path(sys.executable).parent)
         return shutil.which(command) or shutil.which(command, path=beside)
+
+
+class PipedSystem(MachineSystem):
+    """This machine, with what a stream gives as one more file."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
+        self._stream = stream
+
+    def read_text(self, path: Path) -> str:
+        """The text of a file, as that of any machine."""
+        return _text(self._stream) if path == self._path else super().read_text(path)
+
+
+def _text(file: BinaryIO) -> str:
+    content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"It is larger than {LARGEST_FILE >> 20} MiB")
+    return content.decode("utf-8")
+
+
+def _mount_points() -> set[str]:
+    """Where something is mounted, as Linux tells it; nothing on other systems.
+
+    Devices do not tell: a file that is mounted from its own file system has that of its folder.
+    https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html, field 5
+    """
+    try:
+        lines = MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return set()
+    found = (line.split(b" ")[4] for line in lines)
+    return {os.fsdecode(_OCTAL.sub(lambda code: bytes([int(code[1], 8)]), one)) for one in found}
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -14,9 +14,10 @@ from sidecar.app.outbox import Outbox
 from sidecar.app.work import Running, Work, reply_to
 from sidecar.core import wording
 from sidecar.core.splitting import answer, split
+from sidecar.errors import OutcomeFinal
 from sidecar.model import Failure, Reply, TurnEnded
 from sidecar.store.journal import Journal
-from sidecar.store.records import Outcome
+from sidecar.store.records import Outcome, PendingReply, StartedTurn
 
 log = logging.getLogger(__name__)
 
@@ -43,28 +44,37 @@ class TurnRunner:
         one, nothing is, so that the turn runs again after the next start.
         """
         progress: Progress | None = None
+        session: str | None = None
+        replies: list[Reply] = []
         try:
-            attempts, progress = await self._begin(work, running)
+            started = await self._start(work, running)
+            progress = self._progress(work)
+            attempts = self._attempts(work, running, started, progress)
             ended = await attempts.run()
+            session = ended.session
+            outcome, replies = self._outcome(work, attempts, ended)
         except asyncio.CancelledError:
-            if progress is not None:
-                _ = self._spawn(progress.close(reply_follows=False), f"progress:{work.turn}")
             if running.cancelled_by is None:
+                self._close(work, progress)
                 raise
-            running.committing = True
             outcome = Outcome("cancelled", running.cancelled_by)
-            metrics.count("turns_total", route=work.route.name, outcome=outcome.state)
-            await self._finish(work, running, outcome, None, [])
-            return
+        except OutcomeFinal:
+            raise
+        except Exception as error:  # a defect of any part must not leave a message unanswered
+            log.exception("turn failed")
+            failure = Failure("internal", f"{type(error).__name__}: {error}")
+            outcome, replies = self._failed(work, failure, limit=0.0)
         running.committing = True
-        outcome, replies = self._outcome(work, attempts, ended)
-        if progress is not None:
-            await progress.close(reply_follows=bool(replies))
-        await self._finish(work, running, outcome, ended.session, replies)
+        metrics.count("turns_total", route=work.route.name, outcome=outcome.state)
+        closed = self._close(work, progress, reply_follows=bool(replies))
+        pending = await self._finish(work, running, outcome, session, replies)
+        if closed is not None and replies:
+            await asyncio.wait([closed])
+        self._outbox.add(pending)
 
-    async def _begin(self, work: Work, running: Running) -> tuple[Attempts, Progress | None]:
+    async def _start(self, work: Work, running: Running) -> StartedTurn:
         key = work.session_key(running.use.config)
-        started = await durably(
+        return await durably(
             lambda: self._journal.start(
                 work.turn,
                 key,
@@ -74,15 +84,18 @@ class TurnRunner:
                 merged=work.merged,
             )
         )
-        progress = self._progress(work)
-        attempts = Attempts(
+
+    def _attempts(
+        self, work: Work, running: Running, started: StartedTurn, progress: Progress | None
+    ) -> Attempts:
+        key = work.session_key(running.use.config)
+        return Attempts(
             work,
             running,
             started,
             progress,
             lambda: durably(lambda: self._journal.forget_session(key)),
         )
-        return attempts, progress
 
     def _progress(self, work: Work) -> Progress | None:
         channel = self._channel(work.newest.channel)
@@ -90,18 +103,24 @@ class TurnRunner:
             return None
         return cast(ShowsProgress, channel).progress(work.newest)
 
+    def _close(
+        self, work: Work, progress: Progress | None, *, reply_follows: bool = False
+    ) -> "asyncio.Task[None] | None":
+        """Begin to close the progress, beside what else is to be done; it may fail."""
+        if progress is None:
+            return None
+        return self._spawn(progress.close(reply_follows=reply_follows), f"progress:{work.turn}")
+
     def _outcome(
         self, work: Work, attempts: Attempts, ended: TurnEnded
     ) -> tuple[Outcome, list[Reply]]:
-        name = work.route.name
         if ended.failure is not None:
-            metrics.count("turns_total", route=name, outcome="failed")
-            return self._failed(work, attempts, ended.failure)
+            idle = ended.failure.kind == "idle_timeout"
+            limit = attempts.idle_timeout if idle else attempts.turn_timeout
+            return self._failed(work, ended.failure, limit=limit)
         text = answer(ended.text)
         if text is None:
-            metrics.count("turns_total", route=name, outcome="silent")
             return Outcome("silent", usage=ended.usage), []
-        metrics.count("turns_total", route=name, outcome="answered")
         channel = self._channel(work.newest.channel)
         pieces = split(text, channel.max_text if channel is not None else None)
         replies = [
@@ -110,17 +129,10 @@ class TurnRunner:
         ]
         return Outcome("answered", usage=ended.usage), replies
 
-    def _failed(
-        self, work: Work, attempts: Attempts, failure: Failure
-    ) -> tuple[Outcome, list[Reply]]:
+    def _failed(self, work: Work, failure: Failure, *, limit: float) -> tuple[Outcome, list[Reply]]:
         metrics.count("turn_failures_total", route=work.route.name, kind=failure.kind)
         log.error("turn failed (%s): %s", failure.kind, failure.detail)
-        idle = failure.kind == "idle_timeout"
-        text = wording.failure_text(
-            failure,
-            reference=work.turn,
-            limit=attempts.idle_timeout if idle else attempts.turn_timeout,
-        )
+        text = wording.failure_text(failure, reference=work.turn, limit=limit)
         outcome = Outcome("failed", f"{failure.kind}: {failure.detail}")
         return outcome, [reply_to(work.newest, text, "error")]
 
@@ -131,7 +143,7 @@ class TurnRunner:
         outcome: Outcome,
         session: str | None,
         replies: list[Reply],
-    ) -> None:
+    ) -> list[PendingReply]:
         key = work.session_key(running.use.config)
         pending = await durably(
             lambda: self._journal.finish(
@@ -139,4 +151,4 @@ class TurnRunner:
             )
         )
         log.info("turn %s in %.2f s", outcome.state, time.time() - running.since)
-        self._outbox.add(pending)
+        return pending

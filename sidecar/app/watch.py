@@ -10,10 +10,11 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
 from sidecar import metrics
 
@@ -35,24 +36,26 @@ _MOST_LINKS = 40
 """Links that lead on to each other; the kernel follows as many."""
 _WILDCARDS = frozenset("*?[")
 
-_Digests = Mapping[Path, bytes | None]
+Digests = Mapping[Path, bytes | None]
+"""Files with the hash of their content, None where there is no file."""
+NOTHING: Digests = MappingProxyType({})
 _Folders = frozenset[tuple[Path, int, int]]
 
 
 async def changes(
-    inputs: Callable[[], frozenset[Path]], *, poll: float = 5.0
+    inputs: Callable[[], Collection[Path]], *, poll: float = 5.0, known: Digests = NOTHING
 ) -> AsyncIterator[None]:
     """Yield each time the content of the inputs has changed and come to rest.
 
     `inputs` is asked anew before each look; one that joins counts from then on, and one with a
     wildcard stands for the names of the files that match it. What changes while the receiver is
-    busy is told afterwards, once. `poll` is the number of seconds between looks without an event.
+    busy is told afterwards, once. `poll` is the number of seconds between looks without an event,
+    `known` what is known of the content before the first look.
     """
     bell = _Bell(poll)
-    known: _Digests = {}
     try:
         while True:
-            now = await asyncio.to_thread(_digests, inputs())
+            now = await asyncio.to_thread(digests, inputs())
             if _differ(known, now):
                 now = await _settled(inputs, now)
                 if _differ(known, now):
@@ -75,7 +78,7 @@ class _Bell:
         self._pause = 0.0
         self._failing = False
 
-    async def wait(self, inputs: frozenset[Path]) -> None:
+    async def wait(self, inputs: Collection[Path]) -> None:
         """Return at an event, or after `poll` seconds."""
         try:
             await self._event(await asyncio.to_thread(_folders, inputs))
@@ -126,23 +129,24 @@ class _Bell:
             self._events = None
 
 
-async def _settled(inputs: Callable[[], frozenset[Path]], now: _Digests) -> _Digests:
+async def _settled(inputs: Callable[[], Collection[Path]], now: Digests) -> Digests:
     """The digests once they are the same twice in a row, `SETTLE` apart."""
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_SETTLE
     while loop.time() < end:
         await asyncio.sleep(SETTLE)
-        before, now = now, await asyncio.to_thread(_digests, inputs())
+        before, now = now, await asyncio.to_thread(digests, inputs())
         if before == now:
             break
     return now
 
 
-def _differ(known: _Digests, now: _Digests) -> bool:
+def _differ(known: Digests, now: Digests) -> bool:
     return any(path in known and known[path] != digest for path, digest in now.items())
 
 
-def _digests(inputs: frozenset[Path]) -> _Digests:
+def digests(inputs: Collection[Path]) -> Digests:
+    """What the files hold now. Blocks."""
     return {path: _digest(path) for path in inputs}
 
 
@@ -175,7 +179,7 @@ def _plain_folder(pattern: Path) -> Path:
     return folder
 
 
-def _folders(inputs: frozenset[Path]) -> _Folders:
+def _folders(inputs: Collection[Path]) -> _Folders:
     """The folders to watch, each with what changes when it is made anew.
 
     Raises FileNotFoundError when there is none.

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sidecar.channels.credentials import read
+from sidecar.channels.credentials import Credentials, read
 from sidecar.errors import ChannelStopped
 
 
-def scan(folder: Path) -> tuple[dict[str, Path], list[str]]:
+def scan(folder: Path) -> tuple[dict[str, Credentials], list[str]]:
     """The agents with a usable `*.json` in the folder, sorted by id, and warnings.
 
     What counts is the id in the file, not the file's name. Of two files of one agent the one that
@@ -18,19 +18,19 @@ def scan(folder: Path) -> tuple[dict[str, Path], list[str]]:
         return {}, []
     except OSError as error:
         return {}, [f"{folder}: cannot be read: {error.strerror}"]
-    found: dict[str, tuple[float, Path]] = {}
+    found: dict[str, tuple[float, Credentials]] = {}
     warnings = []
     for path in paths:
         try:
-            agent = read(path).agent
+            credentials = read(path)
         except ChannelStopped as error:
             warnings.append(f"{error}")
             continue
-        written = _written(path)
+        agent, written = credentials.agent, _written(path)
         if agent in found:
-            warnings.append(f"two files for agent {agent}: {found[agent][1]} and {path}")
+            warnings.append(f"two files for agent {agent}: {found[agent][1].path} and {path}")
         if agent not in found or written > found[agent][0]:
-            found[agent] = (written, path)
+            found[agent] = (written, credentials)
     return {agent: found[agent][1] for agent in sorted(found)}, warnings
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sidecar.app.load import Loading
+from sidecar.app.watch import Digests
 from sidecar.cli.config_file import usable
 from sidecar.config.model import Config
 from sidecar.errors import SidecarError
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         logs.shutdown()
 
 
-async def _develop(path: Path, config: Config, inputs: frozenset[Path]) -> int:
+async def _develop(path: Path, config: Config, inputs: Digests) -> int:
     from sidecar.app import reload
     from sidecar.app.dev import Development
     from sidecar.app.log_setup import configure_logs

@@ -1,19 +1,18 @@
 """`sidecar status`: what a running sidecar does, asked over its HTTP server."""
 
 import argparse
-import http.client
 import json
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sidecar.cli.config_file import add_config
-from sidecar.server import address
+from sidecar.cli.running import NotRunning, Refused, ask
+from sidecar.config.plan import brief, from_json
 
-TIMEOUT = 5.0
-"""Seconds until a sidecar that does not answer is given up."""
+SHOWN = 10
+"""Changes of the last reload that are shown."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,51 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
             f"sidecar: {arguments.config} cannot be read; see `sidecar validate`", file=sys.stderr
         )
         return 2
-    if config.server is None:
-        print("sidecar: `server` is null in the config: there is nobody to ask", file=sys.stderr)
-        return 1
-    failure: object = "no sidecar runs with this state folder"
-    for place in address.find(config.state.dir):
-        try:
-            picture = _ask(place, config.server.token)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            failure = f"{place}: {error}"
-            continue
-        print(json.dumps(picture, indent=2) if arguments.json else render(picture, time.time()))
-        return 0
-    print(f"sidecar: {failure}", file=sys.stderr)
-    return 1
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
-        self.sock.connect(self._path)
-
-
-def _ask(place: str, token: str) -> dict[str, Any]:
-    if place.startswith("unix:"):
-        connection: http.client.HTTPConnection = _UnixConnection(place.removeprefix("unix:"))
-    else:
-        host, _, port = place.rpartition(":")
-        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=TIMEOUT)
     try:
-        connection.request("GET", "/status", headers={"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        body = answer.read()
-    finally:
-        connection.close()
-    if answer.status != http.client.OK:
-        raise ValueError(f"{answer.status} {body.decode(errors='replace').strip()}")
-    picture: dict[str, Any] = json.loads(body)
-    return picture
+        picture = ask(config, "GET /status")
+    except (NotRunning, Refused) as error:
+        print(f"sidecar: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(picture, indent=2) if arguments.json else render(picture, time.time()))
+    return 0
 
 
 def render(picture: dict[str, Any], now: float) -> str:
@@ -87,14 +48,18 @@ def render(picture: dict[str, Any], now: float) -> str:
 
 def _lines(picture: dict[str, Any], now: float) -> Iterator[str]:
     age = _age(now - picture["since"])
-    generation = picture["generation"]
-    yield f"sidecar {picture['version']}  pid {picture['pid']}  up {age}  config {generation}"
+    name = f"{picture['generation']} ({picture['digest']})"
+    yield f"sidecar {picture['version']}  pid {picture['pid']}  up {age}  config {name}"
+    if picture["pending"]:
+        yield f"takes effect after a restart: {', '.join(picture['pending'])}"
     if picture["reloads"]:
         last = picture["reloads"][-1]
         yield f"last reload: {last['result']} {_age(now - last['at'])} ago ({last['trigger']})"
         yield from (f"  {problem}" for problem in last["problems"])
-        if last["pending"]:
-            yield f"  takes effect after a restart: {', '.join(last['pending'])}"
+        plan = from_json(last["plan"]).cut(SHOWN)
+        yield from (f"  {brief(change)}" for change in plan.changes)
+        if plan.more:
+            yield f"  … and {plan.more} more"
     yield ""
     yield from _table(
         ("CHANNEL", "ACCOUNT", "STATE", "SINCE", "RECONNECTS", "REASON"),

@@ -1,16 +1,26 @@
-"""`sidecar validate`: check a config, its templates included, and list all its problems."""
+"""`sidecar validate`: check configs, their templates included, and list all their problems."""
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
-from sidecar.cli.config_file import add_config
+from sidecar.app.load import Candidate
 from sidecar.config.problems import render_github, render_json, render_text
+
+PIPE = "-"
+"""Stands for standard input."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    add_config(parser)
+    parser.add_argument(
+        "configs",
+        nargs="*",
+        default=["config.yaml"],
+        metavar="CONFIG",
+        help="config files, `-` for standard input (default: config.yaml)",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the problems as a JSON list")
     form.add_argument(
@@ -20,19 +30,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check it; 2 for an invalid config, 1 for warnings with --strict."""
-    from sidecar.app.check import check
-
-    found = check(arguments.config)
+    """Check each; 2 for an invalid config, 1 for warnings with --strict."""
+    found = {name: _check(name) for name in arguments.configs}
+    problems = [problem for one in found.values() for problem in one.problems]
     if arguments.json:
-        print(render_json(found.problems))
+        print(render_json(problems))
     elif arguments.github:
-        print(render_github(found.problems), end="\n" if found.problems else "")
-    elif found.problems:
+        print(render_github(problems), end="\n" if problems else "")
+    else:
+        for name, one in found.items():
+            _print(name, one)
+    if any(one.config is None for one in found.values()):
+        return 2
+    return 1 if problems and arguments.strict else 0
+
+
+def _check(name: str) -> Candidate:
+    from sidecar.app.check import check
+    from sidecar.app.system import PipedSystem
+
+    if name != PIPE:
+        return check(Path(name))
+    piped = Path("<stdin>")
+    return check(piped, PipedSystem(piped.absolute(), sys.stdin.buffer))
+
+
+def _print(name: str, found: Candidate) -> None:
+    if found.problems:
         colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(render_text(found.problems, found.sources, colours=colours))
-    if found.config is None:
-        return 2
-    if not found.problems and not arguments.json and not arguments.github:
-        print(f"{arguments.config} is valid")
-    return 1 if found.problems and arguments.strict else 0
+    elif found.config is not None:
+        print(f"{'standard input' if name == PIPE else name} is valid")

@@ -7,7 +7,7 @@ import codecs
 import json
 from collections.abc import Mapping
 
-from sidecar.codecs.loose import clean, flag_of, number_of, record_of, text_of
+from sidecar.codecs.loose import clean, count_of, flag_of, number_of, record_of, text_of
 from sidecar.codecs.ndjson import parse
 from sidecar.codecs.outcome import OUTPUT, Answer, exit_words
 from sidecar.model import (
@@ -163,8 +163,8 @@ class AgentCodec:
         usage = record_of(event, "usage")
         if usage:
             self._usage = Usage(
-                input_tokens=_count(usage, "input_tokens"),
-                output_tokens=_count(usage, "output_tokens"),
+                input_tokens=count_of(usage, "input_tokens"),
+                output_tokens=count_of(usage, "output_tokens"),
                 cost_usd=number_of(usage, "cost_usd"),
             )
         return []
@@ -196,8 +196,3 @@ def _block(kind: object, event: Mapping[str, object]) -> Block:
             failed = flag_of(event, "failed") or False
             return Block("tool_result", text, id=identity, failed=failed)
     return Block("other", text, name=kind if isinstance(kind, str) else "")
-
-
-def _count(usage: Mapping[str, object], name: str) -> int | None:
-    value = number_of(usage, name)
-    return None if value is None else int(value)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from sidecar.codecs.loose import clean, flag_of, number_of, record_of, text_of, texts_of
-from sidecar.codecs.outcome import LONGEST_DETAIL, exit_words
+from sidecar.codecs.outcome import LONGEST_DETAIL, exit_words, without_end
 from sidecar.model import Failure, FailureKind, Usage
 
 _GONE = re.compile(r"No conversation found|--resume requires a valid session")
@@ -141,11 +141,7 @@ def without_result(
     kind: FailureKind | None = next((k for pattern, k in _TEXTS if pattern.search(stderr)), None)
     if kind is not None:
         return Failure(kind, words)
-    if garbage and not started and not code:
-        shown = garbage[:200].decode("utf-8", "replace")
-        return Failure("protocol", f"no event, but {shown!r}; {words}")
-    # A signal that hit it before it began may have been a passing want of memory.
-    return Failure("exited", f"no result, {words}", retryable=not started and (code or 0) < 0)
+    return without_end(code, stderr, garbage, started=started)
 
 
 def _sum_of(models: Mapping[str, object]) -> float:

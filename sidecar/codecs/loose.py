@@ -52,6 +52,18 @@ def number_of(record: Record, name: str) -> int | float | None:
         return None
 
 
+def count_of(record: Record, name: str) -> int | None:
+    """A finite number, as a whole one."""
+    value = number_of(record, name)
+    return None if value is None else int(value)
+
+
+def records_of(record: Record, name: str) -> list[Record]:
+    """The objects of a list."""
+    value = record.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def texts_of(record: Record, name: str, *, most: int) -> list[str]:
     """The texts of a list, cleaned, at most so many."""
     value = record.get(name)

@@ -3,6 +3,8 @@
 import io
 import signal
 
+from sidecar.model import Failure
+
 OUTPUT = 1 << 20
 """Bytes of an answer that are kept, where nobody says otherwise."""
 LONGEST_DETAIL = 2000
@@ -54,6 +56,19 @@ def exit_words(code: int | None, printed: str) -> str:
     """
     tail = printed.strip()[-LONGEST_DETAIL:]
     return f"{_code_words(code)}: {tail}" if tail else _code_words(code)
+
+
+def without_end(code: int | None, stderr: str, garbage: bytes, *, started: bool) -> Failure:
+    """Why a turn failed that has no final event, as far as nothing else tells it.
+
+    `garbage` is a line that made no sense, `started` tells that a session had begun.
+    """
+    words = exit_words(code, stderr)
+    if garbage and not started and not code:
+        shown = garbage[:200].decode("utf-8", "replace")
+        return Failure("protocol", f"no event, but {shown!r}; {words}")
+    # A signal that hit it before it began may have been a passing want of memory.
+    return Failure("exited", f"no result, {words}", retryable=not started and (code or 0) < 0)
 
 
 def _code_words(code: int | None) -> str:

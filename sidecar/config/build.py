@@ -20,9 +20,13 @@ from sidecar.config.part import Part, Source
 from sidecar.config.routes import default_route, routes
 from sidecar.config.runtimes import runtimes
 from sidecar.config.schema import Schema
+from sidecar.config.values import duration
 
 UNIX = "unix:"
 """How the address of a socket file begins."""
+GRACE = "SIDECAR_TERMINATION_GRACE"
+"""An environment variable: the time from SIGTERM to SIGKILL, such as `30s`. In a pod that is its
+terminationGracePeriodSeconds, which the sidecar cannot find out by itself."""
 
 
 def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
@@ -102,7 +106,7 @@ def _log(part: Part) -> Log:
 
 def _limits(part: Part) -> Limits:
     default = Limits()
-    return Limits(
+    limits = Limits(
         concurrent_turns=int(part.get("concurrent_turns", default.concurrent_turns)),
         queue_depth=int(part.get("queue_depth", default.queue_depth)),
         turn_timeout=part.duration("turn_timeout", default.turn_timeout),
@@ -111,6 +115,25 @@ def _limits(part: Part) -> Limits:
         stop_grace=part.duration("stop_grace", default.stop_grace),
         drain_timeout=part.duration("drain_timeout", default.drain_timeout),
     )
+    _check_grace(part, limits.drain_timeout)
+    return limits
+
+
+def _check_grace(part: Part, drain_timeout: float) -> None:
+    """Warn of a drain that would be cut short, where the time until SIGKILL is known."""
+    text = part.system.env.get(GRACE)
+    if not text:
+        return
+    try:
+        grace = duration(text)
+    except ValueError as error:
+        told = f"{GRACE} of the environment is not used: {error}"
+        part.problem("bad-grace", told, "drain_timeout", level="warning")
+        return
+    if drain_timeout >= grace:
+        told = f"the sidecar is killed after {text}, before running turns had this time"
+        hint = f"choose less than {GRACE}, or raise terminationGracePeriodSeconds"
+        part.problem("grace-too-short", told, "drain_timeout", level="warning", hint=hint)
 
 
 def _discovery(part: Part) -> Discovery:

@@ -13,6 +13,11 @@ from sidecar.config.reading import Reading
 MAX_DEPTH = 10
 """Files that include each other."""
 
+_MOUNTED = (
+    "mounted-file",
+    "this file is a mount of its own, as with subPath: changes of its source may never reach it",
+)
+_WHOLE_FOLDER = "mount the folder that holds it, without subPath"
 _WILDCARDS = frozenset("*?[")
 _APPENDED: tuple[Place, ...] = (("routes",), ("tests",))
 
@@ -44,7 +49,11 @@ class _Gathering:
         text = self.reading.open(path, at)
         if text is None:
             return None
-        document, problems = parse(text, self.reading.name(path))
+        name = self.reading.name(path)
+        if self.reading.system.is_mount(path):
+            found = Problem(*_MOUNTED, Position(name), hint=_WHOLE_FOLDER, level="warning")
+            self.reading.problems.append(found)
+        document, problems = parse(text, name)
         self.reading.problems += problems
         return document
 

@@ -30,13 +30,14 @@ _TEMPLATES = ("system_context", "user_turn")
 class Interpolation:
     """Completes texts, and remembers what must not be shown.
 
-    `hidden` are the places of texts that hold a secret, `secrets` the secrets themselves. `lazy`
+    `hidden` are the places of texts that hold a secret, with where it came from in words (the
+    environment variable HUB_TOKEN), `secrets` the secrets themselves. `lazy`
     are texts with files that are read anew whenever they are used, `failed` the places of those
     that are not complete.
     """
 
     reading: Reading
-    hidden: set[Place] = field(default_factory=set)
+    hidden: dict[Place, list[str]] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     lazy: dict[Place, FileText] = field(default_factory=dict)
     failed: set[Place] = field(default_factory=set)
@@ -57,7 +58,7 @@ class Interpolation:
             if found[0] == "$$":
                 parts.append("$")
             else:
-                self.hidden.add(place)
+                self.hidden.setdefault(place, [])
                 there = self.reading.find(found[0], position)
                 parts.append(self._part(found[1], found[2] == "}", place, there))
         parts.append(text[end:])
@@ -84,9 +85,11 @@ class Interpolation:
         name, operator, rest = found.groups()
         value = self.reading.system.env.get(name)
         if value or (value is not None and operator is None):
+            self.hidden[place].append(f"environment {name}")
             self.remember(value)
             return value
         if operator == ":-":
+            self.hidden[place].append(f"default of {name}")
             return str(rest)
         similar = near(name, self.reading.system.env)
         hint = str(rest) if operator else similar or f"a default is given as ${{{name}:-…}}"
@@ -96,6 +99,7 @@ class Interpolation:
 
     def _file(self, name: str, place: Place, position: Position) -> str | Path:
         path = self.reading.absolute(name, position.file)
+        self.hidden[place].append(f"file {path}")
         if _is_lazy(place):
             self.reading.inputs.add(path)
             if not self.reading.system.exists(path):

@@ -15,7 +15,7 @@ from sidecar.config.reading import Reading
 from sidecar.config.schema import Schema
 from sidecar.config.system import System
 
-AVAILABLE = frozenset({"claude-code", "command"})
+AVAILABLE = frozenset({"claude-code", "codex", "command", "gemini"})
 """The built-in runtime types that can run."""
 
 
@@ -26,7 +26,8 @@ class Loaded:
     `config` is None when there is a problem of level error; `draft` is then what could be
     understood all the same, good for looking only, None when that is nothing. `sources` are the
     texts that problems point into, by the name in their positions. `inputs` are all files whose
-    content matters; one with a wildcard stands for the files that match it.
+    content matters; one with a wildcard stands for the files that match it. `source` is what
+    `draft` was built from, None where there is none.
     """
 
     config: Config | None
@@ -34,6 +35,7 @@ class Loaded:
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     inputs: frozenset[Path]
+    source: Source | None
 
 
 def load(
@@ -45,14 +47,15 @@ def load(
     with always can. Blocks while it reads files. Bad input never raises.
     """
     reading = Reading(system)
-    draft = _load(reading, path, schema, frozenset(available))
+    source = _read(reading, path, schema)
+    draft = None if source is None else build(source, schema, schema.extra.union(available))
     problems = _in_order(reading)
     broken = any(problem.level == "error" for problem in problems)
     config = None if broken else draft
-    return Loaded(config, draft, problems, reading.sources, frozenset(reading.inputs))
+    return Loaded(config, draft, problems, reading.sources, frozenset(reading.inputs), source)
 
 
-def _load(reading: Reading, path: Path, schema: Schema, available: frozenset[str]) -> Config | None:
+def _read(reading: Reading, path: Path, schema: Schema) -> Source | None:
     interpolation = Interpolation(reading)
     document = gather(reading.system.cwd / path, reading, interpolation)
     if document is None:
@@ -66,8 +69,7 @@ def _load(reading: Reading, path: Path, schema: Schema, available: frozenset[str
             reading.problems.append(mistake.problem)
     broken = interpolation.failed.union(one.place for one in mistakes if one.breaks)
     reading.sources = masked(reading.sources, document, schema, interpolation.hidden)
-    source = Source(document, interpolation, frozenset(broken))
-    return build(source, schema, available | schema.extra)
+    return Source(document, interpolation, frozenset(broken))
 
 
 def _in_order(reading: Reading) -> tuple[Problem, ...]:

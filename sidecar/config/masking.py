@@ -1,6 +1,6 @@
 """The texts of a config for excerpts: secrets that are written in them are covered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
 from sidecar.config.document import Document
@@ -11,7 +11,7 @@ _COVER = "*"
 
 
 def masked(
-    sources: Mapping[str, str], document: Document, schema: Schema, shown: set[Place]
+    sources: Mapping[str, str], document: Document, schema: Schema, shown: Collection[Place]
 ) -> dict[str, str]:
     """The sources with every value that the schema calls secret covered, in its full width.
 

@@ -14,6 +14,8 @@ from sidecar.config.values import EXPECTED, PARSERS
 
 HIDDEN = "a value from ${…}"
 """Stands for a value that must not be shown."""
+DEPRECATED = "deprecated"
+"""The keyword of a key that still works and should not be used; `x-replacement` is a better one."""
 
 _TYPES = {
     "object": "a mapping",
@@ -78,12 +80,14 @@ def _mistakes(
     )
     if "propertyNames" in error.absolute_schema_path:
         there = (*place, str(failed.value))
-        message = f"{failed.shown} is not {_expected(failed.schema)}"
+        message = f"{failed.shown} is not {expected(failed.schema)}"
         yield Mistake(Problem("bad-name", message, document.key(there), dotted(there)), there)
     elif failed.keyword == "additionalProperties":
         yield from _unknown_keys(failed, document, place)
     elif failed.keyword == "required":
         yield from _missing_keys(failed, document, place)
+    elif failed.keyword == DEPRECATED:
+        yield Mistake(_deprecated_key(failed, document, place), place, breaks=False)
     else:
         code = "wrong-type" if failed.keyword == "type" else "wrong-value"
         message = _MESSAGES.get(failed.keyword, _does_not_fit)(failed)
@@ -116,19 +120,26 @@ def _missing_keys(failed: _Failed, document: Document, place: Place) -> Iterator
             yield Mistake(Problem("missing-key", message, at, dotted(place), hint), place)
 
 
+def _deprecated_key(failed: _Failed, document: Document, place: Place) -> Problem:
+    better = failed.schema.get("x-replacement")
+    hint = f"use {better!r} instead" if better else ""
+    message, at = f"the key {place[-1]!r} is deprecated", document.key(place)
+    return Problem("deprecated-key", message, at, dotted(place), hint, level="warning")
+
+
 def _does_not_fit(failed: _Failed) -> str:
     return f"{failed.shown} does not fit ({failed.keyword})"
 
 
 def _expects(failed: _Failed) -> str:
-    return f"expected {_expected(failed.schema)}, found {failed.shown}"
+    return f"expected {expected(failed.schema)}, found {failed.shown}"
 
 
 _MESSAGES: Mapping[str, Callable[[_Failed], str]] = MappingProxyType(
     {
         "type": _expects,
         "pattern": _expects,
-        "enum": lambda failed: f"{failed.shown} is not one of {_words(failed.wanted)}",
+        "enum": lambda failed: f"{failed.shown} is not one of {words(failed.wanted)}",
         "const": lambda failed: f"expected {_shown(failed.wanted)}, found {failed.shown}",
         "minimum": lambda failed: f"{failed.shown} is less than {failed.wanted}",
         "maximum": lambda failed: f"{failed.shown} is more than {failed.wanted}",
@@ -185,7 +196,8 @@ def _with_unit(kind: str, value: object) -> str:
     return f"did you mean {candidates[kind]}?"
 
 
-def _expected(schema: Mapping[str, Any]) -> str:
+def expected(schema: Mapping[str, Any]) -> str:
+    """What a schema takes, in words."""
     if "x-kind" in schema:
         return EXPECTED[schema["x-kind"]]
     if "x-expected" in schema:
@@ -198,7 +210,8 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
     return [told] if isinstance(told, str) else list(told)
 
 
-def _words(values: Iterable[object]) -> str:
+def words(values: Iterable[object]) -> str:
+    """Choices as people write them."""
     return ", ".join("null" if value is None else str(value) for value in values)
 
 

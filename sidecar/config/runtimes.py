@@ -16,7 +16,7 @@ def runtimes(root: Part, schema: Schema, available: Collection[str]) -> dict[str
             found[str(part.place[-1])] = _runtime(part, schema)
         elif part.has("type"):
             message = f"runtimes of type {part.data['type']} cannot run here"
-            hint = f"this version runs {' and '.join(sorted(available))}"
+            hint = f"this version runs {', '.join(sorted(available))}"
             part.problem("runtime-unavailable", message, "type", hint=hint)
     return found
 

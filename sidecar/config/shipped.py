@@ -1,4 +1,4 @@
-"""The files that are shipped with the package: the JSON Schemas and the example config."""
+"""The files that are shipped with the package: the JSON Schemas and configs to start from."""
 
 import json
 from functools import cache
@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 MAIN = "config.schema.json"
+STARTERS = ("development", "kubernetes", "agents")
+"""Configs to start from, by what they are for."""
+
+_FOR_EDITORS = "# yaml-language-server: $schema="
 
 
 @cache
@@ -13,6 +17,13 @@ def read_schema(name: str = MAIN) -> dict[str, Any]:
     """One shipped schema, as it is written. Do not change what is returned."""
     found: dict[str, Any] = json.loads((folder() / name).read_text("utf-8"))
     return found
+
+
+def read_starter(name: str, schema: str) -> str:
+    """The text of a config to start from; an editor finds the schema where `schema` tells."""
+    text = (folder() / "starters" / f"{name}.yaml").read_text("utf-8")
+    rest = text.partition("\n")[2]
+    return f"{_FOR_EDITORS}{schema}\n{rest}"
 
 
 def folder() -> Path:

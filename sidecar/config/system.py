@@ -35,6 +35,9 @@ class System(Protocol):
     def exists(self, path: Path) -> bool:
         """Whether the path exists."""
 
+    def is_mount(self, path: Path) -> bool:
+        """Whether something is mounted at just this path."""
+
     def mode(self, path: Path) -> int | None:
         """The permission bits of a file, None when it does not exist."""
 

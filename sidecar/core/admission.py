@@ -36,12 +36,8 @@ class Admission:
 
     def check(self, message: Message, channel: Channel, now: float) -> Refusal | None:
         """The refusal of a message, None when it is admitted. `now` is in seconds."""
-        if message.unusable is not None:
-            return Refusal(message.unusable)
-        if not message.text.strip("\ufeff \t\r\n\v\f\x00"):
-            return Refusal("no_text")
-        if not _allowed(message, channel):
-            return Refusal("not_allowed")
+        if (refusal := unfit(message, channel)) is not None:
+            return refusal
         if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, now):
             return Refusal("loop_guard")
         if channel.rate_limit is not None:
@@ -72,6 +68,15 @@ class Admission:
         _bound(self._told)
         wait = max(1, round(asked[0] + rate.window - now))
         return Refusal("rate_limited", f"That is too many messages for now. Try again in {wait} s.")
+
+
+def unfit(message: Message, channel: Channel) -> Refusal | None:
+    """The refusal of a message that can never start a turn, whatever came before it."""
+    if message.unusable is not None:
+        return Refusal(message.unusable)
+    if not message.text.strip("\ufeff \t\r\n\v\f\x00"):
+        return Refusal("no_text")
+    return None if _allowed(message, channel) else Refusal("not_allowed")
 
 
 def _allowed(message: Message, channel: Channel) -> bool:

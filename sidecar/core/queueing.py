@@ -8,7 +8,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sidecar.model import QueueMode
+from sidecar.config.model import Route
+from sidecar.model import ConversationKind, QueueMode
 
 DropReason = Literal["superseded", "full"]
 
@@ -56,6 +57,12 @@ class Lane:
     def idle(self) -> bool:
         """Whether the lane can be forgotten."""
         return self.running is None and not self.waiting
+
+
+def mode_of(route: Route, kind: ConversationKind) -> QueueMode:
+    """How a route's turns queue: as it says, else a direct message replaces the one before it,
+    and a group is answered message by message."""
+    return route.queue or ("cancel-previous" if kind == "direct" else "serial")
 
 
 def offer(lane: Lane, ticket: Ticket, depth: int) -> tuple[Lane, list[Command]]:

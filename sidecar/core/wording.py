@@ -34,7 +34,10 @@ def failure_text(failure: Failure, *, reference: str, limit: float) -> str:
 def _reset(failure: Failure) -> str:
     if failure.resets_at is None:
         return "Please try again later."
-    at = datetime.fromtimestamp(failure.resets_at, UTC)
+    try:
+        at = datetime.fromtimestamp(failure.resets_at, UTC)
+    except (ValueError, OverflowError, OSError):  # agents tell it, and may tell anything
+        return "Please try again later."
     return f"It resets at {at:%Y-%m-%d %H:%M} UTC."
 
 

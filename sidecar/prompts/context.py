@@ -1,7 +1,7 @@
 """From a turn to the values that its templates see: every text from outside is made safe here.
 
-Names, titles and ids become labels, the text of others is sanitised, the owner's only cleaned.
-A text that does not exist is empty.
+Names, titles and ids become labels, all other text is sanitised, but what the owner says is only
+cleaned. A text that does not exist is empty.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -159,12 +159,12 @@ def values(context: TurnContext, names: Iterable[str] = ()) -> Values:
 def _message(message: model.Message) -> MessageView:
     return MessageView(
         id=_id(message.id),
-        text=_safe(message.sender.kind)(message.text).strip().strip("\ufeff").strip(),
+        text=_text(message).strip().strip("\ufeff").strip(),
         time=_utc(message.received_at),
         mentioned=message.mentioned,
         reply_to=_id(message.reply_to or ""),
         sender=_sender(message.sender),
-        _facts=partial(_facts, message.extra, _safe(message.sender.kind)),
+        _facts=partial(_facts, message.extra),
     )
 
 
@@ -175,30 +175,28 @@ def _sender(sender: model.Sender) -> SenderView:
     return SenderView(_id(sender.id), name, sender.kind, called or _UNNAMED[sender.kind])
 
 
-def _safe(kind: SenderKind) -> Callable[[str], str]:
-    return clean if kind == "owner" else sanitise
+def _text(message: model.Message) -> str:
+    return clean(message.text) if message.sender.kind == "owner" else sanitise(message.text)
 
 
-def _facts(
-    found: Mapping[str, object], safe: Callable[[str], str], depth: int = 1
-) -> dict[str, object]:
+def _facts(found: Mapping[str, object], depth: int = 1) -> dict[str, object]:
+    """Rules, previews, names: others wrote them, whoever sent the message."""
     return {
-        label(str(key)): _fact(value, safe, depth)
-        for key, value in islice(found.items(), WIDEST_EXTRA)
+        label(str(key)): _fact(value, depth) for key, value in islice(found.items(), WIDEST_EXTRA)
     }
 
 
-def _fact(value: object, safe: Callable[[str], str], depth: int) -> object:
+def _fact(value: object, depth: int) -> object:
     match value:
         case None | bool() | int() | float():
             return value
         case Mapping() if depth < DEEPEST_EXTRA:
-            return _facts(value, safe, depth + 1)
+            return _facts(value, depth + 1)
         case list() | tuple() if depth < DEEPEST_EXTRA:
-            return [_fact(one, safe, depth + 1) for one in value[:WIDEST_EXTRA]]
+            return [_fact(one, depth + 1) for one in value[:WIDEST_EXTRA]]
         case Mapping() | list() | tuple():
             return None
-    return safe(str(value))
+    return sanitise(str(value))
 
 
 def _id(text: str) -> str:

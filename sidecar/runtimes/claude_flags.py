@@ -7,9 +7,8 @@ once. `plan` and `auto` are for no stranger: they read every file that the user 
 from collections.abc import Iterable, Sequence, Set
 
 from sidecar.model import Trust
-
-Flag = tuple[str, ...]
-"""A flag and its values."""
+from sidecar.runtimes import flags
+from sidecar.runtimes.flags import Flag
 
 MODE = "--permission-mode"
 CONTEXT = "--append-system-prompt-file"
@@ -78,13 +77,10 @@ def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]
 
 
 def overridden(theirs: Iterable[str]) -> set[str]:
-    """Our flags whose place is taken by the operator's arguments: `--x y` or `--x=y`."""
-    given = {argument.partition("=")[0] for argument in theirs if argument.startswith("-")}
-    return given | {_SAME[name] for name in given if name in _SAME}
+    """Our flags whose place is taken by the operator's arguments."""
+    return flags.overridden(theirs, _SAME)
 
 
 def arguments(ours: Iterable[Flag], theirs: Sequence[str], known: Set[str]) -> list[str]:
     """Our flags, without those that are unknown or overridden, then the operator's arguments."""
-    left_out = overridden(theirs) | (NEWER - known)
-    kept = [flag for flag in ours if flag[0] not in left_out]
-    return [part for flag in kept for part in flag] + list(theirs)
+    return flags.joined(ours, theirs, overridden(theirs) | (NEWER - known))

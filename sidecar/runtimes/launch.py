@@ -1,9 +1,11 @@
 """What a command line tool is to the runtime `OneShot`: a row that turns a job into a process."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from sidecar.model import AgentEvent, Block, Failure, Job, TurnEnded
 
@@ -75,3 +77,18 @@ class LaunchFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
+
+
+def session_to_resume(job: Job) -> str | None:
+    """The session that a job resumes, for tools whose ids are UUIDs: what is none could be taken
+    for a flag, or for the name of another session.
+
+    Raises:
+        LaunchFailed: it is no UUID.
+    """
+    if job.session is None:
+        return None
+    with suppress(ValueError):
+        if str(UUID(job.session)) == job.session.lower():
+            return job.session
+    raise LaunchFailed(Failure("session_missing", f"{job.session!r} is no session id"))

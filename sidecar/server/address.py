@@ -1,4 +1,4 @@
-"""Where a running sidecar's server is: a file in the state folder tells it to other commands."""
+"""How other commands reach a running sidecar: a file in the state folder tells where it is."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,6 +7,11 @@ from pathlib import Path
 FILE = "server.address"
 DEVELOPMENT = "dev"
 """The state folder of `sidecar dev`, inside the one of the config."""
+OWN_HEADER = "X-Sidecar"
+"""Has to be there, with any value, where work is asked for: a page in a browser cannot send it to
+another site without asking, and nobody here agrees.
+https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
 
 
 def write(state: Path, address: str) -> None:

@@ -1,7 +1,9 @@
 """The HTTP server: is it alive, is it ready, how is it.
 
 `/livez` answers while the event loop turns; `/readyz` answers 200 while what should be connected
-is, else 503 with the reasons; `/status` is the whole picture as JSON.
+is, else 503 with the reasons; `/status` is the whole picture as JSON. `GET /-/plan?config=FILE`
+tells what a config would change, `POST /-/reload` applies the saved one: both answer, as JSON, when
+it is done.
 """
 
 import asyncio
@@ -11,24 +13,41 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
+from sidecar.server.address import OWN_HEADER
+
 log = logging.getLogger(__name__)
 
-Picture = Callable[[], Awaitable[Mapping[str, object]]]
-Ready = Callable[[], list[str]]
-"""The reasons why the sidecar is not ready; an empty list when it is."""
+
+class Inside(Protocol):
+    """The sidecar as the server sees it. All answers are JSON values."""
+
+    async def picture(self) -> Mapping[str, object]:
+        """How it is."""
+
+    def not_ready(self) -> list[str]:
+        """Why it is not ready; an empty list when it is."""
+
+    async def plan(self, path: Path) -> Mapping[str, object]:
+        """What would change if the config file held what this one holds."""
+
+    async def reload(self) -> Mapping[str, object]:
+        """What a reload led to."""
 
 
 class HttpServer:
-    """Serves on `host:port` or `unix:/path`. `token`, where it is not empty, guards `/status`."""
+    """Serves on `host:port` or `unix:/path`.
 
-    def __init__(self, listen: str, token: str, picture: Picture, ready: Ready) -> None:
+    `token`, where it is not empty, guards all but `/livez` and `/readyz`.
+    """
+
+    def __init__(self, listen: str, token: str, inside: Inside) -> None:
         self._listen = listen
         self._token = token
-        self._picture = picture
-        self._ready = ready
+        self._inside = inside
         self._runner: web.AppRunner | None = None
         self.address = ""
 
@@ -42,6 +61,8 @@ class HttpServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/status", self._status)
+        app.router.add_get("/-/plan", self._plan)
+        app.router.add_post("/-/reload", self._reload)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -87,15 +108,34 @@ class HttpServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        reasons = self._ready()
+        reasons = self._inside.not_ready()
         text = "".join(f"{reason}\n" for reason in reasons) or "ok\n"
         return web.Response(text=text, status=503 if reasons else 200)
 
     async def _status(self, request: web.Request) -> web.Response:
+        self._check_token(request)
+        return web.json_response(await self._inside.picture(), dumps=_dumps)
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        self._check_work(request)
+        path = Path(request.query.get("config", ""))
+        if not path.is_absolute() or "\0" in str(path):
+            raise web.HTTPBadRequest(text="tell the absolute path of a file as ?config=\n")
+        return web.json_response(await self._inside.plan(path), dumps=_dumps)
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        self._check_work(request)
+        return web.json_response(await self._inside.reload(), dumps=_dumps)
+
+    def _check_work(self, request: web.Request) -> None:
+        self._check_token(request)
+        if OWN_HEADER not in request.headers:
+            raise web.HTTPForbidden(text=f"send the header {OWN_HEADER}: 1\n")
+
+    def _check_token(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
             raise web.HTTPUnauthorized(text="give the token of the config as a bearer token\n")
-        return web.json_response(await self._picture(), dumps=_dumps)
 
 
 def _dumps(picture: object) -> str:

@@ -38,7 +38,10 @@ class Line:
         if self.runs <= int(str(self.options.get("fail", 0))):
             raise OSError("cut")
         self.status = ChannelStatus("connected", time.time(), connection=str(self.runs))
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(float(str(self.options.get("slow", 0))))
 
     async def send(self, reply: Reply) -> str | None:
         return None
@@ -140,3 +143,20 @@ async def test_a_channel_that_cannot_be_built_is_shown_and_hurts_no_other(rig: R
     status = rig.channels.statuses()["x"][1]
     assert status.state == "stopped"
     assert "no such line" in status.reason
+
+
+async def test_new_rules_hold_before_the_connections_have_followed(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a", "b"))
+    rig.channels.use(wanted("a", speed=2))
+    assert rig.channels.config("a") == config.Channel("a", "line", {"speed": 2})
+    assert rig.channels.config("b") is None
+    assert len(rig.lines) == 2
+
+
+async def test_channels_that_are_slow_to_end_are_slow_together(rig: Rig) -> None:
+    names = [f"c{number}" for number in range(20)]
+    await rig.channels.apply(wanted(*names, slow=0.1))
+    await until(lambda: all(rig.state(name) == "connected" for name in names))
+    async with asyncio.timeout(1):
+        await rig.channels.stop_receiving()
+    assert {rig.state(name) for name in names} == {"stopped"}

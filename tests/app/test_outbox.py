@@ -142,3 +142,16 @@ async def test_a_stopped_channel_keeps_its_replies(rig: Rig) -> None:
         rig.outbox.retry()
         await asyncio.sleep(0.005)
     assert rig.texts == ["one"]
+
+
+async def test_a_reply_is_never_sent_as_somebody_else(rig: Rig) -> None:
+    """After the channel was given another agent in the config."""
+    rig.line.account = "other"
+    rig.outbox.add(await rig.reply("one"))
+    await asyncio.sleep(0.05)
+    assert rig.line.tries == []
+    rig.line.account = "ag"
+    while rig.outbox.waiting:
+        rig.outbox.retry()
+        await asyncio.sleep(0.005)
+    assert rig.texts == ["one"]

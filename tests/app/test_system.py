@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.app import system
 from sidecar.app.system import LARGEST_FILE, MachineSystem
 
 MACHINE = MachineSystem()
@@ -77,3 +78,26 @@ def test_a_user_without_a_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_environment_is_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_NAME", "x")
     assert MACHINE.env["SOME_NAME"] == "x"
+
+
+def test_what_is_mounted_at_a_path_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    monkeypatch.setattr(system, "MOUNTS", mounts)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "config.yaml").touch()
+    assert not MACHINE.is_mount(folder / "config.yaml")  # as on a system that does not tell
+    written = str(folder.resolve() / "config.yaml").replace(" ", r"\040")
+    mounts.write_text(f"21 1 8:1 /x {written} rw,relatime - ext4 /dev/sda rw\n")
+    assert MACHINE.is_mount(folder / "config.yaml")
+    assert not MACHINE.is_mount(folder)
+    (tmp_path / "link").symlink_to(folder)
+    assert MACHINE.is_mount(tmp_path / "link/config.yaml")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mounted")
+def test_a_real_mount_is_seen(tmp_path: Path) -> None:
+    assert MACHINE.is_mount(Path("/proc"))
+    assert not MACHINE.is_mount(tmp_path / "config.yaml")

@@ -3,7 +3,7 @@ import json
 import os
 from pathlib import Path
 
-from sidecar.channels.discovery import scan
+from sidecar.channels import discovery
 
 
 def write(path: Path, agent: str, *, written: int = 1_000, mode: int = 0o600) -> Path:
@@ -17,6 +17,11 @@ def write(path: Path, agent: str, *, written: int = 1_000, mode: int = 0o600) ->
     path.chmod(mode)
     os.utime(path, (written, written))
     return path
+
+
+def scan(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    found, warnings = discovery.scan(folder)
+    return {agent: credentials.path for agent, credentials in found.items()}, warnings
 
 
 def test_each_agent_with_credentials_is_found_by_the_id_in_its_file(tmp_path: Path) -> None:

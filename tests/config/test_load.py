@@ -145,12 +145,16 @@ def test_commands_are_looked_up_and_paths_to_them_become_absolute(
 def test_a_runtime_that_cannot_run_here_is_a_problem_unless_the_caller_can_run_it(
     machine: Any, schema: Schema, check: Check
 ) -> None:
-    text = "version: 1\nruntimes: {c: {type: codex}}\ndefault_route: {runtime: c, cwd: .}\n"
+    text = (
+        "version: 1\n"
+        "runtimes: {c: {type: acp, command: [codex, acp]}}\n"
+        "default_route: {runtime: c, cwd: .}\n"
+    )
     [problem] = check(text).problems
     assert problem.code == "runtime-unavailable"
-    assert problem.hint == "this version runs claude-code and command"
-    found = load(Path("config.yaml"), machine, schema, available={"codex"})
-    assert usable(found).runtimes["c"].options == {"command": "codex"}
+    assert problem.hint == "this version runs claude-code, codex, command, gemini"
+    found = load(Path("config.yaml"), machine, schema, available={"acp"})
+    assert usable(found).runtimes["c"].options == {"command": ["codex", "acp"]}
 
 
 def test_a_match_takes_values_and_lists(check: Check) -> None:

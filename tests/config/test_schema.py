@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from sidecar.cli import main
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
 from sidecar.config.schema import BUILT_IN, Schema
@@ -225,3 +226,36 @@ def test_joining_types_leaves_the_shipped_schema_as_it_is() -> None:
     before = json.dumps(read_schema())
     Schema(extra_channels={"telegram": OPTIONS})
     assert json.dumps(read_schema()) == before
+
+
+def references(schema: Any) -> Iterator[str]:
+    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "$ref" and isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            yield from references(value)
+
+
+def test_the_printed_schema_is_one_document_that_accepts_what_the_check_accepts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    Draft7Validator.check_schema(schema)
+    assert all(found.startswith("#/definitions/") for found in references(schema))
+    alone = Draft7Validator(schema)
+    channel = {"type": "botcord", "credentials": "x", "send_rate": {"total": "20/1m"}}
+    assert alone.is_valid({"version": 1, "channels": {"demo": channel}})
+    for wrong in ({"credentials": 5}, {"send_rate": {"total": "20"}}, {"unknown": 1}):
+        assert not alone.is_valid({"version": 1, "channels": {"demo": {**channel, **wrong}}})
+
+
+def test_types_of_other_packages_are_in_the_joined_document() -> None:
+    joined = Schema(extra_channels={"telegram": OPTIONS}).joined
+    alone = Draft7Validator(json.loads(json.dumps(joined)))
+    channel = {"type": "telegram", "url": "x", "every": "5s"}
+    assert alone.is_valid({"version": 1, "channels": {"t": channel}})
+    assert not alone.is_valid({"version": 1, "channels": {"t": {**channel, "every": "5m"}}})
+    with pytest.raises(PluginError, match="'a/b' is no name"):
+        Schema(extra_channels={"a/b": OPTIONS})

@@ -1,12 +1,18 @@
 """`sidecar validate` in words, as JSON and as annotations, and its exit codes."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from sidecar.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = """\
 version: 1
@@ -93,3 +99,64 @@ def test_templates_are_checked_where_they_are_written(
     out = capsys.readouterr().out
     assert re.search(r"^x\.j2:2:\d+: error: .*messsage", out, re.MULTILINE)
     assert re.search(r"^config\.yaml:11:\d+: error: .*mesage", out, re.MULTILINE)
+
+
+def test_several_files_are_checked_and_the_worst_decides(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.yaml").write_text(GOOD)
+    (folder / "b.yaml").write_text(WARNING)
+    (folder / "c.yaml").write_text(BAD)
+    assert main(["validate", "a.yaml", "b.yaml"]) == 0
+    assert main(["validate", "--strict", "a.yaml", "b.yaml"]) == 1
+    capsys.readouterr()
+    assert main(["validate", "a.yaml", "c.yaml", "b.yaml"]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith("a.yaml is valid\nc.yaml:4:1: error")
+    assert "b.yaml:1:1: warning" in out
+    assert main(["validate", "--json", "b.yaml", "c.yaml"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert [one["file"] for one in found] == ["b.yaml", "c.yaml"]
+    assert main(["validate", "--github", "b.yaml", "c.yaml"]) == 2
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["::warning", "::error f"]
+
+
+def validate(folder: Path, text: bytes, *more: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "sidecar", "validate", "-", *more]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, input=text, capture_output=True, check=False, env=path
+    )
+
+
+def test_a_config_can_come_from_standard_input(folder: Path) -> None:
+    good = validate(folder, GOOD.encode())
+    assert (good.returncode, good.stdout) == (0, b"standard input is valid\n")
+    bad = validate(folder, BAD.encode())
+    assert bad.returncode == 2
+    assert bad.stdout.startswith(b"<stdin>:4:1: error: unknown key 'limts'\n    4 | limts: {}\n")
+    damaged = validate(folder, b"version: 1\na: \xff\n")
+    assert damaged.returncode == 2
+    assert damaged.stdout.startswith(b"<stdin>:2:4: error: <stdin> is not UTF-8")
+
+
+def test_paths_in_standard_input_start_at_the_present_folder(folder: Path) -> None:
+    (folder / "more.yaml").write_text("limits: {queue_depth: 5}\n")
+    assert validate(folder, b"include: [more.yaml]\n" + GOOD.encode(), "--strict").returncode == 0
+
+
+def test_other_repositories_can_check_their_configs_before_a_commit(folder: Path) -> None:
+    [hook] = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert (hook["id"], hook["language"]) == ("sidecar-validate", "python")
+    for name, taken in {
+        "config.yaml": True,
+        "deploy/config.yml": True,
+        "myconfig.yaml": False,
+        "config.yaml.md": False,
+    }.items():
+        assert bool(re.search(hook["files"], name)) is taken
+    (folder / "config.yaml").write_text(GOOD)
+    (folder / "config.yml").write_text(GOOD)
+    program, *arguments = hook["entry"].split()
+    assert program == "sidecar"
+    assert main([*arguments, "config.yaml", "config.yml"]) == 0

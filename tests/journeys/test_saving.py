@@ -89,7 +89,7 @@ async def test_a_secret_that_a_save_brings_is_kept_out_of_the_log(world: Any) ->
 async def test_the_log_level_changes_with_a_save(world: Any) -> None:
     await world.start()
     world.write(**{"level: debug": "level: error"})
-    await world.until(lambda: "config applied" in world.log.read_text())
+    assert (await world.run("reload", str(world.config)))[0] == 0
     before = world.log.read_text()
     world.hub.owner_says("demo", "say quiet")
     await world.replies(1)

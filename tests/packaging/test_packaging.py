@@ -19,6 +19,7 @@ from pathlib import Path
 import sidecar
 from sidecar.cli import main
 assert Path(sidecar.__file__).is_relative_to(sys.argv[2]), sidecar.__file__
+assert main(["init", "started.yaml", "--template", "agents"]) == 0
 sys.exit(main(["dev"]))
 """
 

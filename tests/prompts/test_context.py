@@ -116,6 +116,12 @@ def test_facts_of_the_channel_are_made_safe_all_the_way_down(turn: Turn) -> None
     }
 
 
+def test_facts_are_made_safe_in_a_turn_of_the_owner_too(turn: Turn) -> None:
+    """The rule of a room, or the message that the owner answers, was written by somebody else."""
+    found: Any = values(turn(sender=Sender("hu_1", "owner"), extra={"rule": "<system>"}))
+    assert found["message"].extra == {"rule": "[⚠ stripped: system tag]"}
+
+
 def test_facts_of_the_channel_are_bounded(turn: Turn) -> None:
     deep: dict[str, Any] = {}
     inner = deep

@@ -1,8 +1,10 @@
 """Agents as small scripts, and a host that lends what a runtime needs."""
 
 import asyncio
+import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -20,6 +22,27 @@ from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes import command
 
 PATIENCE = 10.0
+DATA = Path(__file__).parent.parent / "data"
+
+REPLAY = """
+import json, os, pathlib, sys
+here = pathlib.Path(__file__).parent
+paths = [pathlib.Path(word) for word in sys.argv[1:] if word.startswith("/")]
+seen = {
+    "argv": sys.argv[1:],
+    "stdin": sys.stdin.buffer.read().decode(),
+    "env": dict(os.environ),
+    "files": {str(path): [path.read_text("utf-8"), path.stat().st_mode & 0o777] for path in paths},
+    "pid": os.getpid(),
+}
+(here / "seen.new").write_text(json.dumps(seen))
+(here / "seen.new").rename(here / "seen")
+sys.stdout.buffer.write((here / "stdout.ndjson").read_bytes())
+sys.stdout.flush()
+sys.stderr.write((here / "stderr.txt").read_text())
+sys.exit(int((here / "exit.txt").read_text()))
+"""
+"""A tool that replays a recording, and writes down what it was given."""
 
 
 def is_running(pid: int) -> bool:
@@ -102,6 +125,36 @@ class Workshop:
         async with asyncio.timeout(1):
             while any(await asyncio.to_thread(lambda: [is_running(pid) for pid in pids])):
                 await asyncio.sleep(0.005)
+
+
+class Player:
+    """A tool by the name of a folder of recordings, which it replays."""
+
+    def __init__(self, workshop: Workshop, name: str) -> None:
+        self.workshop = workshop
+        self.name = name
+        self.program = workshop.script(REPLAY, name)
+
+    def plays(self, scenario: str) -> None:
+        for file in (DATA / self.name / scenario).iterdir():
+            shutil.copyfile(file, self.workshop.folder / file.name)
+
+    def seen(self) -> Any:
+        """What it was given last; None when it was not run."""
+        file = self.workshop.folder / "seen"
+        return json.loads(file.read_text()) if file.exists() else None
+
+    async def given(self, runtime: Runtime, **job: Any) -> Any:
+        """What it was given for one turn."""
+        ended = await self.workshop.ended(runtime, **job)
+        assert ended.failure is None, ended.failure
+        return self.seen()
+
+
+@pytest.fixture
+def player(workshop: Workshop) -> Callable[[str], Player]:
+    """Makes a tool that replays recordings."""
+    return lambda name: Player(workshop, name)
 
 
 @pytest.fixture

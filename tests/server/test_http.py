@@ -13,16 +13,27 @@ from sidecar.server.http import HttpServer
 class Rig:
     def __init__(self) -> None:
         self.reasons: list[str] = []
+        self.reloads = 0
         self.servers: list[HttpServer] = []
 
     async def serve(self, listen: str = "127.0.0.1:0", token: str = "") -> HttpServer:
-        server = HttpServer(listen, token, self.picture, lambda: self.reasons)
+        server = HttpServer(listen, token, self)
         await server.start()
         self.servers.append(server)
         return server
 
     async def picture(self) -> dict[str, Any]:
         return {"version": "x", "path": Path("/p")}
+
+    def not_ready(self) -> list[str]:
+        return self.reasons
+
+    async def plan(self, path: Path) -> dict[str, Any]:
+        return {"plan": str(path)}
+
+    async def reload(self) -> dict[str, Any]:
+        self.reloads += 1
+        return {"result": "applied"}
 
 
 @pytest.fixture
@@ -61,6 +72,35 @@ async def test_a_page_of_another_site_cannot_read_it(rig: Rig) -> None:
     assert (await get(url, Host="evil.example"))[0] == 403
     assert (await get(url, Origin="http://evil.example"))[0] == 403
     assert (await get(url, Host="localhost"))[0] == 200
+
+
+async def post(url: str, **headers: str) -> tuple[int, str]:
+    async with ClientSession() as http, http.post(url, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_reload_is_answered_when_it_is_done_and_a_page_cannot_cause_one(rig: Rig) -> None:
+    url = f"http://{(await rig.serve()).address}/-/reload"
+    own = {"X-Sidecar": "1"}
+    assert (await get(url, **own))[0] == 405
+    assert (await post(url))[0] == 403
+    assert (await post(url, **own, Origin="http://evil.example"))[0] == 403
+    assert (await post(url, **own, Host="evil.example"))[0] == 403
+    assert rig.reloads == 0
+    assert await post(url, **own) == (200, '{"result": "applied"}')
+    assert rig.reloads == 1
+
+
+async def test_work_wants_the_token_where_there_is_one(rig: Rig) -> None:
+    base = f"http://{(await rig.serve(token='s3cret')).address}/-"
+    given = {"X-Sidecar": "1", "Authorization": "Bearer s3cret"}
+    assert (await post(f"{base}/reload", **{"X-Sidecar": "1"}))[0] == 401
+    assert (await get(f"{base}/plan?config=/c", **{"X-Sidecar": "1"}))[0] == 401
+    assert rig.reloads == 0
+    assert (await post(f"{base}/reload", **given))[0] == 200
+    assert await get(f"{base}/plan?config=/a%20b", **given) == (200, '{"plan": "/a b"}')
+    for wrong in ("", "?config=", "?config=b", "?config=/%00"):
+        assert (await get(f"{base}/plan{wrong}", **given))[0] == 400
 
 
 async def test_a_socket_file_is_for_its_owner_only(rig: Rig, tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""What a reload led to or would lead to, and how that is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sidecar.config.model import Config
+from sidecar.config.plan import Plan, brief
+from sidecar.config.problems import Problem
+
+MOST_CHANGES = 100
+"""Changes of one reload that are kept and logged; the rest is a number."""
+SHOWN = 5
+"""Changes that the message itself names."""
+
+Result = Literal["applied", "unchanged", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reload led to.
+
+    `previous` and `digest` name the configurations before and after, `pending` are the keys that
+    wait for a new process.
+    """
+
+    at: float
+    trigger: str
+    result: Result
+    generation: int
+    previous: str
+    digest: str
+    seconds: float
+    plan: Plan
+    problems: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a reload would do now. `config` is None where there is an error."""
+
+    config: Config | None
+    plan: Plan
+    problems: tuple[str, ...]
+
+
+def facts(outcome: Outcome) -> dict[str, object]:
+    """What the line of a reload tells to programs; nothing of it is secret."""
+    changes, more = outcome.plan.changes, outcome.plan.more
+    told = [*map(brief, changes), *([f"and {more} more"] if more else [])]
+    return {
+        "old": outcome.previous,
+        "new": outcome.digest,
+        "generation": outcome.generation,
+        "ms": round(outcome.seconds * 1000),
+        "changed": ", ".join(told) or None,
+        "reload": ", ".join(sorted({change.reload for change in changes})) or None,
+        "pending": ", ".join(outcome.pending) or None,
+    }
+
+
+def summary(plan: Plan) -> str:
+    """The first changes, for people."""
+    rest = len(plan.changes) + plan.more - SHOWN
+    told = [brief(change) for change in plan.changes[:SHOWN]]
+    return ", ".join([*told, *([f"{rest} more"] if rest > 0 else [])]) or "no key differs"
+
+
+def error_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Each error with its place and what to do about it."""
+    return tuple(_line(problem) for problem in problems if problem.level == "error")
+
+
+def _line(problem: Problem) -> str:
+    place = problem.position
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return f"{place.file}:{place.line}:{place.column}: {problem.message}{hint}"

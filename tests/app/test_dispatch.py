@@ -1,0 +1,126 @@
+"""A message that was accepted gets exactly one outcome, and never more trust than it should."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sidecar.app.recover import recover
+from sidecar.config import model as config
+from sidecar.model import Block, Failure, TurnEnded
+from sidecar.store.records import UnfinishedTurn
+
+Until = Callable[[Callable[[], object]], Any]
+
+
+async def test_a_message_is_answered_though_its_channel_was_stopped_while_handing_it_over(
+    rig: Any,
+) -> None:
+    handing_over = rig.supervisor.spawn(rig.say("hello"), "channel")
+    await asyncio.sleep(0)  # it waits for the journal now
+    await asyncio.sleep(0)
+    assert handing_over.cancel()
+    await rig.quiet()
+    assert rig.texts == ["answer 1"]
+
+
+async def test_a_turn_that_was_answered_as_it_was_superseded_has_its_answer_delivered(
+    rig: Any, wait_until: Until
+) -> None:
+    await rig.say("wait")
+    await wait_until(lambda: rig.agent.jobs)
+    [turn] = rig.dispatcher.running
+    rig.agent.go.set()  # the outcome stands before the cancellation arrives
+    assert rig.dispatcher.cancel(turn, "superseded")
+    await rig.quiet()
+    assert rig.texts == ["answer 1"]
+
+
+async def test_a_defect_of_a_part_is_told_and_the_next_turn_runs(rig: Any) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    good, rig.line.progress = rig.line.progress, broken
+    await rig.say("one")
+    await rig.quiet()
+    [text] = rig.texts
+    assert "Something went wrong inside the sidecar" in text
+    assert "defect" not in text
+    rig.line.progress = good
+    await rig.say("two")
+    await rig.quiet()
+    assert len(rig.texts) == 2
+
+
+async def test_progress_that_cannot_be_closed_does_not_cost_the_answer(
+    rig: Any, wait_until: Until
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a defect")
+
+    await rig.say("wait")
+    await wait_until(lambda: rig.line.shown)
+    rig.line.shown[0].closing = broken
+    rig.agent.go.set()
+    await rig.quiet()
+    assert rig.texts == ["answer 1"]
+
+
+async def test_an_impossible_time_of_reset_is_left_out(rig: Any) -> None:
+    rig.agent.script = [[TurnEnded("", failure=Failure("usage_limit", "x", resets_at=1e300))]]
+    await rig.say("hello")
+    await rig.quiet()
+    assert "try again later" in rig.texts[0]
+
+
+@pytest.mark.parametrize("kind", ["tool_use", "tool_result", "assistant"])
+async def test_a_turn_that_did_something_before_it_failed_is_not_run_again(
+    rig: Any, kind: Any
+) -> None:
+    failed = TurnEnded("", failure=Failure("api", "overloaded", retryable=True))
+    rig.agent.script = [[Block(kind, "x"), failed]]
+    await rig.say("hello")
+    await rig.quiet()
+    assert len(rig.agent.jobs) == 1
+
+
+async def test_what_was_to_be_refused_when_the_end_came_is_refused_after_the_restart(
+    make_rig: Callable[[], Any],
+) -> None:
+    first, second = make_rig(), make_rig()
+    second.channels["demo"] = replace(
+        second.channels["demo"], allow=config.Allow(senders=("a-owner",))
+    )
+    echo = first.message("an echo", unusable="own_echo")
+    stranger, owner = first.message("let me in", "human"), first.message("hello")
+    await first.journal.accept([echo, stranger, owner], now=0.0)
+    recover(await first.journal.unfinished(), second.dispatcher, second.channels.get)
+    await second.quiet()
+    assert [job.message["sender_kind"] for job in second.agent.jobs] == ["owner"]
+    assert second.texts == ["answer 1"]
+
+
+async def test_a_turn_of_several_senders_is_trusted_like_the_least_trusted_of_them(
+    rig: Any,
+) -> None:
+    messages = (rig.message("do it", "human"), rig.message("hello"))
+    [accepted, _] = await rig.journal.accept(messages, now=0.0)
+    left = UnfinishedTurn(accepted.turn, 1, running=True, messages=messages)
+    recover([left], rig.dispatcher, rig.channels.get)
+    await asyncio.sleep(0)
+    [(work, _)] = rig.dispatcher.running.values()
+    assert work.trust == "public"
+
+
+async def test_waiting_turns_of_a_channel_that_is_gone_lose_their_trust(
+    rig: Any, wait_until: Until
+) -> None:
+    await rig.say("wait")
+    await rig.say("two")
+    await wait_until(lambda: rig.dispatcher.waiting)
+    del rig.channels["demo"]
+    rig.reroute()
+    [work] = rig.dispatcher.waiting.values()
+    assert work.trust == "public"

@@ -1,0 +1,328 @@
+"""Reloads of a whole sidecar in this process, with a real Hub and real agents."""
+
+import asyncio
+import gc
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar import plugins
+from sidecar.api import RuntimeType
+from sidecar.app.load import Candidate
+from sidecar.app.outcome import Outcome
+from sidecar.app.sidecar import Sidecar
+from sidecar.app.snapshot import RuntimeUse
+from sidecar.config.model import Channel, Config, Limits, Route, Runtime, Server, State, Template
+from sidecar.devhub import DevHub, HubLimits
+
+FREE = "1000000/1m"
+ECHO = ["sh", "-c", 'echo "$(tail -n 1)" "$@"', "sh"]
+"""Answers with the last line of its prompt and with its arguments."""
+
+# Importing a type reads its schema, which a test on a loop must not.
+LOADED = (plugins.runtime_type("command"), plugins.channel_type("botcord"))
+
+
+class Rig:
+    """A sidecar whose config file is a value, and what it costs to reload it is nothing."""
+
+    def __init__(self, folder: Path, hub: DevHub) -> None:
+        self.hub = hub
+        self.folder = folder
+        credentials = folder / "demo.json"
+        credentials.write_text(json.dumps(hub.add_agent("demo")))
+        credentials.chmod(0o600)
+        rates = {"total": FREE, "per_conversation": FREE}
+        options = {"credentials": str(credentials), "agent": "demo", "send_rate": rates}
+        self.config = Config(
+            state=State(folder / "state"),
+            server=Server(f"unix:{folder / 's.sock'}"),
+            limits=Limits(drain_timeout=2.0, stop_grace=0.5, queue_depth=1000),
+            channels={"demo": Channel("demo", "botcord", options, rate_limit=None)},
+            runtimes={"a": Runtime("a", "command", {"command": ECHO, "protocol": "text"})},
+            default_route=Route("default", "a", folder, queue="serial"),
+        )
+        self.loads = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def load(self, path: Path) -> Candidate:
+        self.loads += 1
+        config = self.config
+        await self.gate.wait()
+        return Candidate(config, config, (), {}, frozenset({self.folder / "config.yaml"}))
+
+    def generation(self, number: int) -> None:
+        """Have the arguments of the runtime, those of the route and the prompt tell a number."""
+        runtime, route = self.config.runtimes["a"], self.config.default_route
+        assert route is not None
+        template = Template("t", f"{number} {{{{ message.text }}}}")
+        self.config = replace(
+            self.config,
+            runtimes={"a": replace(runtime, args=(f"{number}",))},
+            default_route=replace(route, args=(f"{number}",), user_turn=template),
+        )
+
+    async def start(self) -> Sidecar:
+        self.sidecar = Sidecar(self.folder / "config.yaml", self.config, frozenset())
+        await self.sidecar.__aenter__()
+        self.sidecar.reloader._load = self.load
+        await self.hub.wait(lambda: self.hub.connected("demo"))
+        return self.sidecar
+
+    async def reload(self, **changes: Any) -> Outcome:
+        self.config = replace(self.config, **changes)
+        return await self.sidecar.reloader.reload("test")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    hub = DevHub(limits=HubLimits(sends_per_minute=100_000, sends_per_pair=100_000))
+    await hub.start()
+    found = Rig(tmp_path, hub)
+    await found.start()
+    yield found
+    await found.sidecar.__aexit__()
+    await hub.stop()
+
+
+def state(rig: Rig) -> tuple[object, ...]:
+    """What must not change when a config is rejected."""
+    sidecar = rig.sidecar
+    channel = sidecar.channels.get("demo")
+    assert channel is not None
+    snapshot = sidecar.reloader.snapshot
+    uses = {name: use.retired for name, use in snapshot.runtimes.items()}
+    return snapshot, channel, channel.status.connection, uses, list(sidecar.channels.statuses())
+
+
+class Closing:
+    """A runtime that cannot run, but can be closed."""
+
+    closed = 0
+
+    async def close(self) -> None:
+        Closing.closed += 1
+
+
+def build_closing(options: object, host: object) -> Any:
+    return Closing()
+
+
+def build_broken(options: object, host: object) -> Any:
+    raise ValueError("no such thing as hunter2hunter2")
+
+
+@pytest.fixture
+def types(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = {
+        "closing": RuntimeType("closing", {}, build_closing),
+        "broken": RuntimeType("broken", {}, build_broken),
+    }
+    real = plugins.runtime_type
+    monkeypatch.setattr(
+        "sidecar.app.snapshot.runtime_type", lambda name: built.get(name) or real(name)
+    )
+
+
+async def test_a_runtime_that_cannot_be_built_leaves_everything_as_it_was(
+    rig: Rig, types: None
+) -> None:
+    before, runtimes, closed = state(rig), rig.config.runtimes, Closing.closed
+    new = {"x": Runtime("x", "closing"), "y": Runtime("y", "broken")}
+    outcome = await rig.reload(
+        runtimes={**runtimes, **new}, secrets=frozenset({"hunter2hunter2"}), limits=Limits(output=1)
+    )
+    assert outcome.result == "rejected"
+    assert outcome.problems == ("runtime y: cannot be built: no such thing as ***",)
+    assert state(rig) == before
+    await until(lambda: Closing.closed == closed + 1)
+    assert (await rig.reload(runtimes=runtimes)).result == "applied"
+
+
+async def test_a_channel_that_cannot_be_built_leaves_everything_as_it_was(
+    rig: Rig, types: None
+) -> None:
+    before, channels, closed = state(rig), rig.config.channels, Closing.closed
+    outcome = await rig.reload(
+        channels={**channels, "x": Channel("x", "no-such-type")},
+        runtimes={**rig.config.runtimes, "x": Runtime("x", "closing")},
+        limits=Limits(concurrent_turns=1),
+    )
+    assert outcome.result == "rejected"
+    assert outcome.problems[0].startswith("channel x: cannot be built: unknown type 'no-such-type'")
+    assert state(rig) == before
+    await until(lambda: Closing.closed == closed + 1)
+    rig.hub.owner_says("demo", "as before")
+    await rig.hub.wait(lambda: rig.hub.sent)
+    assert rig.hub.connects("demo") == 1
+    assert (await rig.reload(channels=channels)).result == "applied"
+
+
+async def test_a_runtime_that_goes_is_closed_and_one_that_stays_is_not(
+    rig: Rig, types: None
+) -> None:
+    runtimes, closed = rig.config.runtimes, Closing.closed
+    kept, gone = Runtime("kept", "closing"), Runtime("gone", "closing")
+    await rig.reload(runtimes={**runtimes, "kept": kept, "gone": gone})
+    await rig.reload(runtimes={**runtimes, "kept": kept})
+    await until(lambda: Closing.closed == closed + 1)
+    await rig.reload(runtimes={**runtimes, "kept": kept}, limits=Limits(output=4096))
+    assert Closing.closed == closed + 1
+
+
+async def test_what_fails_half_way_is_taken_back(rig: Rig) -> None:
+    before, apply = state(rig), rig.sidecar.channels.apply
+    failures = iter([RuntimeError("out of luck")])
+
+    async def fails_once(wanted: Any, built: Any = None) -> None:
+        for failure in failures:
+            raise failure
+        await apply(wanted, built)
+
+    rig.sidecar.channels.apply = fails_once  # type: ignore[method-assign]
+    rig.generation(7)
+    outcome = await rig.reload()
+    assert outcome.problems == ("RuntimeError: out of luck",)
+    assert state(rig) == before
+    rig.hub.owner_says("demo", "still here")
+    await rig.hub.wait(lambda: rig.hub.sent)
+    assert not rig.hub.sent[0].text.startswith("7")
+
+
+async def test_a_storm_of_triggers_leads_to_one_more_reload_with_the_last_bytes(rig: Rig) -> None:
+    rig.gate.clear()
+    reload = rig.sidecar.reloader.reload
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(reload("first"))
+        await until(lambda: rig.loads == 1)
+        rig.config = replace(rig.config, limits=replace(rig.config.limits, output=4096))
+        others = [group.create_task(reload(f"{number}")) for number in range(20)]
+        await asyncio.sleep(0)
+        rig.gate.set()
+    assert first.result().result == "unchanged"
+    assert {id(other.result()) for other in others} == {id(others[0].result())}
+    assert others[0].result().result == "applied"
+    assert rig.loads == 2
+    assert rig.sidecar.reloader.snapshot.config.limits.output == 4096
+
+
+async def test_one_line_tells_a_reload_and_nothing_secret(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sidecar.logs import _context
+
+    facts: list[dict[str, object]] = []
+
+    class Watch(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if record.msg.startswith("config applied"):
+                facts.append(dict(_context.get()))
+            return True
+
+    watch = Watch()
+    caplog.set_level(logging.INFO)
+    logger = logging.getLogger("sidecar.app.reload")
+    logger.addFilter(watch)
+    before = rig.sidecar.reloader.digest
+    runtime = replace(rig.config.runtimes["a"], env={"TOKEN": "hunter2hunter2"})
+    outcome = await rig.reload(
+        runtimes={"a": runtime}, state=replace(rig.config.state, dir=Path("/"))
+    )
+    logger.removeFilter(watch)
+    [line] = [record.getMessage() for record in caplog.records if record.name == logger.name
+              and record.levelno == logging.INFO]  # fmt: skip
+    assert line == "config applied (test): ~ state.dir, ~ runtimes.a.env.TOKEN"
+    [told] = facts
+    assert (told["old"], told["new"]) == (before, outcome.digest)
+    assert told["changed"] == "~ state.dir, ~ runtimes.a.env.TOKEN"
+    assert told["reload"] == "component, process"
+    assert told["pending"] == "state.dir"
+    assert "hunter2" not in caplog.text + repr(outcome) + repr(facts)
+
+
+async def test_what_needs_a_new_process_stays_pending_until_it_is_taken_back(rig: Rig) -> None:
+    server = rig.config.server
+    first = await rig.reload(server=Server("unix:/elsewhere"))
+    assert (first.result, first.pending) == ("applied", ("server.listen",))
+    assert (await rig.reload()).pending == ("server.listen",)
+    assert (await rig.reload(server=server)).pending == ()
+
+
+async def test_fifty_reloads_under_a_stream_of_messages_lose_and_double_nothing(rig: Rig) -> None:
+    """And no turn sees two configurations: prompt, route and runtime tell the same number."""
+    rig.generation(0)
+    await rig.reload()
+    connection = state(rig)[2]
+    sent: list[str] = []
+
+    async def talk() -> None:
+        for number in range(60):
+            sent.append(f"m{number}")
+            rig.hub.owner_says("demo", sent[-1])
+            await rig.hub.wait(lambda: len(rig.hub.sent) + 3 >= len(sent))
+
+    async def save() -> None:
+        for number in range(1, 51):
+            rig.generation(number)
+            assert (await rig.reload()).result == "applied"
+            turns = len(rig.hub.sent)
+            await rig.hub.wait(
+                lambda turns=turns: len(rig.hub.sent) > turns or len(rig.hub.sent) == 60
+            )
+
+    async with asyncio.TaskGroup() as group:
+        _ = group.create_task(talk()), group.create_task(save())
+    await rig.hub.wait(lambda: len(rig.hub.sent) >= 60, timeout=30)
+    answers = [answer.text.split() for answer in rig.hub.sent]
+    assert [answer[1] for answer in answers] == sent
+    assert [answer for answer in answers if not answer[0] == answer[2] == answer[3]] == []
+    assert len({answer[0] for answer in answers}) > 10
+    assert rig.hub.connects("demo") == 1
+    assert state(rig)[2] == connection
+    assert rig.sidecar.reloader.snapshot.generation == 52
+
+
+async def test_two_hundred_reloads_leave_descriptors_tasks_and_runtimes_flat(rig: Rig) -> None:
+    def cost() -> tuple[int, int, int]:
+        gc.collect()
+        uses = sum(isinstance(found, RuntimeUse) for found in gc.get_objects())
+        return len(list(Path("/dev/fd").iterdir())), len(asyncio.all_tasks()), uses
+
+    async def settled(number: int) -> tuple[int, int, int]:
+        rig.generation(number)
+        await rig.reload()
+        await until(lambda: not [t for t in asyncio.all_tasks() if "retire" in t.get_name()])
+        return cost()
+
+    descriptors, *others = await settled(0)
+    for number in range(1, 200):
+        rig.generation(number)
+        await rig.reload()
+    descriptors_after, *others_after = await settled(200)
+    assert others_after == others
+    # The HTTP connections that the channel and the Hub keep open may be a few more or fewer.
+    assert abs(descriptors_after - descriptors) < 10
+    assert len(rig.sidecar.reloader.history) == 10
+    assert rig.hub.connects("demo") == 1
+
+
+async def test_a_plan_changes_nothing(rig: Rig) -> None:
+    before = state(rig)
+    rig.generation(3)
+    proposal = await rig.sidecar.reloader.plan(rig.folder / "other.yaml")
+    assert [change.path for change in proposal.plan.changes] == [
+        "default_route.args", "default_route.user_turn", "runtimes.a.args",
+    ]  # fmt: skip
+    assert state(rig) == before

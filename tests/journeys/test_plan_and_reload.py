@@ -1,0 +1,115 @@
+"""Asking what a config would change, and asking for a reload, at the terminal."""
+
+import json
+from typing import Any
+
+
+async def test_a_plan_against_the_running_sidecar_tells_changes_and_turns_and_applies_nothing(
+    world: Any,
+) -> None:
+    await world.start()
+    world.hub.owner_says("demo", "wait go")
+    await world.until(lambda: world.runs)
+    same = f"{world.config}"
+    assert await world.run("plan", same) == (
+        0, "nothing would change\n= unchanged: 1 channel, 1 runtime\n",
+    )  # fmt: skip
+    other = world.folder / "other.yaml"
+    other.write_text(
+        world.text.replace("ndjson}", "ndjson, env: {TOKEN: hunter2hunter2}}")
+        .replace("level: debug", "level: info")
+        .replace("type: botcord", "type: botcord\n    grant: {human: owner}")
+    )
+    code, text = await world.run("plan", f"{other}")
+    assert code == 0, text
+    *lines, turns = text.splitlines()
+    assert lines == [
+        "~ log.level                  at once",
+        "~ channels.demo.grant.human  at once",
+        "~ runtimes.agent.env.TOKEN   starts anew",
+    ]
+    assert turns.startswith("1 turn(s) end on their old runtime first: ")
+    code, text = await world.run("plan", f"{other}", "--json")
+    told = json.loads(text)
+    assert (told["running"], len(told["turns"]), len(told["plan"]["changes"])) == (True, 1, 3)
+    assert "hunter2" not in text
+    assert (await world.status())["generation"] == 1
+    world.touch("go")
+    assert await world.replies(1) == ["waited for go"]
+
+
+async def test_a_plan_of_a_broken_config_shows_its_problems(world: Any) -> None:
+    await world.start()
+    other = world.folder / "other.yaml"
+    other.write_text(world.text.replace("runtime: agent", "runtime: agnet"))
+    code, text = await world.run("plan", f"{other}")
+    assert code == 2
+    assert "other.yaml" in text
+    assert "did you mean 'agent'?" in text
+    other.write_text(world.text)
+    other.chmod(0o646)
+    code, text = await world.run("plan", f"{other}")
+    assert (code, text) == (2, "only a file of the sidecar's user is planned\n")
+
+
+async def test_a_plan_without_a_running_sidecar_tells_what_would_start(world: Any) -> None:
+    code, text = await world.run("plan", f"{world.config}")
+    assert code == 0
+    first, *lines = text.splitlines()
+    assert first == "no sidecar runs; this would start:"
+    assert lines == ["+ default_route", "+ server", "+ channels.demo", "+ runtimes.agent"]
+    world.write(**{"runtime: agent": "runtime: agnet"})
+    code, text = await world.run("plan", f"{world.config}")
+    assert code == 2
+    assert "did you mean 'agent'?" in text
+
+
+async def test_a_reload_by_command_tells_what_came_of_it(world: Any) -> None:
+    await world.start()
+    code, text = await world.run("reload", f"{world.config}")
+    assert code == 0
+    assert text.startswith("unchanged in ")
+    world.write(**{"runtime: agent": "runtime: agnet"})
+    code, text = await world.run("reload", f"{world.config}")
+    assert code == 2
+    assert "rejected, the previous config stays in force" in text
+    assert "config.yaml:" in text
+    other = world.folder / "other.yaml"
+    other.write_text(world.text)
+    code, text = await world.run("reload", f"{other}")
+    assert code == 1
+    assert f"uses {world.config}" in text
+    world.write(**{"level: debug": "level: info"})
+    code, text = await world.run("reload", f"{world.config}", "--json")
+    assert code == 0
+    assert json.loads(text)["result"] in ("applied", "unchanged")  # the watch may have been faster
+    code, text = await world.run("status", f"{world.config}")
+    assert (await world.status())["reloads"][-1]["digest"] in text
+    assert await world.stop() == 0
+    code, text = await world.run("reload", f"{world.config}")
+    assert (code, text) == (1, "sidecar: no sidecar runs with this state folder\n")
+
+
+async def test_status_shows_what_the_last_save_changed_and_what_waits_for_a_restart(
+    world: Any,
+) -> None:
+    await world.start()
+    world.write(**{"s.sock": "other.sock", "level: debug": "level: info"})
+    await world.until(lambda: "config applied" in world.log.read_text())
+    line = next(line for line in world.log.read_text().splitlines() if "config applied" in line)
+    told = json.loads(line)
+    assert told["msg"] == "config applied (file): ~ server.listen, ~ log.level"
+    assert told["context"]["changed"] == "~ server.listen, ~ log.level"
+    assert told["context"]["old"] != told["context"]["new"]
+    code, text = await world.run("status", f"{world.config}")
+    assert code == 0
+    assert "takes effect after a restart: server.listen" in text
+    assert "  ~ log.level" in text
+
+
+async def test_a_config_that_is_not_there_is_told(world: Any) -> None:
+    world.config.unlink()
+    for command in ("plan", "reload"):
+        code, text = await world.run(command, f"{world.config}")
+        assert code == 2
+        assert "config.yaml" in text
