@@ -171,27 +171,34 @@ class Channels:
     async def _keep(self, name: str, entry: _Running) -> None:
         failures = 0
         while True:
-            started = time.monotonic()
+            began = time.monotonic()
             entry.status = None
-            try:
-                await entry.channel.run(self._accept)
-                reason = "it returned"
-            except ChannelStopped as error:
+            reason, stopped = await self._run(name, entry)
+            healthy = time.monotonic() - began >= HEALTHY_AFTER
+            # One that worked until now may work again: its credentials may have been replaced.
+            if stopped and not healthy:
                 metrics.count("channel_stops_total", channel=name)
-                log.error("channel %s: stopped: %s", name, error)  # noqa: TRY400 -- told, not a defect
-                entry.status = ChannelStatus("stopped", time.time(), str(error))
+                log.error("channel %s: stopped: %s", name, reason)
+                entry.status = ChannelStatus("stopped", time.time(), reason)
                 return
-            except Exception as error:  # whatever a channel does wrong, it is started again
-                reason = f"{type(error).__name__}: {error}"
-                log.exception("channel %s: failed", name)
+            failures = 0 if healthy else failures
             metrics.count("channel_restarts_total", channel=name)
-            if time.monotonic() - started >= HEALTHY_AFTER:
-                failures = 0
             wait = delay(failures, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
             failures += 1
             log.warning("channel %s: starting again in %.1f s: %s", name, wait, reason)
             entry.status = ChannelStatus("waiting", time.time(), reason)
             await asyncio.sleep(wait)
+
+    async def _run(self, name: str, entry: _Running) -> tuple[str, bool]:
+        """Run a channel once; why that ended, and whether the channel means it for good."""
+        try:
+            await entry.channel.run(self._accept)
+        except ChannelStopped as error:
+            return str(error), True
+        except Exception as error:  # whatever a channel does wrong, it is started again
+            log.exception("channel %s: failed", name)
+            return f"{type(error).__name__}: {error}", False
+        return "it returned", False
 
     async def _stop(self, entry: _Running) -> None:
         await _end(entry)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 
 from sidecar import logs, metrics
@@ -80,7 +81,7 @@ class Dispatcher:
         self._waiting[turn] = work
         depth = NO_LIMIT if recovered else self._snapshot.config.limits.queue_depth
         lane = self._lanes.get(newest.key, Lane())
-        lane, commands = queueing.offer(lane, _ticket(work), depth)
+        lane, commands = queueing.offer(lane, self._polite(_ticket(work), work, lane), depth)
         self._lanes[newest.key] = lane
         for command in commands:
             match command:
@@ -215,6 +216,15 @@ class Dispatcher:
             return None
         work.route, work.trust = route, self._trust(work.messages, route)
         return _ticket(work)
+
+    def _polite(self, ticket: Ticket, work: Work, lane: Lane) -> Ticket:
+        """Nobody stops or supersedes a turn that is trusted more than their own."""
+        others = [self._waiting[waiting.turn] for waiting in lane.waiting]
+        if lane.running is not None:
+            others.append(self._running[lane.running][0])
+        if all(lower(work.trust, other.trust) == other.trust for other in others):
+            return ticket
+        return replace(ticket, mode="serial")
 
     def _trust(self, messages: Sequence[Message], route: config.Route) -> Trust:
         """The lowest that the route and each sender have; of a channel that is gone, nothing."""

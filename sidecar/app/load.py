@@ -48,7 +48,15 @@ class Loading:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._checker = subprocess.Popen(  # noqa: S603 -- our own program
+        self._checker: subprocess.Popen[bytes] | None = None
+        self._refusal = ""
+        try:
+            self._checker = self._start(path)
+        except OSError as error:  # too many processes, for one
+            self._refusal = f"it cannot be started: {error}"
+
+    def _start(self, path: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 -- our own program
             # It must not take modules from the folder in which it happens to run.
             [sys.executable, "-I", "-c", _PROGRAM, str(path), *sys.path],
             stdin=subprocess.DEVNULL,
@@ -57,6 +65,8 @@ class Loading:
 
     def wait(self) -> Candidate:
         """The result. Blocks; whatever becomes of the other process, nothing is raised."""
+        if self._checker is None:
+            return self._failed(self._refusal)
         try:
             answer, _ = self._checker.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -65,7 +75,10 @@ class Loading:
             return self._failed(f"it took more than {TIMEOUT:.0f} s")
         if self._checker.returncode != 0:
             return self._failed(f"the check ended with {self._checker.returncode}")
-        return cast(Candidate, pickle.loads(answer))  # noqa: S301 -- from our own process
+        try:
+            return cast(Candidate, pickle.loads(answer))  # noqa: S301 -- from our own process
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with it, it is no answer
+            return self._failed(f"its answer cannot be read: {error}")
 
     def _failed(self, reason: str) -> Candidate:
         message = f"the config cannot be checked: {reason}"

@@ -41,8 +41,8 @@ async def until_stopped(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state)
+    loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
     async with sidecar:
-        loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
         waits = [sidecar.spawn(_until(stop), "signals")]
         if beside is not None:
             waits.append(sidecar.spawn(beside, "chat"))

@@ -62,6 +62,7 @@ class Sidecar:
         self._path = path
         self._config = config
         self._inputs = inputs
+        self._runs = False
         self._logs = (config.log, config.secrets)
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
@@ -102,6 +103,7 @@ class Sidecar:
             ]
             stack.push_async_callback(_cancel, background)
             self._stack = stack.pop_all()
+        self._runs = True
         log.info(
             "sidecar %s runs %s: %d channel(s), %d route(s)",
             __version__,
@@ -117,12 +119,14 @@ class Sidecar:
         log.info("stopped")
 
     def reload_soon(self, trigger: str) -> None:
-        """Ask for a reload, as a save of the config file does."""
+        """Ask for a reload, as a save of the config file does. One that starts or stops does not
+        listen."""
 
         async def reload() -> None:
             await self.reloader.reload(trigger)
 
-        _ = self.spawn(reload(), "reload")
+        if self._runs:
+            _ = self.spawn(reload(), "reload")
 
     async def _open_state(self, stack: AsyncExitStack) -> None:
         state = self._config.state
@@ -169,10 +173,14 @@ class Sidecar:
         log.info("health and status at %s", server.address)
 
     async def _drain(self) -> None:
-        deadline = time.monotonic() + self.reloader.snapshot.config.limits.drain_timeout
+        self._runs = False
+        limits = self.reloader.snapshot.config.limits
+        deadline = time.monotonic() + limits.drain_timeout
+        # What is cut at the end takes its grace too, and all of it has to fit.
+        grace = min(limits.stop_grace, limits.drain_timeout / 2)
         await self.channels.stop_receiving()
         log.info("stopping: %d turn(s) run", len(self.dispatcher.running))
-        await self.dispatcher.drain(deadline - time.monotonic())
+        await self.dispatcher.drain(max(0.0, deadline - grace - time.monotonic()))
         try:
             await asyncio.wait_for(self.outbox.drained(), max(0.5, deadline - time.monotonic()))
         except TimeoutError:

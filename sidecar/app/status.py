@@ -1,6 +1,7 @@
 """What a running sidecar answers over HTTP: its picture, a plan, a reload."""
 
 import asyncio
+import logging
 import os
 import stat
 import time
@@ -17,7 +18,11 @@ from sidecar.app.reload import Reloader
 from sidecar.app.work import Work
 from sidecar.config.model import Config
 from sidecar.config.plan import to_json
+from sidecar.errors import JournalError
 from sidecar.store.journal import Journal
+from sidecar.store.records import JournalCounts
+
+log = logging.getLogger(__name__)
 
 
 class Status:
@@ -40,7 +45,12 @@ class Status:
 
     async def picture(self) -> Mapping[str, object]:
         """Channels, turns, outbox, journal, the last reloads and the counters, as JSON values."""
-        counts = await self._journal.counts()
+        try:
+            counts = await self._journal.counts()
+        except JournalError as error:  # the rest of the picture is what helps then
+            metrics.count("journal_failures_total")
+            log.error("the journal cannot be counted: %s", error)  # noqa: TRY400 -- told
+            counts = JournalCounts({}, 0, 0, 0)
         statuses = self._channels.statuses()
         return {
             "version": __version__,

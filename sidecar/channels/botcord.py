@@ -109,6 +109,8 @@ class BotcordChannel:
         except BaseExceptionGroup as failures:
             error = _worst(failures)
             self._rest(f"{error}")
+            if isinstance(error, ChannelStopped):
+                self._parts = None  # another run reads the credentials anew
             raise error from failures
         except BaseException as error:
             self._rest("" if isinstance(error, asyncio.CancelledError) else f"{error}")

@@ -33,7 +33,13 @@ async def finish(process: Process, marks: Mapping[str, str], grace: float, spawn
     if is_over(process):
         process.close()
         return False
-    await asyncio.shield(spawn(end_tree(process, marks, grace), f"end:{process.pid}"))
+    ending = spawn(end_tree(process, marks, grace), f"end:{process.pid}")
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        # Whatever comes next in this conversation must not begin beside it.
+        await asyncio.wait([ending])
+        raise
     return True
 
 

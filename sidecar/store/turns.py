@@ -1,15 +1,18 @@
 """Messages and their turns, from the first commit to the outcome. Runs inside a transaction."""
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
 
-from sidecar.errors import OutcomeFinal
+from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Message, Reply
 from sidecar.store.encoding import decode_message, encode
 from sidecar.store.records import Accepted, Outcome, SessionKey, UnfinishedTurn
+
+log = logging.getLogger(__name__)
 
 _PREVIEW = 120
 """Characters of a message that the activity of its conversation keeps."""
@@ -113,14 +116,17 @@ def turn_of(connection: Connection, reply: Reply) -> str | None:
 
 def unfinished(connection: Connection) -> list[UnfinishedTurn]:
     """The turns without an outcome, in the order of arrival."""
-    return [
-        UnfinishedTurn(
-            turn, attempt, state == "running", tuple(decode_message(row[3]) for row in rows)
-        )
-        for (turn, attempt, state), rows in groupby(
-            connection.execute(_UNFINISHED), itemgetter(0, 1, 2)
-        )
-    ]
+    found = []
+    rows = connection.execute(_UNFINISHED)
+    for (turn, attempt, state), group in groupby(rows, itemgetter(0, 1, 2)):
+        bodies = [row[3] for row in group]
+        try:
+            messages = tuple(map(decode_message, bodies))
+        except JournalError as error:  # one that cannot be read must not hold up all others
+            log.error("turn %s cannot be taken up again: %s", turn, error)  # noqa: TRY400 -- told
+            continue
+        found.append(UnfinishedTurn(turn, attempt, state == "running", messages))
+    return found
 
 
 def _end(

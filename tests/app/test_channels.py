@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from sidecar.api import Accept, ChannelStatus, ChannelType, Host
+from sidecar.app import channels
 from sidecar.app.channels import Channels
 from sidecar.app.supervisor import Supervisor
 from sidecar.config import model as config
@@ -160,3 +161,13 @@ async def test_channels_that_are_slow_to_end_are_slow_together(rig: Rig) -> None
     async with asyncio.timeout(1):
         await rig.channels.stop_receiving()
     assert {rig.state(name) for name in names} == {"stopped"}
+
+
+async def test_a_channel_that_worked_is_tried_once_more_before_it_stops(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "HEALTHY_AFTER", 0.0)
+    await rig.channels.apply(wanted("a", stop=True))
+    await until(lambda: rig.lines[0].runs >= 2)
+    monkeypatch.setattr(channels, "HEALTHY_AFTER", 30.0)
+    await until(lambda: rig.state("a") == "stopped")

@@ -124,3 +124,16 @@ async def test_waiting_turns_of_a_channel_that_is_gone_lose_their_trust(
     rig.reroute()
     [work] = rig.dispatcher.waiting.values()
     assert work.trust == "public"
+
+
+async def test_nobody_stops_a_turn_that_is_trusted_more_than_their_own(
+    rig: Any, wait_until: Until
+) -> None:
+    rig.reroute(queue="cancel-previous")
+    await rig.say("wait")
+    await wait_until(lambda: rig.agent.jobs)
+    await rig.say("hello", "human")
+    assert len(rig.dispatcher.running) == len(rig.dispatcher.waiting) == 1
+    rig.agent.go.set()
+    await rig.quiet()
+    assert rig.texts == ["answer 1", "answer 2"]

@@ -5,7 +5,11 @@ from typing import Any
 
 
 def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 async def test_a_new_message_of_the_owner_stops_the_running_turn(world: Any) -> None:
