@@ -1,6 +1,7 @@
 """The process around a sidecar: signals, logs and exit codes."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -43,6 +44,10 @@ async def until_stopped(
         loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
     async with sidecar:
+        # What was made until now stays: without this, each full collection looks through it all,
+        # which holds up whatever turn is under way for more than 10 ms.
+        gc.collect()
+        gc.freeze()
         waits = [sidecar.spawn(_until(stop), "signals")]
         if beside is not None:
             waits.append(sidecar.spawn(beside, "chat"))
