@@ -83,6 +83,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("pragma journal_mode = wal")
     # Only FULL survives the loss of power: a commit is on the disk before it is answered.
     connection.execute("pragma synchronous = full")
+    connection.execute("pragma wal_autocheckpoint = 0")  # the writer chooses the moment
     connection.execute("pragma foreign_keys = on")
     migrate(connection)
 

@@ -26,8 +26,12 @@ _Item = tuple[Work[object], "asyncio.Future[object]"]
 _Answer = tuple["asyncio.Future[object]", object, Exception | None]
 
 _CHECKPOINT = 256
-"""Changed rows after which the write-ahead log is copied back. With a few pages a row this comes
-before SQLite's own limit of 1000 pages, which would delay the answers of one unlucky commit."""
+"""Changed rows after which the write-ahead log is copied back as soon as nobody writes."""
+_LATEST_CHECKPOINT = 8192
+"""Changed rows after which that is done even while somebody does: some dozens of megabytes.
+SQLite's own limit of 1000 pages is off, for it would delay the answers of one unlucky commit."""
+_QUIET = 0.05
+"""Seconds without a write after which nobody writes."""
 
 
 class Writer:
@@ -77,7 +81,8 @@ class Writer:
             if items:
                 answers = _transact(self._connection, items)
                 self._call(_deliver, answers)
-                self._copy_back()
+                if self._changed() >= _LATEST_CHECKPOINT:
+                    self._copy_back()
         try:
             self._connection.close()
         finally:
@@ -86,12 +91,24 @@ class Writer:
     def _take(self) -> tuple[list[_Item], bool]:
         """Everything that waits, at least one; and whether more may come."""
         items: list[_Item] = []
-        item = self._queue.get()
+        item = self._first()
         with suppress(Empty):
             while item is not None:
                 items.append(item)
                 item = self._queue.get_nowait()
         return items, item is not None
+
+    def _first(self) -> _Item | None:
+        """What waits longest; a pause before it comes is used to copy back what is due."""
+        if self._changed() >= _CHECKPOINT:
+            with suppress(Empty):
+                return self._queue.get(timeout=_QUIET)
+            self._copy_back()
+        return self._queue.get()
+
+    def _changed(self) -> int:
+        """Rows that were changed since the last checkpoint."""
+        return self._connection.total_changes - self._copied
 
     def _call(self, function: Callable[..., None], argument: object) -> None:
         try:
@@ -100,9 +117,7 @@ class Writer:
             log.debug("the event loop ended before the journal")
 
     def _copy_back(self) -> None:
-        """Checkpoint at a time when nobody waits for an answer."""
-        if not self._queue.empty() or self._connection.total_changes - self._copied < _CHECKPOINT:
-            return
+        """Copy the write-ahead log back into the file."""
         self._copied = self._connection.total_changes
         try:
             self._connection.execute("pragma wal_checkpoint(passive)").fetchall()

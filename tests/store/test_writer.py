@@ -203,9 +203,22 @@ async def test_close_waits_for_what_is_queued(writer: Writer, path: Path) -> Non
     await writer.close()
 
 
-async def test_the_write_ahead_log_is_copied_back_while_nobody_waits(
+async def test_the_write_ahead_log_is_copied_back_when_nobody_writes(
     writer: Writer, path: Path
 ) -> None:
+    await writer.submit(lambda db: db.execute("pragma wal_autocheckpoint = 0").fetchone())
+    size = size_of(path)
+    for number in range(300):
+        await writer.submit(note(f"{number} " + "x" * 300))
+    async with asyncio.timeout(20):
+        while size_of(path) < size + 50_000:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_write_ahead_log_is_bounded_although_somebody_always_writes(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.store.writer._LATEST_CHECKPOINT", 300)
     # Without SQLite's own limit, only the writer copies.
     await writer.submit(lambda db: db.execute("pragma wal_autocheckpoint = 0").fetchone())
     size = size_of(path)
