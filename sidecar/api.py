@@ -37,15 +37,24 @@ class ChannelStatus:
     reconnects: int = 0
 
 
+def _unwatched(before: bytes, after: bytes) -> None:
+    """A write that nobody needs to know of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a component is lent when it is built. `state` is a folder of the sidecar, mode 0700."""
+    """What a component is lent when it is built. `state` is a folder of the sidecar, mode 0700.
+
+    `wrote` is told, before it is done, that the component replaces one content of a file by
+    another: a file that the config names is watched, and a write of our own is no edit.
+    """
 
     name: str
     log: logging.Logger
     state: Path
     spawn: Spawn
     http: "Callable[[], ClientSession]"
+    wrote: Callable[[bytes, bytes], None] = _unwatched
 
 
 class Channel(Protocol):
@@ -111,6 +120,41 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """End what is kept between turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The turn that a context provider is asked about: its newest message, the folder in which
+    the runtime will work, and the present time."""
+
+    message: Message
+    cwd: Path
+    now: float
+
+
+class ContextProvider(Protocol):
+    """Knows something that templates can use, under the name of its type."""
+
+    async def value(self, asked: Asked) -> object:
+        """The value, as plain data: None, booleans, numbers, texts, lists and mappings.
+
+        It is asked only for turns whose templates use the name, under a time limit. Whatever it
+        raises, the turn goes on with the type's `empty` value.
+        """
+
+    async def close(self) -> None:
+        """Let go of what is held. The provider is not used any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextType:
+    """A kind of context. `options` is the JSON Schema of its keys in the config, below
+    `context.NAME`; `empty` is what templates see where there is no value."""
+
+    name: str
+    options: Mapping[str, object]
+    build: Callable[[Mapping[str, object], Host], ContextProvider]
+    empty: object = None
 
 
 @dataclass(frozen=True, slots=True)

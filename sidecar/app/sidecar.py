@@ -27,6 +27,7 @@ from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor
 from sidecar.app.turn import TurnRunner
 from sidecar.app.watch import Digests, changes
+from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
 from sidecar.config.model import Config
 from sidecar.model import Message
@@ -70,6 +71,7 @@ class Sidecar:
         self._adapt = adapt
         self._stack = AsyncExitStack()
         self._one_at_a_time = asyncio.Lock()
+        self._own = OwnWrites()
 
     async def __aenter__(self) -> Self:
         """Start everything; channels connect in the background.
@@ -200,6 +202,7 @@ class Sidecar:
             state=self._config.state.dir,
             spawn=self.spawn,
             http=lambda: self._http,
+            wrote=self._own.note,
         )
 
     async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> None:
@@ -228,7 +231,9 @@ class Sidecar:
             self._logs = wanted
 
     async def _watch(self) -> None:
-        async for _ in changes(lambda: self.reloader.inputs, known=self._inputs):
+        async for _ in changes(
+            lambda: self.reloader.inputs, known=self._inputs, own=self._own
+        ):
             await self.reloader.reload("file")
 
     async def _discover(self) -> None:

@@ -6,7 +6,6 @@ on the way to a file lies: editors replace files, and Kubernetes replaces the li
 """
 
 import asyncio
-import hashlib
 import logging
 import os
 import stat
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sidecar import metrics
+from sidecar.app.written import OwnWrites, digest
 
 log = logging.getLogger(__name__)
 # It tells every event, also those of a log file that lies in a watched folder: without an end.
@@ -43,22 +43,27 @@ _Folders = frozenset[tuple[Path, int, int]]
 
 
 async def changes(
-    inputs: Callable[[], Collection[Path]], *, poll: float = 5.0, known: Digests = NOTHING
+    inputs: Callable[[], Collection[Path]],
+    *,
+    poll: float = 5.0,
+    known: Digests = NOTHING,
+    own: OwnWrites | None = None,
 ) -> AsyncIterator[None]:
     """Yield each time the content of the inputs has changed and come to rest.
 
     `inputs` is asked anew before each look; one that joins counts from then on, and one with a
     wildcard stands for the names of the files that match it. What changes while the receiver is
     busy is told afterwards, once. `poll` is the number of seconds between looks without an event,
-    `known` what is known of the content before the first look.
+    `known` what is known of the content before the first look. Writes of our own do not count.
     """
+    own = own or OwnWrites()
     bell = _Bell(poll)
     try:
         while True:
             now = await asyncio.to_thread(digests, inputs())
-            if _differ(known, now):
+            if _differ(known, now, own):
                 now = await _settled(inputs, now)
-                if _differ(known, now):
+                if _differ(known, now, own):
                     known = now
                     yield
                     continue
@@ -141,8 +146,8 @@ async def _settled(inputs: Callable[[], Collection[Path]], now: Digests) -> Dige
     return now
 
 
-def _differ(known: Digests, now: Digests) -> bool:
-    return any(path in known and known[path] != digest for path, digest in now.items())
+def _differ(known: Digests, now: Digests, own: OwnWrites) -> bool:
+    return any(path in known and not own.lead(known[path], held) for path, held in now.items())
 
 
 def digests(inputs: Collection[Path]) -> Digests:
@@ -155,10 +160,10 @@ def _digest(path: Path) -> bytes | None:
     try:
         if stat.S_ISREG(path.stat().st_mode):
             with path.open("rb") as file:
-                return hashlib.sha256(file.read(LARGEST)).digest()
+                return digest(file.read(LARGEST))
     except OSError:
         if _WILDCARDS & set(str(path)):
-            return hashlib.sha256(os.fsencode("\0".join(_matches(path)))).digest()
+            return digest(os.fsencode("\0".join(_matches(path))))
     return None
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,10 +76,17 @@ def read(path: Path) -> Credentials:
     )
 
 
-def store_token(path: Path, agent: str, token: str, expires_at: float) -> None:
+def store_token(
+    path: Path,
+    agent: str,
+    token: str,
+    expires_at: float,
+    wrote: Callable[[bytes, bytes], None],
+) -> None:
     """Put a new token into the file, keeping everything else that is in it, and its mode.
 
-    Nothing is done when the file has gone or belongs to another agent by now.
+    Nothing is done when the file has gone or belongs to another agent by now. `wrote` is told the
+    contents before and after.
 
     Raises:
         OSError: it cannot be written.
@@ -97,7 +105,9 @@ def store_token(path: Path, agent: str, token: str, expires_at: float) -> None:
         return
     expiry = next((name for name in _EXPIRY if name in record), _EXPIRY[0])
     changed = {**record, "token": token, expiry: int(expires_at)}
-    _replace(target, json.dumps(changed, indent=2, ensure_ascii=False) + "\n", mode)
+    content = (json.dumps(changed, indent=2, ensure_ascii=False) + "\n").encode()
+    wrote(text, content)
+    _replace(target, content, mode)
 
 
 def token_of(record: Record, name: str) -> str | None:
@@ -170,12 +180,12 @@ def _expiry(record: Record) -> float:
     return seconds(found)
 
 
-def _replace(target: Path, text: str, mode: int) -> None:
+def _replace(target: Path, content: bytes, mode: int) -> None:
     """Write beside the file and rename, so that a reader never sees half of it."""
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())

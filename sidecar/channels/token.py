@@ -102,9 +102,9 @@ class Token:
         return token
 
     async def _store(self, token: str) -> None:
-        path, agent = self._credentials.path, self._credentials.agent
+        path, agent, wrote = self._credentials.path, self._credentials.agent, self._host.wrote
         try:
-            await asyncio.to_thread(store_token, path, agent, token, self._expires_at)
+            await asyncio.to_thread(store_token, path, agent, token, self._expires_at, wrote)
         except OSError as error:  # a read-only folder is fine: the next start asks for a new token
             metrics.count("token_store_failures_total", channel=self._host.name)
             self._host.log.warning("the new token is not kept for the next start: %s", error)

@@ -114,9 +114,13 @@ def test_the_usual_place_is_named_after_the_agent() -> None:
         credentials.default_path("../../etc/passwd")
 
 
+def unseen(_before: bytes, _after: bytes) -> None:
+    """Nobody watches the file."""
+
+
 def test_a_new_token_keeps_everything_else_in_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", document(unknown={"ä": [1]}, token="old"), 0o400)
-    credentials.store_token(path, AGENT, "new", 1795415135.9)
+    credentials.store_token(path, AGENT, "new", 1795415135.9, unseen)
     assert json.loads(path.read_text()) == document(
         unknown={"ä": [1]}, token="new", tokenExpiresAt=1795415135
     )
@@ -126,9 +130,21 @@ def test_a_new_token_keeps_everything_else_in_the_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_what_is_written_is_told_before(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", document())
+    before, told = path.read_bytes(), []
+
+    def wrote(old: bytes, new: bytes) -> None:
+        assert path.read_bytes() == old == before
+        told.append(new)
+
+    credentials.store_token(path, AGENT, "new", 9.0, wrote)
+    assert [path.read_bytes()] == told
+
+
 def test_the_spelling_of_the_expiry_is_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", document(token_expires_at=1))
-    credentials.store_token(path, AGENT, "new", 9.0)
+    credentials.store_token(path, AGENT, "new", 9.0, unseen)
     assert credentials.read(path).expires_at == 9.0
     assert "tokenExpiresAt" not in path.read_text()
 
@@ -137,7 +153,7 @@ def test_a_token_is_written_through_a_link(tmp_path: Path) -> None:
     real = write(tmp_path / "real.json", document())
     link = tmp_path / "link.json"
     link.symlink_to(real)
-    credentials.store_token(link, AGENT, "new", 9.0)
+    credentials.store_token(link, AGENT, "new", 9.0, unseen)
     assert link.is_symlink()
     assert credentials.read(real).token == "new"
 
@@ -150,7 +166,7 @@ def test_a_file_that_is_gone_or_of_somebody_else_is_left_alone(
     if content is not None:
         write(path, content)
     before = path.read_text() if content is not None else None
-    credentials.store_token(path, AGENT, "new", 9.0)
+    credentials.store_token(path, AGENT, "new", 9.0, unseen)
     assert (path.read_text() if path.exists() else None) == before
 
 

@@ -18,6 +18,20 @@ async def test_a_saved_route_takes_effect_and_the_connection_stays(world: Any) -
     assert world.hub.connects("demo") == 1
 
 
+async def test_a_token_that_the_sidecar_stores_itself_is_no_save(world: Any) -> None:
+    await world.start()
+    stored = world.folder / "demo.json"
+    before = stored.read_bytes()
+    world.hub.revoke_token("demo")
+    world.hub.owner_says("demo", "say with a new token")
+    await world.replies(1)
+    await world.until(lambda: stored.read_bytes() != before)
+    for number in range(2, 60):  # more than long enough for a reload
+        world.hub.owner_says("demo", f"say {number}")
+        await world.replies(number)
+    assert (await world.status())["reloads"] == []
+
+
 async def test_a_mistake_is_told_with_its_place_and_changes_nothing(world: Any) -> None:
     await world.start()
     world.write(**{"runtime: agent": "runtime: agnet"})

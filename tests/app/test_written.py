@@ -1,0 +1,80 @@
+"""Writes of the sidecar's own into files that it watches."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+from sidecar.app.watch import changes
+from sidecar.app.written import KEPT, OwnWrites, digest
+
+
+def test_an_own_write_leads_from_what_was_known_to_what_is_there() -> None:
+    own = OwnWrites()
+    own.note(b"old", b"new")
+    own.note(b"new", b"newer")
+    assert own.lead(digest(b"old"), digest(b"new"))
+    assert own.lead(digest(b"old"), digest(b"newer"))
+
+
+def test_what_somebody_else_wrote_before_an_own_write_is_not_missed() -> None:
+    own = OwnWrites()
+    own.note(b"edited", b"edited, with a token")
+    assert not own.lead(digest(b"old"), digest(b"edited, with a token"))
+
+
+def test_a_file_that_went_or_came_is_no_own_write() -> None:
+    own = OwnWrites()
+    own.note(b"old", b"new")
+    assert not own.lead(digest(b"old"), None)
+    assert not own.lead(None, digest(b"new"))
+    assert own.lead(None, None)
+
+
+def test_writing_back_and_forth_ends_the_search() -> None:
+    own = OwnWrites()
+    own.note(b"a", b"b")
+    own.note(b"b", b"a")
+    assert not own.lead(digest(b"c"), digest(b"a"))
+
+
+def test_the_memory_of_writes_is_bounded() -> None:
+    own = OwnWrites()
+    for number in range(10 * KEPT):
+        own.note(b"%d" % number, b"%d" % (number + 1))
+    assert not own.lead(digest(b"0"), digest(b"1"))
+    assert own.lead(digest(b"%d" % (10 * KEPT - 1)), digest(b"%d" % (10 * KEPT)))
+
+
+async def test_an_own_write_is_no_change_and_an_edit_after_it_is_one(tmp_path: Path) -> None:
+    file, own = tmp_path / "credentials.json", OwnWrites()
+    file.write_bytes(b"as the person wrote it")
+    looked, found = asyncio.Event(), asyncio.Event()
+    looks = 0
+
+    def inputs() -> list[Path]:
+        nonlocal looks
+        looks += 1
+        looked.set()
+        return [file]
+
+    async def watch() -> None:
+        async with aclosing(changes(inputs, poll=0.2, own=own)) as told:
+            async for _ in told:
+                found.set()
+
+    async def look(more: int) -> None:
+        wanted = looks + more
+        while looks < wanted:
+            looked.clear()
+            await looked.wait()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        task = group.create_task(watch())
+        await look(3)
+        own.note(b"as the person wrote it", b"with a token")
+        file.write_bytes(b"with a token")
+        await look(4)
+        assert not found.is_set()
+        file.write_bytes(b"as the person edited it")
+        await found.wait()
+        task.cancel()
