@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sidecar import logs
 from sidecar.app.log_setup import configure_logs
+from sidecar.app.notify import Notifier
+from sidecar.app.load import Memory
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.watch import Digests
 from sidecar.config.model import Config
@@ -19,11 +21,11 @@ from sidecar.runtimes.orphans import sweep
 log = logging.getLogger(__name__)
 
 
-def serve(path: Path, config: Config, inputs: Digests) -> int:
+def serve(path: Path, config: Config, inputs: Digests, memory: Memory) -> int:
     """Run a sidecar until it is told to stop; the exit code of the process."""
     configure_logs(config)
     try:
-        return asyncio.run(until_stopped(Sidecar(path, config, inputs)))
+        return asyncio.run(until_stopped(Sidecar(path, config, inputs, memory=memory)))
     except (SidecarError, OSError) as error:
         log.critical("cannot start: %s", error)
         return 1
@@ -38,7 +40,7 @@ async def until_stopped(
 
     The first signal drains, a second one ends everything at once. SIGHUP reloads the config.
     """
-    stop = asyncio.Event()
+    stop, notifier = asyncio.Event(), Notifier()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state)
@@ -48,10 +50,13 @@ async def until_stopped(
         # which holds up whatever turn is under way for more than 10 ms.
         gc.collect()
         gc.freeze()
+        _ = sidecar.spawn(notifier.keep_alive(), "notify")
+        notifier.tell("READY=1")
         waits = [sidecar.spawn(_until(stop), "signals")]
         if beside is not None:
             waits.append(sidecar.spawn(beside, "chat"))
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        notifier.tell("STOPPING=1")
     return 0
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from sidecar.config.system import is_private
+
 LARGEST_FILE = 10 * 1024 * 1024
 """Bytes of one file, so that an endless one does no harm."""
 MOUNTS = Path("/proc/self/mountinfo")
@@ -67,10 +69,10 @@ class MachineSystem:
         """Whether something is mounted at just this path; False where that cannot be known."""
         return str(path.parent.resolve() / path.name) in _mount_points()
 
-    def mode(self, path: Path) -> int | None:
-        """The permission bits of a file, None when it does not exist."""
+    def is_private(self, path: Path) -> bool | None:
+        """Whether nobody else can use a file; None when it does not exist."""
         found = _stat(path)
-        return None if found is None else stat.S_IMODE(found.st_mode)
+        return None if found is None else is_private(found.st_mode, found.st_uid, os.geteuid())
 
     def which(self, command: str, folder: Path) -> str | None:
         """Where a command is found, None when it is not. One with a slash is relative to folder.

@@ -13,6 +13,7 @@ from pathlib import Path
 from sidecar.codecs.botcord import hub_url, is_safe_id
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.codecs.signing import public_key, signing_key
+from sidecar.config.system import is_private
 from sidecar.errors import ChannelStopped
 
 LARGEST_FILE = 1 << 20
@@ -130,7 +131,7 @@ def _read_private(path: Path) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
             raise ChannelStopped(f"{path}: is not a credentials file")
-        if stat.S_IMODE(status.st_mode) & 0o077:
+        if not is_private(status.st_mode, status.st_uid, os.geteuid()):
             raise ChannelStopped(
                 f"{path}: other users of this machine have access to the private key in it;"
                 f" mend it with: chmod 600 {path}"

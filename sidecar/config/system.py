@@ -1,8 +1,19 @@
 """What the configuration asks of the machine. The pure part sees it through this protocol only."""
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+
+
+def is_private(mode: int, owner: int, user: int) -> bool:
+    """Whether nobody else can use a file with these permission bits and this owner.
+
+    Of a file that is not the user's own, the group may read: it is how Kubernetes gives a Secret
+    to a container that does not run as root (`fsGroup`), and the user cannot change it.
+    """
+    others = stat.S_IRWXO | (stat.S_IRWXG if owner == user else stat.S_IWGRP | stat.S_IXGRP)
+    return not mode & others
 
 
 class System(Protocol):
@@ -38,8 +49,8 @@ class System(Protocol):
     def is_mount(self, path: Path) -> bool:
         """Whether something is mounted at just this path."""
 
-    def mode(self, path: Path) -> int | None:
-        """The permission bits of a file, None when it does not exist."""
+    def is_private(self, path: Path) -> bool | None:
+        """Whether nobody else can use a file; None when it does not exist."""
 
     def which(self, command: str, folder: Path) -> str | None:
         """Where a command is found, None when it is not. One with a slash is relative to folder."""

@@ -30,15 +30,17 @@ def test_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     for path in (tmp_path / "no", Path("x" * 5000), tmp_path / "x" / "y"):
         assert not MACHINE.exists(path)
         assert not MACHINE.is_dir(path)
-        assert MACHINE.mode(path) is None
+        assert MACHINE.is_private(path) is None
 
 
-def test_modes_are_those_of_the_file_that_a_link_names(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("")
-    (tmp_path / "x").chmod(0o640)
-    (tmp_path / "link").symlink_to("x")
-    assert MACHINE.mode(tmp_path / "link") == 0o640
-    assert MACHINE.exists(tmp_path / "link")
+def test_privacy_is_that_of_the_file_that_a_link_names(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.touch(0o640)
+    link.symlink_to(real)
+    assert MACHINE.is_private(link) is False
+    real.chmod(0o600)
+    assert MACHINE.is_private(link) is True
+    assert MACHINE.exists(link)
     assert MACHINE.is_dir(tmp_path)
 
 
