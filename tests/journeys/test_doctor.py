@@ -1,0 +1,49 @@
+"""The check-up of a machine."""
+
+import json
+from typing import Any
+
+
+async def findings(world: Any, code: int) -> dict[str, dict[str, str]]:
+    found, output = await world.run("doctor", str(world.config), "--json")
+    assert found == code, output
+    told: dict[str, dict[str, str]] = {}
+    for one in json.loads(output):
+        if told.get(one["part"], {"level": "ok"})["level"] == "ok":
+            told[one["part"]] = one
+    return told
+
+
+async def test_all_is_well_with_a_sidecar_that_runs_and_its_token_stays_good(world: Any) -> None:
+    await world.start()
+    told = await findings(world, 0)
+    assert {one["level"] for one in told.values()} == {"ok"}
+    assert "answers at" in told["sidecar"]["text"]
+    assert "answers" in told["channel demo"]["text"]
+    assert {"config", "state", "watch", "runtime agent"} <= told.keys()
+    world.hub.owner_says("demo", "say still here")
+    assert await world.replies(1) == ["still here"]
+    assert world.hub.connects("demo") == 1
+
+
+async def test_what_does_not_work_is_told_with_what_to_do(world: Any) -> None:
+    (world.folder / "demo.json").chmod(0o644)
+    world.write(**{"type: command, command: [": 'type: command, command: [no-such-program, '})
+    code, output = await world.run("doctor", str(world.config))
+    assert code == 1
+    assert "✗ config: config.yaml:" in output
+    assert "the command 'no-such-program' is not found" in output
+    assert "→ chmod 600" in output
+
+
+async def test_a_hub_that_is_down_is_told(world: Any) -> None:
+    await world.hub.stop()
+    told = await findings(world, 1)
+    assert told["channel demo"]["level"] == "failure"
+    assert told["channel demo"]["remedy"]
+
+
+async def test_a_broken_config_is_told_with_its_place(world: Any) -> None:
+    world.config.write_text("version: 1\nchannels: [\n")
+    told = await findings(world, 1)
+    assert told["config"]["text"].startswith("config.yaml:3:1: ")

@@ -1,0 +1,74 @@
+"""What is told of an installed program."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.config.model import FileText, Runtime
+from sidecar.runtimes.probe import Found, probe
+
+
+def program(folder: Path, name: str, script: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    return path
+
+
+def look(tmp_path: Path, script: str, type_: str = "claude-code", **env: str) -> Found:
+    path = program(tmp_path, "tool", script)
+    runtime = Runtime("it", type_, {"command": str(path)})
+    return probe(runtime, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **env}, tmp_path)
+
+
+def test_the_version_is_what_the_program_says(tmp_path: Path) -> None:
+    found = look(tmp_path, 'test "$1" = --version && echo "2.1.330 (Claude Code)"')
+    assert (found.version, found.warning) == ("2.1.330", "")
+    assert found.path == str(tmp_path / "tool")
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("2.1.9", "older than 2.1.197"), ("3.0.0", "newer than 2.1.330")]
+)
+def test_a_version_that_nobody_tried_is_told(tmp_path: Path, version: str, told: str) -> None:
+    assert told in look(tmp_path, f"echo {version}").warning
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo hello", "kill -9 $$"])
+def test_a_program_without_a_version_is_there_all_the_same(tmp_path: Path, script: str) -> None:
+    found = look(tmp_path, script)
+    assert found.path is not None
+    assert found.warning == "it does not tell its version"
+
+
+def test_a_missing_program_is_nowhere(tmp_path: Path) -> None:
+    runtime = Runtime("it", "codex", {"command": "no-such-program"})
+    assert probe(runtime, {"PATH": "/bin"}, tmp_path) == Found("no-such-program", None)
+
+
+def test_a_key_in_the_environment_or_a_file_is_a_login(tmp_path: Path) -> None:
+    assert look(tmp_path, "echo 2.1.330").login == "no"
+    assert look(tmp_path, "echo 2.1.330", ANTHROPIC_API_KEY="k").login == "yes"
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude/.credentials.json").write_text("{}")
+    assert look(tmp_path, "echo 2.1.330").login == "yes"
+    assert look(tmp_path, "echo 2.1.330", CLAUDE_CONFIG_DIR=str(tmp_path)).login == "no"
+
+
+def test_what_the_config_gives_counts_and_what_the_sidecar_keeps_does_not(tmp_path: Path) -> None:
+    path = program(tmp_path, "tool", "echo 0.169.0")
+    key = tmp_path / "key"
+    key.write_text("k\n")
+    env = {"OPENAI_API_KEY": FileText((key,))}
+    base = {"PATH": "/bin", "HOME": str(tmp_path), "ANTHROPIC_API_KEY": "of another tool"}
+    codex = Runtime("it", "codex", {"command": str(path)}, env=env)
+    assert probe(codex, base, tmp_path).login == "yes"
+    assert look(tmp_path, "echo 0.169.0", "codex", ANTHROPIC_API_KEY="k").login == "no"
+    key.unlink()
+    assert "cannot be made" in probe(codex, base, tmp_path).warning
+
+
+def test_of_other_programs_only_the_place_is_told_and_they_are_not_run(tmp_path: Path) -> None:
+    found = look(tmp_path, f"touch {tmp_path}/ran", "command")
+    assert found == Found(str(tmp_path / "tool"), str(tmp_path / "tool"))
+    assert not (tmp_path / "ran").exists()
