@@ -71,3 +71,23 @@ class StateLock:
             raise JournalError(
                 f"the state folder {self._folder} cannot be locked: {error}"
             ) from error
+
+
+def holder(folder: Path) -> int | None:
+    """The id of the process that holds the lock of a state folder; None when none does.
+
+    Raises:
+        OSError: the lock cannot be looked at.
+    """
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.pread(fd, 20, 0)
+        return int(told) if told.isdigit() else None
+    finally:
+        os.close(fd)
+    return None
