@@ -2,10 +2,11 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
-from sidecar.config.shipped import MAIN, STARTERS, folder, read_starter
+from sidecar.cli.new_file import schema_for, write_new
+from sidecar.config.shipped import STARTERS, TESTS, beside_starter, read_starter
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,25 +29,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write it; 1 when there is such a file, or it cannot be written."""
-    path: Path = arguments.path
-    text = read_starter(arguments.template, _schema_for(path))
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        print(f"sidecar: {path} is there already; nothing was written", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"sidecar: {path} cannot be written: {error.strerror}", file=sys.stderr)
-        return 1
-    print(f"wrote {path}; `sidecar validate {path}` checks it")
-    return 0
+    path, name = arguments.path, arguments.template
+    code = write_new(path, lambda schema: read_starter(name, schema))
+    if code == 0:
+        _write_beside(path, beside_starter(name, schema_for(path, TESTS)))
+    return code
 
 
-def _schema_for(path: Path) -> str:
-    """Where an editor finds the schema: by a relative path below the file's folder, which may move
-    as a whole, else by an absolute one."""
-    schema, here = folder().resolve() / MAIN, path.absolute().parent.resolve()
-    if schema.is_relative_to(here):
-        return f"./{quote(schema.relative_to(here).as_posix())}"
-    return schema.as_uri()
+def _write_beside(path: Path, texts: Mapping[str, str]) -> None:
+    """Write what comes with a config; the tests are called like it. What is there stays."""
+    for name, text in texts.items():
+        file = path.parent / (f"{path.stem}.test.yaml" if name == "config.test.yaml" else name)
+        try:
+            file.parent.mkdir(exist_ok=True)
+            with file.open("x", encoding="utf-8") as new:
+                new.write(text)
+            print(f"wrote {file}")
+        except FileExistsError:
+            print(f"sidecar: {file} is there already, and stays as it is", file=sys.stderr)
+        except OSError as error:
+            print(f"sidecar: {file} cannot be written: {error.strerror}", file=sys.stderr)
