@@ -113,6 +113,7 @@ class OwnerProgress:
     async def _show(self, block: dict[str, object]) -> None:
         hub = await self._open_hub()
         await hub.stream_block(self._trace, block)
+        metrics.count("progress_blocks_total", channel=self._host.name)
 
     async def _end(self) -> None:
         hub = await self._open_hub()

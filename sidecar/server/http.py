@@ -1,23 +1,26 @@
 """The HTTP server: is it alive, is it ready, how is it.
 
 `/livez` answers while the event loop turns; `/readyz` answers 200 while what should be connected
-is, else 503 with the reasons; `/status` is the whole picture as JSON. `GET /-/plan?config=FILE`
-tells what a config would change, `POST /-/reload` applies the saved one: both answer, as JSON, when
-it is done.
+is, else 503 with the reasons; `/metrics` is what Prometheus reads, `/status` the whole picture as
+JSON. `GET /-/plan?config=FILE` tells what a config would change, `POST /-/reload` applies the saved
+one: both answer, as JSON, when it is done. `/events`
+tells what happens, and `acts` has what is asked about single turns.
 """
 
 import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
 
+from sidecar.server import acts, event_stream
 from sidecar.server.address import OWN_HEADER
+from sidecar.server.exposition import CONTENT_TYPE, Figures, Gauge, render
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,9 @@ class Inside(Protocol):
     async def picture(self) -> Mapping[str, object]:
         """How it is."""
 
+    def gauges(self) -> Iterable[Gauge]:
+        """The states that a monitoring system asks for."""
+
     def not_ready(self) -> list[str]:
         """Why it is not ready; an empty list when it is."""
 
@@ -36,6 +42,12 @@ class Inside(Protocol):
 
     async def reload(self) -> Mapping[str, object]:
         """What a reload led to."""
+
+    def channel_states(self) -> Mapping[str, str]:
+        """The state of each channel."""
+
+    async def act(self, kind: str, verb: str, target: str) -> Mapping[str, object]:
+        """Do one of `acts.ACTS`. Raises ActionRefused."""
 
 
 class HttpServer:
@@ -60,9 +72,12 @@ class HttpServer:
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/status", self._status)
         app.router.add_get("/-/plan", self._plan)
         app.router.add_post("/-/reload", self._reload)
+        event_stream.add_route(app, self._inside.channel_states, self._check_token)
+        acts.add_routes(app, self._inside.act, self._check_work)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -111,6 +126,12 @@ class HttpServer:
         reasons = self._inside.not_ready()
         text = "".join(f"{reason}\n" for reason in reasons) or "ok\n"
         return web.Response(text=text, status=503 if reasons else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self._check_token(request)
+        figures = Figures.now(self._inside.gauges())
+        body = await asyncio.to_thread(render, figures)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def _status(self, request: web.Request) -> web.Response:
         self._check_token(request)

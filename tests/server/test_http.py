@@ -1,3 +1,4 @@
+import json
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,7 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, UnixConnector
 
+from sidecar.errors import ActionRefused
 from sidecar.server import address
+from sidecar.server.acts import ACTS
 from sidecar.server.http import HttpServer
 
 
@@ -25,6 +28,12 @@ class Rig:
     async def picture(self) -> dict[str, Any]:
         return {"version": "x", "path": Path("/p")}
 
+    def gauges(self) -> list[tuple[str, dict[str, str], float]]:
+        return [("channel_connected", {"channel": "demo"}, 1.0)]
+
+    def channel_states(self) -> dict[str, str]:
+        return {}
+
     def not_ready(self) -> list[str]:
         return self.reasons
 
@@ -34,6 +43,11 @@ class Rig:
     async def reload(self) -> dict[str, Any]:
         self.reloads += 1
         return {"result": "applied"}
+
+    async def act(self, kind: str, verb: str, target: str) -> dict[str, Any]:
+        if target == "gone":
+            raise ActionRefused("there is no such thing")
+        return {"did": [kind, verb, target]}
 
 
 @pytest.fixture
@@ -103,6 +117,21 @@ async def test_work_wants_the_token_where_there_is_one(rig: Rig) -> None:
         assert (await get(f"{base}/plan{wrong}", **given))[0] == 400
 
 
+async def test_turns_sessions_and_replies_are_acted_on_by_those_who_may(rig: Rig) -> None:
+    base = f"http://{(await rig.serve(token='s3cret')).address}/-"
+    own = {"X-Sidecar": "1"}
+    given = {**own, "Authorization": "Bearer s3cret"}
+    for kind, verb in ACTS:
+        url = f"{base}/{kind}/rm%2F1%20x/{verb}"
+        assert (await post(url, **own))[0] == 401
+        assert (await post(url, Authorization="Bearer s3cret"))[0] == 403
+        status, text = await post(url, **given)
+        assert (status, json.loads(text)) == (200, {"did": [kind, verb, "rm/1 x"]})
+    assert await post(f"{base}/turns/gone/retry", **given) == (409, "there is no such thing\n")
+    assert (await post(f"{base}/turns/t/forget", **given))[0] == 404
+    assert (await get(f"{base}/turns/t/cancel", **given))[0] == 405
+
+
 async def test_a_socket_file_is_for_its_owner_only(rig: Rig, tmp_path: Path) -> None:
     file = tmp_path / "s.sock"
     await rig.serve(f"unix:{file}")
@@ -128,3 +157,11 @@ def test_the_address_is_told_and_taken_back(tmp_path: Path) -> None:
     address.remove(tmp_path)
     address.remove(tmp_path)
     assert list(address.find(tmp_path)) == ["127.0.0.1:2"]
+
+
+async def test_metrics_need_the_token_and_are_read_by_prometheus(rig: Rig) -> None:
+    url = f"http://{(await rig.serve(token='secret')).address}/metrics"
+    assert (await get(url))[0] == 401
+    status, text = await get(url, Authorization="Bearer secret")
+    assert status == 200
+    assert 'sidecar_channel_connected{channel="demo"} 1.0' in text.splitlines()
