@@ -1,0 +1,147 @@
+"""The example package, installed beside a real sidecar: it does what docs/extending.md tells."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.runtimes.orphans import sweep
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "tests" / "plugin_example"
+PATIENCE = 20.0
+CONFIG = f"""\
+version: 1
+state: {{dir: state}}
+server: {{listen: "unix:SOCKET"}}
+channels:
+  desk: {{type: lines, inbox: in.txt, outbox: out.txt, every: 20ms, rate_limit: null}}
+runtimes:
+  bird: {{type: parrot, command: {EXAMPLE / "parrot"}}}
+default_route: {{runtime: bird, cwd: .}}
+"""
+SECOND = "  wall: {type: lines, inbox: in2.txt, outbox: out2.txt, every: 20ms}\n"
+
+
+class Desk:
+    """A folder with a config, and a sidecar that sees the example package."""
+
+    def __init__(self, folder: Path, example: Path) -> None:
+        self.folder = folder
+        self.env = {**os.environ, "PYTHONPATH": f"{ROOT}:{example}", "PYTHONWARNINGS": "error"}
+        self.text = CONFIG.replace("SOCKET", str(folder / "s.sock"))
+        self.log = folder / "log"
+        self.process: asyncio.subprocess.Process | None = None
+
+    def save(self, text: str) -> None:
+        (self.folder / "config.yaml").write_text(text)
+
+    async def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "sidecar", "run",
+                cwd=self.folder, env=self.env, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def say(self, text: str, inbox: str = "in.txt") -> None:
+        with (self.folder / inbox).open("a") as file:
+            file.write(f"{text}\n")
+
+    def replies(self, outbox: str = "out.txt") -> list[str]:
+        file = self.folder / outbox
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [json.loads(line)["text"] for line in lines]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"never came true; the log:\n{self.log.read_text()[-8000:]}")
+
+    async def channels(self) -> dict[str, Any]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sidecar", "status", "--json",
+            cwd=self.folder, env=self.env, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        found: dict[str, Any] = json.loads(output)["channels"]
+        return found
+
+    def logged(self, text: str) -> int:
+        return self.log.read_text().count(text)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, example: Path) -> AsyncIterator[Desk]:
+    found = Desk(tmp_path, example)
+    found.save(found.text)
+    await found.start()
+    yield found
+    assert found.process is not None
+    if found.process.returncode is None:
+        found.process.kill()
+        await found.process.wait()
+    await asyncio.to_thread(sweep, tmp_path / "state")
+
+
+async def test_a_line_is_answered_once_also_when_the_sidecar_is_killed(desk: Desk) -> None:
+    desk.say("good morning")
+    await desk.until(lambda: len(desk.replies()) == 1)
+    assert desk.replies()[0].endswith("good morning")
+    assert desk.process is not None
+    desk.process.kill()
+    await desk.process.wait()
+    (desk.folder / "state" / "lines-desk").write_text("0")  # as if it died before it noted them
+    desk.say("good night")
+    await desk.start()
+    await desk.until(lambda: len(desk.replies()) == 2)
+    assert desk.replies()[1].endswith("good night")
+
+
+async def test_its_channel_comes_and_goes_with_the_config_and_the_other_stays(desk: Desk) -> None:
+    desk.say("one")
+    await desk.until(lambda: desk.replies())
+    before = (await desk.channels())["desk"]
+    desk.save(desk.text.replace("runtimes:", f"{SECOND}runtimes:"))
+    desk.say("two", "in2.txt")
+    await desk.until(lambda: desk.replies("out2.txt"))
+    assert desk.replies("out2.txt")[0].endswith("two")
+    desk.save(desk.text)
+    await desk.until(lambda: desk.logged("channel wall: removed"))
+    assert await desk.channels() == {"desk": before}
+
+
+async def test_a_mistake_in_its_options_is_told_and_changes_nothing(desk: Desk) -> None:
+    desk.say("one")
+    await desk.until(lambda: desk.replies())
+    desk.save(desk.text.replace("every: 20ms", "evry: 20ms"))
+    await desk.until(lambda: desk.logged("unknown key 'evry' (did you mean 'every'?)"))
+    desk.say("two")
+    await desk.until(lambda: len(desk.replies()) == 2)
+
+
+async def test_notes_are_what_templates_see_under_their_name(desk: Desk) -> None:
+    (desk.folder / "NOTES.md").write_text("first\nsecond\nthird\n")
+    template = "  system_context: '{{ notes | join(\"+\") }}'\n"
+    route = desk.text.replace(
+        "default_route: {runtime: bird, cwd: .}\n",
+        f"default_route:\n  runtime: bird\n  cwd: .\n{template}context: {{notes: {{lines: 2}}}}\n",
+    )
+    desk.say("hello")
+    await desk.until(lambda: desk.replies())
+    desk.save(route)
+    await desk.until(lambda: desk.logged("config applied"))
+    desk.say("what do we know?")
+    await desk.until(lambda: len(desk.replies()) == 2)
+    assert desk.replies()[1] == "second+third\n\nwhat do we know?"
+
+
+def test_the_config_of_the_example_is_valid(sidecar: Callable[..., Any], example: Path) -> None:
+    assert sidecar("validate", path=example, cwd=EXAMPLE).out == "config.yaml is valid\n"
