@@ -1,0 +1,142 @@
+"""The tools of the working memory, over the standard streams of a real process."""
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from sidecar.contexts.memory import TOOLS, tool_server
+from sidecar.contexts.memory_file import memory_file
+
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def connect(state: Path, tmp_path: Path) -> Connect:
+    """Connects to the server of an account, which runs in a folder."""
+
+    def connected(account: str = "ag_1", cwd: Path = tmp_path) -> Client:
+        server = tool_server(state, account)
+        parameters = StdioServerParameters(
+            command=server.command, args=list(server.args), env=dict(server.env), cwd=cwd
+        )
+        return Client(parameters, read_timeout_seconds=20)
+
+    return connected
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> tuple[str, bool]:
+    """The text of the answer, and whether it is an error."""
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    return content.text, bool(result.is_error)  # type: ignore[union-attr]  # it is a text
+
+
+async def test_an_agent_notes_reads_and_deletes(connect: Connect, state: Path) -> None:
+    async with connect() as client:
+        listed = await client.list_tools()
+        assert [tool.name for tool in listed.tools] == list(TOOLS)
+        assert json.loads((await call(client, "memory_get"))[0]) == {"goal": "", "sections": {}}
+        told, failed = await call(client, "memory_set", name="todo", text="ask Ann")
+        assert (told, failed) == ("todo is set. The memory has 7 of 20000 characters.", False)
+        await call(client, "memory_set", name="goal", text="naïve ✓")
+        found = await asyncio.to_thread(memory_file(state, "ag_1").read)
+        assert found is not None
+        assert (found.goal, found.sections) == ("naïve ✓", {"todo": "ask Ann"})
+        await call(client, "memory_delete", name="todo")
+        told, _ = await call(client, "memory_get")
+        assert json.loads(told) == {"goal": "naïve ✓", "sections": {}}
+
+
+async def test_what_the_rules_forbid_is_told_to_the_model(connect: Connect) -> None:
+    async with connect() as client:
+        told, failed = await call(client, "memory_set", name="goal", text="x" * 501)
+        assert failed
+        assert "the goal would have 501 characters, of at most 500" in told
+        told, failed = await call(client, "memory_set", name="my notes", text="x")
+        assert failed
+        assert "letters, digits and underscores" in told
+        _, failed = await call(client, "memory_get")
+        assert not failed
+
+
+async def test_the_model_cannot_choose_another_account(connect: Connect, state: Path) -> None:
+    async with connect() as client:
+        await call(client, "memory_set", name="notes", text="mine", account="ag_2", state="/tmp")
+    files = await asyncio.to_thread(lambda: sorted((state / "memory").iterdir()))
+    assert [file.name for file in files] == ["ag_1.json", "ag_1.lock"]
+
+
+async def test_servers_that_change_one_memory_at_once_lose_nothing(
+    connect: Connect, state: Path
+) -> None:
+    async def write(who: str) -> None:
+        async with connect() as client:
+            for number in range(5):
+                _, failed = await call(client, "memory_set", name=f"{who}{number}", text="x")
+                assert not failed
+
+    async with asyncio.TaskGroup() as group:
+        for who in "ab":
+            group.create_task(write(who))
+    found = await asyncio.to_thread(memory_file(state, "ag_1").read)
+    assert found is not None
+    assert len(found.sections) == 10
+
+
+async def test_modules_of_the_checkout_are_not_run(connect: Connect, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("sidecar", "mcp", "json", "anyio"):
+        (checkout / f"{name}.py").write_text("raise SystemExit('this must not run')\n")
+    async with connect(cwd=checkout) as client:
+        _, failed = await call(client, "memory_get")
+        assert not failed
+
+
+def test_it_ends_when_its_input_ends(state: Path) -> None:
+    server = tool_server(state, "ag_1")
+    command = [server.command, *server.args]
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--state", "x"], ["--account", "x"]])
+def test_a_person_is_told_what_it_is_for(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "sidecar", "mcp", *arguments]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert "no need to start it by hand" in done.stderr
+    assert "sidecar memory --help" in done.stderr
+
+
+def test_a_person_at_a_terminal_is_told_too_instead_of_waiting(state: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        server = tool_server(state, "ag_1")
+        done = subprocess.run(
+            [server.command, *server.args],
+            stdin=theirs, capture_output=True, text=True, timeout=20, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 2
+    assert "no need to start it by hand" in done.stderr
