@@ -63,6 +63,7 @@ def message_of(item: object, *, channel: str, account: str, hub: str, now: float
         received_at=now,
         mentioned=item.get("mentioned") is True,
         reply_to=text_of(envelope, "reply_to"),
+        alias=text_of(envelope, "msg_id"),
         unusable=_unusable(envelope, room, sender, text, account),
         extra=_extra(item, envelope, id_, room, sender),
     )

@@ -13,7 +13,7 @@ from sidecar.codecs.ndjson import parse
 from sidecar.codecs.outcome import OUTPUT, Answer
 from sidecar.model import AgentEvent, Block, SessionStarted, TurnEnded
 
-_SILENT = {
+SILENT = {
     "background_tasks_changed",
     "command_lifecycle",
     "control_request",
@@ -35,10 +35,13 @@ _CUT_OFF = "cut off mid-stream"
 class ClaudeCodec:
     """The events of one turn. `expected_session` is the session that was to be resumed.
 
-    `finished`: a result was seen, and nothing has begun since.
+    `spent` is what the process had cost before the turn. `finished`: a result was seen, and
+    nothing has begun since.
     """
 
-    def __init__(self, expected_session: str | None = None, output: int = OUTPUT) -> None:
+    def __init__(
+        self, expected_session: str | None = None, output: int = OUTPUT, spent: float = 0.0
+    ) -> None:
         self.finished = False
         self._expected = expected_session
         self._session = expected_session
@@ -46,13 +49,18 @@ class ClaudeCodec:
         self._said = Answer(output)
         self._last_said = ""
         self._before_cut = ""
-        self._ending = Ending()
+        self._ending = Ending(spent)
         self._garbage = b""
 
     @property
     def cut(self) -> bool:
         """Whether the answer was too long."""
         return self._said.cut
+
+    @property
+    def spent(self) -> float:
+        """What the process has cost so far, as versions tell that count nothing else."""
+        return self._ending.spent
 
     def feed(self, line: bytes) -> list[AgentEvent]:
         """Take one line."""
@@ -96,7 +104,7 @@ class ClaudeCodec:
         subtype = event.get("subtype")
         if subtype == "init":
             return self._init(event)
-        if not isinstance(subtype, str) or subtype in _SILENT:
+        if not isinstance(subtype, str) or subtype in SILENT:
             return []
         failed = subtype == "permission_denied"
         identity = text_of(event, "tool_use_id") or ""
@@ -159,7 +167,7 @@ class ClaudeCodec:
 def _unknown(kind: object) -> list[AgentEvent]:
     if not isinstance(kind, str):
         return [Block("other")]
-    return [] if kind in _SILENT else [Block("other", name=kind)]
+    return [] if kind in SILENT else [Block("other", name=kind)]
 
 
 def _parts(message: Mapping[str, object]) -> Iterator[Mapping[str, object]]:

@@ -57,9 +57,14 @@ class Result:
 
 
 class Ending:
-    """What the results of one turn come to. `error` is the name of the last error of the API."""
+    """What the results of one turn come to. `error` is the name of the last error of the API.
 
-    def __init__(self) -> None:
+    `spent` is what the process has cost so far, where that is all that it tells.
+    """
+
+    def __init__(self, spent: float = 0.0) -> None:
+        self.spent = spent
+        self._spent_before = spent
         self.last: Result | None = None
         self.error: str | None = None
         self._resets_at: float | None = None
@@ -75,8 +80,9 @@ class Ending:
         if result.cost is not None:
             self._cost = (self._cost or 0.0) + result.cost
         elif result.total_cost is not None:
-            # Versions without a cost per result count it for the process, which is this turn.
-            self._cost = float(result.total_cost)
+            # Versions without a cost per result count it for the process.
+            self.spent = float(result.total_cost)
+            self._cost = max(0.0, self.spent - self._spent_before)
 
     def limit(self, info: Mapping[str, object]) -> None:
         """Take a `rate_limit_info`: of interest is when a limit that was hit resets."""

@@ -8,7 +8,7 @@ unknown or has another shape than expected is passed over.
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sidecar.codecs.codex_result import GONE, failure_of
+from sidecar.codecs.codex_result import BUSY, GONE, failure_of
 from sidecar.codecs.loose import clean, count_of, number_of, record_of, records_of, text_of
 from sidecar.codecs.ndjson import parse
 from sidecar.codecs.outcome import OUTPUT, Answer, exit_words, without_end
@@ -55,6 +55,10 @@ class CodexCodec:
         if event is None:
             self._garbage = self._garbage or line.strip()
             return []
+        return self.take(event)
+
+    def take(self, event: Mapping[str, object]) -> list[AgentEvent]:
+        """Take one event."""
         match event.get("type"):
             case "thread.started":
                 return self._thread(event)
@@ -91,6 +95,8 @@ class CodexCodec:
             return failure_of(words, self._expected, self._began)
         if self._expected is not None and GONE.search(stderr):
             return Failure("session_missing", exit_words(code, stderr))
+        if self._expected is not None and BUSY.search(stderr):
+            return Failure("exited", exit_words(code, stderr), retryable=True)
         return without_end(code, stderr, self._garbage, started=self._started)
 
     def _thread(self, event: Mapping[str, object]) -> list[AgentEvent]:

@@ -8,6 +8,8 @@ from sidecar.model import Failure, FailureKind
 
 GONE = re.compile(r"no rollout found for thread id")
 """What the CLI says on standard error when it cannot resume."""
+BUSY = re.compile(r"already has an active writer")
+"""What it says there while another process, which may be about to end, has the thread."""
 _OUTGROWN = "ran out of room in the model's context window"
 _STATUS = re.compile(r"\bstatus:? (\d{3})\b")
 _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (

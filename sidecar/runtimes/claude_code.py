@@ -1,22 +1,39 @@
-"""The runtime `claude-code`: `claude -p`, one process a turn."""
+"""The runtime `claude-code`: `claude -p`, a process a turn, or one that stays for several."""
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
+from uuid import uuid4
 
 from sidecar.api import Host, Runtime, RuntimeType
 from sidecar.codecs.claude import ClaudeCodec
+from sidecar.codecs.claude_dialogue import ClaudeDialogue
+from sidecar.config.model import Warm
 from sidecar.config.shipped import read_schema
-from sidecar.model import Block, Job
-from sidecar.runtimes.claude_flags import CONTEXT, MODE, NEWER, arguments, overridden, tier
+from sidecar.model import Block, Failure, Job
+from sidecar.runtimes.claude_flags import (
+    CONTEXT,
+    EFFORT,
+    MODE,
+    MODEL,
+    NEWER,
+    ONE_TURN,
+    arguments,
+    overridden,
+    tier,
+    tools,
+)
 from sidecar.runtimes.flags import Flag
 from sidecar.runtimes.help import Help
-from sidecar.runtimes.launch import Launch, session_to_resume
+from sidecar.runtimes.launch import Dialogue, Launch, LaunchFailed, session_to_resume
 from sidecar.runtimes.oneshot import OneShot
 from sidecar.runtimes.private import PrivateFiles
-from sidecar.runtimes.turn_text import user_turn
+from sidecar.runtimes.staying import Staying
+from sidecar.runtimes.tool_servers import as_json, marked
+from sidecar.runtimes.turn_text import renewed, user_turn
 
 RESTRAINED = (
     "As root, Claude Code refuses to work without checking permissions: edits are accepted, other "
@@ -63,25 +80,61 @@ class ClaudeCode:
         """How to run a job: the prompt by standard input, the system context by a file."""
         session = session_to_resume(job)
         known = await self._help.flags(program, job.cwd, env, marks)
-        may_bypass = os.geteuid() != 0 or env.get("IS_SANDBOX") == "1"
         theirs = (*self._args, *job.args)
         ours: list[Flag] = [("-p",), ("--output-format", "stream-json"), ("--verbose",)]
         if session is not None:
             ours.append(("--resume", session))
-        ours += tier(job.trust, known, may_bypass=may_bypass)
+        ours += _chosen(job, known, env)
         # Otherwise a resumed session keeps the context with which it began.
         ours.append(("--system-prompt-snapshot", "off"))
         files: list[Path] = []
+        if job.tools:
+            described = as_json(marked(job.tools, marks))
+            files.append(await self._contexts.write(described, ".json"))
+            ours += tools(job.tools, os.fspath(files[-1]))
         if job.prompt.system.strip() and CONTEXT not in overridden(theirs):
             files.append(await self._contexts.write(job.prompt.system))
-            ours.append((CONTEXT, os.fspath(files[0])))
+            ours.append((CONTEXT, os.fspath(files[-1])))
         return Launch(
             (program, *arguments(ours, theirs, known)),
             user_turn(job, _FILE_NAME).encode("utf-8", "replace"),
             ClaudeCodec(session, job.limits.output),
-            notes=() if may_bypass or job.trust != "owner" else self._restrained(theirs),
+            notes=() if _may_bypass(env) or job.trust != "owner" else self._restrained(theirs),
             files=files,
         )
+
+    async def same(
+        self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
+    ) -> Sequence[str]:
+        """All its arguments but the session and the files; and what the tool servers are."""
+        theirs = (*self._args, *job.args)
+        if alone := overridden(theirs) & ONE_TURN:
+            raise LaunchFailed(Failure("internal", f"{', '.join(sorted(alone))} is for one turn"))
+        known = await self._help.flags(program, job.cwd, env, marks)
+        has_context = str(bool(job.prompt.system.strip()))
+        return (
+            *arguments(_chosen(job, known, env), theirs, known),
+            as_json(job.tools),
+            has_context,
+        )
+
+    async def open(
+        self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
+    ) -> Launch:
+        """How to start a process that stays: as for one turn, but for the way of the prompts."""
+        launch = await self.launch(program, job, env, marks)
+        argv = (*launch.argv, "--input-format", "stream-json")
+        talk = _dialogue(job, user_turn(job, _FILE_NAME))
+        return replace(launch, argv=argv, stdin=b"", codec=talk, dialogue=talk)
+
+    def follow(self, last: Dialogue, job: Job) -> Dialogue:
+        """The next turn. The CLI reads its system context once: where that has changed since, the
+        new one stands above the user turn."""
+        before = cast(ClaudeDialogue, last)
+        known = CONTEXT in overridden((*self._args, *job.args))
+        known = known or job.prompt.system == before.context
+        prompt = user_turn(job, _FILE_NAME) if known else renewed(job, _FILE_NAME)
+        return _dialogue(job, prompt, before.spent, lifecycle=before.lifecycle)
 
     def _restrained(self, theirs: Sequence[str]) -> Sequence[Block]:
         if MODE in overridden(theirs):
@@ -92,9 +145,31 @@ class ClaudeCode:
         return (Block("system", RESTRAINED, name="permissions"),)
 
 
+def _chosen(job: Job, known: Set[str], env: Mapping[str, str]) -> list[Flag]:
+    """The flags of the model, the effort and the level of trust."""
+    model = [(MODEL, job.model)] if job.model else []
+    effort = [(EFFORT, job.effort)] if job.effort else []
+    return [*model, *effort, *tier(job.trust, known, may_bypass=_may_bypass(env))]
+
+
+def _may_bypass(env: Mapping[str, str]) -> bool:
+    return os.geteuid() != 0 or env.get("IS_SANDBOX") == "1"
+
+
+def _dialogue(
+    job: Job, prompt: str, spent: float = 0.0, *, lifecycle: bool = False
+) -> ClaudeDialogue:
+    text = prompt.encode("utf-8", "replace").decode()
+    output, session, context = job.limits.output, session_to_resume(job), job.prompt.system
+    return ClaudeDialogue(text, str(uuid4()), context, session, output, spent, lifecycle=lifecycle)
+
+
 def build(options: Mapping[str, object], host: Host) -> Runtime:
     """A runtime of this type."""
-    return OneShot(ClaudeCode(options, host), options, host)
+    cli, warm = ClaudeCode(options, host), cast(Warm | None, options.get("warm"))
+    return OneShot(cli, options, host) if warm is None else Staying(cli, warm, options, host)
 
 
-CLAUDE_CODE = RuntimeType("claude-code", read_schema("runtime.claude-code.json"), build)
+CLAUDE_CODE = RuntimeType(
+    "claude-code", read_schema("runtime.claude-code.json"), build, takes_tools=True
+)

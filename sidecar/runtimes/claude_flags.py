@@ -6,15 +6,29 @@ once. `plan` and `auto` are for no stranger: they read every file that the user 
 
 from collections.abc import Iterable, Sequence, Set
 
-from sidecar.model import Trust
+from sidecar.model import ToolServer, Trust
 from sidecar.runtimes import flags
 from sidecar.runtimes.flags import Flag
 
 MODE = "--permission-mode"
 CONTEXT = "--append-system-prompt-file"
+MODEL = "--model"
+EFFORT = "--effort"
 NEWER = frozenset({"--restricted", "--permission-prompts", "--system-prompt-snapshot"})
 """Flags that 2.1.197 does not know: it exits when it is given one."""
 
+ONE_TURN = frozenset(
+    {
+        "--resume",
+        "--fork-session",
+        "--input-format",
+        "--output-format",
+        "--max-turns",
+        "--max-budget-usd",
+    }
+)
+"""Flags of the operator's with which a process is for one turn: what session it has, how it is
+spoken to, and bounds that count for a process."""
 _ISOLATED: tuple[Flag, ...] = (("--strict-mcp-config",), ("--setting-sources", ""))
 """Neither servers nor permissions that a checkout, or the user's settings, bring along."""
 _NO_COMMANDS: Flag = ("--disable-slash-commands",)
@@ -26,6 +40,8 @@ _REACHING_OUT = (
 _NO_FILES = '{"permissions":{"deny":["Read(//**)"]}}'
 """Settings that stop 2.1.197 from reading the files that a prompt names as `@path`."""
 
+_ADDED = frozenset({"--mcp-config", "--allowedTools"})
+"""Flags that may be given several times: the operator's add to ours."""
 _SAME = {
     "--dangerously-skip-permissions": MODE,
     "--allow-dangerously-skip-permissions": MODE,
@@ -76,6 +92,12 @@ def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]
             )
 
 
+def tools(servers: Sequence[ToolServer], file: str) -> tuple[Flag, ...]:
+    """The flags for tool servers that a file describes: their tools may be called."""
+    names = [f"mcp__{server.name}__{tool}" for server in servers for tool in server.tools]
+    return ("--mcp-config", file), ("--allowedTools", ",".join(names))
+
+
 def overridden(theirs: Iterable[str]) -> set[str]:
     """Our flags whose place is taken by the operator's arguments."""
     return flags.overridden(theirs, _SAME)
@@ -83,4 +105,5 @@ def overridden(theirs: Iterable[str]) -> set[str]:
 
 def arguments(ours: Iterable[Flag], theirs: Sequence[str], known: Set[str]) -> list[str]:
     """Our flags, without those that are unknown or overridden, then the operator's arguments."""
-    return flags.joined(ours, theirs, overridden(theirs) | (NEWER - known))
+    left_out = (overridden(theirs) - _ADDED) | (NEWER - known)
+    return flags.joined(ours, theirs, left_out)

@@ -7,8 +7,9 @@ sandbox of a thread is not remembered: each turn that resumes it is given its ow
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sidecar.model import Trust
+from sidecar.model import ToolServer, Trust
 from sidecar.runtimes.flags import Flag
+from sidecar.runtimes.tool_servers import as_settings
 
 _SANDBOX = "--sandbox"
 _EVERY_TURN: tuple[Flag, ...] = (
@@ -63,8 +64,22 @@ _OTHER_SANDBOX = frozenset(
 """Flags and keys of the configuration that take the place of `--sandbox`."""
 
 
-def arguments(trust: Trust, theirs: Sequence[str]) -> list[str]:
-    """Our flags for a level of trust, without those that are overridden, and the operator's.
+def choices(model: str | None, effort: str | None) -> list[Flag]:
+    """The flags of a model and of how much it reasons."""
+    flags: list[Flag] = [] if model is None else [("--model", model)]
+    if effort is not None:
+        flags.append(("--config", f'model_reasoning_effort="{effort}"'))
+    return flags
+
+
+def tools(servers: Iterable[ToolServer]) -> list[Flag]:
+    """The flags of tool servers: beside the user's own ones, where those are used."""
+    return [("--config", setting) for server in servers for setting in as_settings(server)]
+
+
+def arguments(trust: Trust, theirs: Sequence[str], chosen: Sequence[Flag] = ()) -> list[str]:
+    """Our flags for a level of trust and those that are `chosen`, without those that are
+    overridden, and the operator's.
 
     All of them belong in front of the subcommand `resume`, which does not know them all.
     """
@@ -75,11 +90,36 @@ def arguments(trust: Trust, theirs: Sequence[str]) -> list[str]:
     enabled = {flag[1] for flag in given if flag[0] == "--enable"}
     ours = [
         flag
-        for flag in (*_EVERY_TURN, *_tier(trust))
+        for flag in (*_EVERY_TURN, *_tier(trust), *chosen)
         if (_name(flag) in _REPEATED or _name(flag) not in names)
         and not (flag[0] == "--disable" and flag[1] in enabled)
     ]
     return [part for flag in (*ours, *_once(given)) for part in flag]
+
+
+def server_arguments(
+    trust: Trust, theirs: Sequence[str], chosen: Sequence[Flag] = ()
+) -> list[str] | None:
+    """The arguments of `codex app-server` with which it is as `codex exec` with `arguments`.
+
+    None where there are none: it is known to take settings, but not that it leaves out those of
+    the user, so that it is for owners only; and another sandbox is not asked for.
+    """
+    flags = list(_flags(arguments(trust, theirs, chosen)))
+    if trust != "owner" or (_SANDBOX, "danger-full-access") not in flags:
+        return None
+    settings: list[str] = []
+    for flag in flags:
+        match flag:
+            case "--config", setting:
+                settings += ("--config", setting)
+            case "--model", name:
+                settings += ("--config", f'model="{name}"')
+            case ("--sandbox", _) | ("--json",) | ("--skip-git-repo-check",):
+                pass
+            case _:
+                return None
+    return settings
 
 
 def _tier(trust: Trust) -> tuple[Flag, ...]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from sidecar.api import Spawn
 from sidecar.runtimes import tree
@@ -21,8 +22,7 @@ def is_over(process: Process) -> bool:
     """Whether the process has ended and left nothing behind: a few microseconds to find out."""
     if not process.group_is_gone():
         return False
-    left = strays()
-    return not left or len(tree.find_dead(left)) == len(left)
+    return _no_strays()
 
 
 async def finish(process: Process, marks: Mapping[str, str], grace: float, spawn: Spawn) -> bool:
@@ -66,20 +66,50 @@ async def end_tree(process: Process, marks: Mapping[str, str], grace: float) -> 
         process.close()
 
 
+async def end_lost(process: Process, marks: Mapping[str, str], grace: float) -> None:
+    """End what a process has started and lost, and not what it holds as its child.
+
+    They are told apart by the marks, and by their parents: orphans come to us.
+    """
+    for number, wait in (signal.SIGTERM, grace), (signal.SIGKILL, KILL_WAIT):
+        if _no_strays():
+            return
+        members = await asyncio.to_thread(tree.lost, process.pid, marks)
+        tree.send(members, number)
+        deadline = asyncio.get_running_loop().time() + wait
+        await _until(partial(_none_alive, members), deadline)
+
+
 async def _until_gone(process: Process, members: set[tree.Member], seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    deadline, pause = loop.time() + seconds, 0.001
+    deadline = asyncio.get_running_loop().time() + seconds
     try:
         await process.wait(deadline)
     except TimeoutError:
         return
-    while not _gone(process, members) and loop.time() < deadline:
+    await _until(lambda: _gone(process, members), deadline)
+
+
+async def _until(condition: Callable[[], bool], deadline: float) -> None:
+    """Wait for a condition, at most until a time of the event loop."""
+    loop, pause = asyncio.get_running_loop(), 0.001
+    while not condition() and loop.time() < deadline:
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _gone(process: Process, members: set[tree.Member]) -> bool:
+    none = _none_alive(members)
+    return process.group_is_gone() and none
+
+
+def _none_alive(members: set[tree.Member]) -> bool:
+    """Whether all have ended. Takes away the dead that were left to us."""
     alive = [member for member in members if tree.is_alive(member)]
     for member in members.difference(alive):
         collect(member.pid)
-    return process.group_is_gone() and not alive
+    return not alive
+
+
+def _no_strays() -> bool:
+    left = strays()
+    return not left or len(tree.find_dead(left)) == len(left)

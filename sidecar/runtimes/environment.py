@@ -10,7 +10,8 @@ from pathlib import Path
 from sidecar.config.model import FileText
 
 TURN = "SIDECAR_TURN"
-"""Names the turn in the environment of an agent, and so of all that it starts."""
+"""Names the turn, or a process that stays for several, in the environment of an agent, and so of
+all that it starts."""
 STATE = "SIDECAR_STATE"
 """Names the sidecar to which the turn belongs, by `state_mark`."""
 

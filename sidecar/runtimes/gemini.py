@@ -97,6 +97,8 @@ class Gemini:
         theirs = (*self._args, *job.args)
         left_out = overridden(theirs, _SAME) - {"--policy"}  # several are fine
         ours: list[Flag] = [("-o", "stream-json"), (_MODE, _MODES[job.trust])]
+        if job.model is not None:
+            ours.append(("-m", job.model))
         if session is not None:
             ours.append(("--resume", session))
         files = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
 from uuid import UUID
 
 from sidecar.model import AgentEvent, Block, Failure, Job, TurnEnded
@@ -32,7 +32,8 @@ class Codec(Protocol):
 class Launch:
     """How the process of one turn is started.
 
-    `notes` are shown first, `files` are removed when the turn has ended.
+    `notes` are shown first, `files` are removed when the process has ended. A `dialogue` is the
+    codec, of a tool that is told more than its first input.
     """
 
     argv: Sequence[str]
@@ -41,6 +42,44 @@ class Launch:
     lines: bool = True
     notes: Sequence[Block] = ()
     files: Sequence[Path] = ()
+    dialogue: "Dialogue | None" = None
+
+
+class Dialogue(Codec, Protocol):
+    """A codec of one turn that also says what the agent is told: its process takes more turns."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the turn is over, and the agent waits for the next one. Without `finished`, it
+        was not taken, and may run elsewhere."""
+
+    def outgoing(self) -> bytes:
+        """What it is to be written now, once; it is asked at first and after each `feed`."""
+
+    def is_idle(self, line: bytes, /) -> bool:
+        """Whether a line that comes when the turn is over means nothing. One that tells that the
+        agent goes to work by itself does not."""
+
+
+@runtime_checkable
+class Attended(Dialogue, Protocol):
+    """A dialogue whose agent asks for more than a codec can tell, and can be told to stop.
+
+    It is over when it is `finished`, whether or not it has settled.
+    """
+
+    @property
+    def waits_for_silence(self) -> bool:
+        """Whether `go_on` is to be called as soon as nothing comes for a moment."""
+
+    def go_on(self) -> None:
+        """Nothing has come for a moment."""
+
+    async def attend(self) -> None:
+        """Do what the agent has asked for; it is called after each piece of output."""
+
+    def cancel(self) -> None:
+        """Have the agent told to stop what it does; its last word then comes soon."""
 
 
 class Cli(Protocol):
@@ -71,12 +110,44 @@ class Cli(Protocol):
         """
 
 
+class WarmCli(Cli, Protocol):
+    """A command line tool that can stay for the next turn of its session."""
+
+    async def same(
+        self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
+    ) -> Sequence[str]:
+        """All by which the tool must have been started to run a job, but its environment and
+        folder, and what its session is: a process that was started otherwise never runs it.
+
+        Raises:
+            LaunchFailed: the turn cannot be run.
+        """
+
+    async def open(
+        self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
+    ) -> Launch:
+        """How to start a process that stays, with its first turn, which is a `dialogue`.
+
+        Raises:
+            LaunchFailed: the turn cannot be run.
+            OSError: a file that it takes cannot be written.
+        """
+
+    def follow(self, last: Dialogue, job: Job) -> Dialogue:
+        """The next turn, in the process that has settled the `last` one."""
+
+
 class LaunchFailed(Exception):
     """A turn whose process was not started, and why."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
+
+    @classmethod
+    def of(cls, error: OSError) -> Self:
+        """For a file that the tool takes, and that cannot be written."""
+        return cls(Failure("internal", f"{error.filename}: {error}"))
 
 
 def session_to_resume(job: Job) -> str | None:

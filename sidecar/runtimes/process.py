@@ -22,6 +22,8 @@ PIPE_MOST = 1 << 20
 """Bytes that a pipe can hold at most: what a dead child may have left to read."""
 TAIL = 8192
 """Bytes of standard error that are kept: the last ones."""
+MOST_UNREAD = 8 << 20
+"""Bytes that wait for a child in a dialogue, after which it counts as one that does not read."""
 SLICE = 0.005
 """Seconds after which a reader that never has to wait lets others have the event loop."""
 
@@ -46,8 +48,8 @@ def spawn(
 class Process:
     """One child. `active` is the loop time at which it last printed something.
 
-    `stdin` is written to it as it takes it, and then closed; one that does not want it is fine.
-    Reading stops while nobody reads, so that the child waits.
+    `stdin` is written to it as it takes it, and then closed unless it is a `dialogue`; one that
+    does not want it is fine. Reading stops while nobody reads, so that the child waits.
 
     Raises:
         OSError: it cannot be started. `filename` is `cwd` when it is the folder that is wrong.
@@ -55,7 +57,13 @@ class Process:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes = b""
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bytes = b"",
+        dialogue: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         theirs, ours = child_pipes()
@@ -76,6 +84,7 @@ class Process:
         self._left = PIPE_MOST
         self._tail = bytearray()
         self._input = memoryview(stdin)
+        self._dialogue = dialogue
         self._exit = Descriptor(self._loop, exit_descriptor(self.pid))
         self._watch_exit()
         self._loop.add_reader(self._stderr.number, self._read_stderr)
@@ -117,6 +126,26 @@ class Process:
         while self._child.returncode is None:
             await self._wait(deadline)
         return self._child.returncode
+
+    def write(self, data: bytes) -> None:
+        """Write more to its standard input, as it takes it: for a `dialogue`. Never waits.
+
+        One that does not read what was written is written nothing more.
+        """
+        if data and self._stdin.is_open and self._dialogue:
+            waiting = len(self._input) > 0
+            if len(self._input) > MOST_UNREAD:
+                self._dialogue = False
+                return
+            self._input = memoryview(bytes(self._input) + data if waiting else data)
+            if not waiting:
+                self._write()
+
+    def begin_anew(self) -> None:
+        """Forget what it has written to standard error, and when it was last active."""
+        self._read_stderr()
+        self._tail.clear()
+        self.active = self._loop.time()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to all of its group."""
@@ -210,10 +239,13 @@ class Process:
         except BlockingIOError:
             self._loop.add_writer(self._stdin.number, self._write)
             return
-        except OSError:
-            pass  # it has closed its input: it does not want the rest
+        except OSError:  # it has closed its input: it does not want the rest
+            self._dialogue = False
         self._input = memoryview(b"")
-        self._stdin.close()
+        if self._dialogue:
+            self._loop.remove_writer(self._stdin.number)
+        else:
+            self._stdin.close()
 
     def _watch_exit(self) -> None:
         if self._exit.is_open:

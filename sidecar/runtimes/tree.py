@@ -53,13 +53,19 @@ def family(root: int, marks: Mapping[str, str]) -> set[Member]:
     The process itself is not among them. Reads much, and may wait a moment: call it in a thread.
     """
     stats = _all()
-    found = {root, *_marked(stats, marks)}
-    grown = found
-    while grown:
-        grown = {pid for pid, stat in stats.items() if stat.parent in grown} - found
-        found |= grown
-    living = (stats[pid] for pid in found - {root} if pid in stats)
-    return {stat.member for stat in living if not stat.dead}
+    found = _grown(stats, {root, *_marked(stats, marks)})
+    return _living(stats, found - {root})
+
+
+def lost(root: int, marks: Mapping[str, str]) -> set[Member]:
+    """All processes with all marks in their environment, with their descendants, that are not
+    descendants of the process any more: whoever started them has ended.
+
+    Reads much, and may wait a moment: call it in a thread.
+    """
+    stats = _all()
+    held = _grown(stats, {root})
+    return _living(stats, _grown(stats, set(_marked(stats, marks)) - held) - held)
 
 
 def marked(marks: Mapping[str, str]) -> set[Member]:
@@ -82,6 +88,20 @@ def send(members: Iterable[Member], number: signal.Signals) -> None:
         if is_alive(member):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(member.pid, number)
+
+
+def _grown(stats: Mapping[int, _Stat], roots: set[int]) -> set[int]:
+    """Processes and all their descendants."""
+    found = grown = roots
+    while grown:
+        grown = {pid for pid, stat in stats.items() if stat.parent in grown} - found
+        found = found | grown
+    return found
+
+
+def _living(stats: Mapping[int, _Stat], pids: Iterable[int]) -> set[Member]:
+    living = (stats[pid] for pid in pids if pid in stats)
+    return {stat.member for stat in living if not stat.dead}
 
 
 def _marked(stats: Mapping[int, _Stat], marks: Mapping[str, str]) -> Iterator[int]:

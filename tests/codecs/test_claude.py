@@ -1,14 +1,9 @@
 import json
-import random
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from sidecar.codecs.claude import ClaudeCodec
-from sidecar.codecs.ndjson import Lines
 from sidecar.model import (
-    AgentEvent,
     Block,
     Failure,
     FailureKind,
@@ -16,32 +11,13 @@ from sidecar.model import (
     TurnEnded,
     Usage,
 )
+from tests.codecs.recordings import Recordings
 
-RECORDINGS = Path(__file__).parent.parent / "data" / "claude"
-SCENARIOS = sorted(path.name for path in RECORDINGS.iterdir())
 SESSION = "27dfa529-3b0c-4bfb-8be9-1f73b7a6371d"
 
 
-def replay(scenario: str, session: str | None = None) -> tuple[list[AgentEvent], TurnEnded]:
-    """What the codec makes of a recorded turn."""
-    folder = RECORDINGS / scenario
-    codec, lines = ClaudeCodec(session), Lines()
-    data = (folder / "stdout.ndjson").read_bytes()
-    events = [event for line in lines.feed(data) for event in codec.feed(line)]
-    code = int((folder / "exit.txt").read_text())
-    return events, codec.end(code, (folder / "stderr.txt").read_text())
-
-
-def blocks(scenario: str, kind: str) -> list[Block]:
-    return [
-        event for event in replay(scenario)[0] if isinstance(event, Block) and event.kind == kind
-    ]
-
-
-def failure(scenario: str, session: str | None = None) -> Failure:
-    found = replay(scenario, session)[1].failure
-    assert found is not None
-    return found
+RECORDED = Recordings("claude", ClaudeCodec)
+replay, blocks, failure = RECORDED.replay, RECORDED.blocks, RECORDED.failure
 
 
 def line(**event: object) -> bytes:
@@ -296,43 +272,3 @@ def test_an_answer_is_cut_at_its_limit() -> None:
     codec.feed(line(type="result", subtype="success", result="äöüßäöüß", num_turns=1))
     assert codec.cut
     assert codec.end(0, "").text == "äöüßä"
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_recording_cut_anywhere_never_raises_and_ends_once(scenario: str) -> None:
-    data = (RECORDINGS / scenario / "stdout.ndjson").read_bytes()
-    chance = random.Random(scenario)
-    for end in [chance.randrange(len(data) + 1) for _ in range(20)]:
-        codec, lines = ClaudeCodec(SESSION), Lines()
-        for piece in lines.feed(data[:end]) + lines.finish():
-            codec.feed(piece)
-        assert isinstance(codec.end(chance.choice([0, 1, -9, None]), ""), TurnEnded)
-
-
-CHANGES: list[Callable[[object], object]] = [
-    lambda value: None,
-    lambda value: [value],
-    lambda value: {"x": value},
-    lambda value: 17,
-    lambda value: "text",
-    lambda value: True,
-]
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_values_of_another_shape_never_raise(scenario: str) -> None:
-    chance = random.Random(scenario)
-
-    def changed(value: object) -> object:
-        if chance.random() < 0.1:
-            return chance.choice(CHANGES)(value)
-        if isinstance(value, dict):
-            return {key: changed(item) for key, item in value.items()}
-        return [changed(item) for item in value] if isinstance(value, list) else value
-
-    for _ in range(5):
-        codec = ClaudeCodec()
-        for text in (RECORDINGS / scenario / "stdout.ndjson").read_text("utf-8").split("\n"):
-            if text.startswith("{"):
-                codec.feed(json.dumps(changed(json.loads(text))).encode())
-        assert isinstance(codec.end(0, ""), TurnEnded)

@@ -1,15 +1,11 @@
 import json
-import random
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from sidecar.codecs.codex import CodexCodec
-from sidecar.codecs.ndjson import Lines
 from sidecar.model import (
-    AgentEvent,
     Block,
     Failure,
     FailureKind,
@@ -17,9 +13,8 @@ from sidecar.model import (
     TurnEnded,
     Usage,
 )
+from tests.codecs.recordings import Recordings
 
-RECORDINGS = Path(__file__).parent.parent / "data" / "codex"
-SCENARIOS = sorted(path.name for path in RECORDINGS.iterdir())
 THREAD = "01a20200-1cea-7121-8444-d89c6bc58138"
 OTHER = "56ebd917-713f-44b1-a141-3b49c684d9ca"
 BEGAN = datetime(2026, 11, 22, 8, 0, tzinfo=timezone(timedelta(hours=1)))
@@ -58,29 +53,8 @@ FAILED: dict[str, tuple[FailureKind, bool]] = {
 """The kind of each failure, and whether it may pass; all other recordings are good turns."""
 
 
-def replay(
-    scenario: str, thread: str | None = None, size: int = 1 << 20
-) -> tuple[list[AgentEvent], TurnEnded]:
-    """What the codec makes of a recorded turn, read in pieces of a size."""
-    folder = RECORDINGS / scenario
-    codec, lines = CodexCodec(thread, began=BEGAN), Lines()
-    data = (folder / "stdout.ndjson").read_bytes()
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    found = [line for piece in pieces for line in lines.feed(piece)] + lines.finish()
-    events = [event for line in found for event in codec.feed(line)]
-    code = int((folder / "exit.txt").read_text())
-    return events, codec.end(code, (folder / "stderr.txt").read_text())
-
-
-def blocks(scenario: str, *kinds: str) -> list[Block]:
-    found = [event for event in replay(scenario)[0] if isinstance(event, Block)]
-    return [block for block in found if not kinds or block.kind in kinds]
-
-
-def failure(scenario: str, thread: str | None = None) -> Failure:
-    found = replay(scenario, thread)[1].failure
-    assert found is not None
-    return found
+RECORDED = Recordings("codex", partial(CodexCodec, began=BEGAN))
+replay, blocks, failure = RECORDED.replay, RECORDED.blocks, RECORDED.failure
 
 
 def line(kind: str, **event: object) -> bytes:
@@ -104,7 +78,7 @@ def test_a_plain_turn() -> None:
     assert end == TurnEnded(text, thread, None, Usage(100, 20, None))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", RECORDED.scenarios)
 def test_each_recorded_turn_succeeds_or_has_the_kind_of_its_failure(scenario: str) -> None:
     _, end = replay(scenario)
     if scenario in FAILED:
@@ -114,12 +88,6 @@ def test_each_recorded_turn_succeeds_or_has_the_kind_of_its_failure(scenario: st
         assert end.failure is None
         assert end.text
         assert end.session is not None
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.parametrize("size", [1, 7, 1000])
-def test_how_the_bytes_are_cut_changes_nothing(scenario: str, size: int) -> None:
-    assert replay(scenario, size=size) == replay(scenario)
 
 
 def test_the_last_message_is_the_answer_and_earlier_ones_are_progress() -> None:
@@ -305,41 +273,8 @@ def test_an_answer_is_cut_at_its_limit() -> None:
     assert codec.end(0, "").text == "äöüßä"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_recording_cut_anywhere_never_raises_and_ends_once(scenario: str) -> None:
-    data = (RECORDINGS / scenario / "stdout.ndjson").read_bytes()
-    chance = random.Random(scenario)
-    for end in [chance.randrange(len(data) + 1) for _ in range(10)]:
-        codec, lines = CodexCodec(THREAD), Lines()
-        for piece in lines.feed(data[:end]) + lines.finish():
-            codec.feed(piece)
-        assert isinstance(codec.end(chance.choice([0, 1, -9, None]), ""), TurnEnded)
-
-
-CHANGES: list[Callable[[object], object]] = [
-    lambda value: None,
-    lambda value: [value],
-    lambda value: {"x": value},
-    lambda value: 17,
-    lambda value: "text",
-    lambda value: True,
-]
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_values_of_another_shape_never_raise(scenario: str) -> None:
-    chance = random.Random(scenario)
-
-    def changed(value: object) -> object:
-        if chance.random() < 0.1:
-            return chance.choice(CHANGES)(value)
-        if isinstance(value, dict):
-            return {key: changed(item) for key, item in value.items()}
-        return [changed(item) for item in value] if isinstance(value, list) else value
-
-    for _ in range(5):
-        codec = CodexCodec(began=BEGAN)
-        for text in (RECORDINGS / scenario / "stdout.ndjson").read_text("utf-8").split("\n"):
-            if text.startswith("{"):
-                codec.feed(json.dumps(changed(json.loads(text))).encode())
-        assert isinstance(codec.end(0, ""), TurnEnded)
+def test_a_thread_that_another_process_still_has_may_be_free_in_a_moment() -> None:
+    stderr = f"Error: thread/resume failed: thread {THREAD} already has an active writer"
+    failure = CodexCodec(THREAD).end(1, stderr).failure
+    assert failure is not None
+    assert (failure.kind, failure.retryable) == ("exited", True)

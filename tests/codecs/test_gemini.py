@@ -1,14 +1,9 @@
 import json
-import random
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from sidecar.codecs.gemini import GeminiCodec
-from sidecar.codecs.ndjson import Lines
 from sidecar.model import (
-    AgentEvent,
     Block,
     Failure,
     FailureKind,
@@ -16,9 +11,8 @@ from sidecar.model import (
     TurnEnded,
     Usage,
 )
+from tests.codecs.recordings import Recordings
 
-RECORDINGS = Path(__file__).parent.parent / "data" / "gemini"
-SCENARIOS = sorted(path.name for path in RECORDINGS.iterdir())
 SESSION = "e0c46ea4-9a7e-43e8-8ac8-e7d6fc1aa325"
 OTHER = "c4b6619f-17a4-448b-8783-440efb631a7d"
 
@@ -64,29 +58,8 @@ FAILED: dict[str, tuple[FailureKind, bool]] = {
 """The kind of each failure, and whether it may pass; all other recordings are good turns."""
 
 
-def replay(
-    scenario: str, session: str | None = None, size: int = 1 << 20
-) -> tuple[list[AgentEvent], TurnEnded]:
-    """What the codec makes of a recorded turn, read in pieces of a size."""
-    folder = RECORDINGS / scenario
-    codec, lines = GeminiCodec(session), Lines()
-    data = (folder / "stdout.ndjson").read_bytes()
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    found = [line for piece in pieces for line in lines.feed(piece)] + lines.finish()
-    events = [event for line in found for event in codec.feed(line)]
-    code = int((folder / "exit.txt").read_text())
-    return events, codec.end(code, (folder / "stderr.txt").read_text())
-
-
-def blocks(scenario: str, *kinds: str) -> list[Block]:
-    found = [event for event in replay(scenario)[0] if isinstance(event, Block)]
-    return [block for block in found if not kinds or block.kind in kinds]
-
-
-def failure(scenario: str, session: str | None = None) -> Failure:
-    found = replay(scenario, session)[1].failure
-    assert found is not None
-    return found
+RECORDED = Recordings("gemini", GeminiCodec)
+replay, blocks, failure = RECORDED.replay, RECORDED.blocks, RECORDED.failure
 
 
 def line(kind: str, **event: object) -> bytes:
@@ -109,7 +82,7 @@ def test_a_plain_turn() -> None:
     assert ended == TurnEnded("".join(pieces), session, None, Usage(100, 20, None))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", RECORDED.scenarios)
 def test_each_recorded_turn_succeeds_or_has_the_kind_of_its_failure(scenario: str) -> None:
     _, ended = replay(scenario)
     if scenario in FAILED:
@@ -120,12 +93,6 @@ def test_each_recorded_turn_succeeds_or_has_the_kind_of_its_failure(scenario: st
         assert ended.text
         assert ended.session is not None
         assert ended.usage is not None
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.parametrize("size", [1, 7, 1000])
-def test_how_the_bytes_are_cut_changes_nothing(scenario: str, size: int) -> None:
-    assert replay(scenario, size=size) == replay(scenario)
 
 
 def test_what_is_said_after_the_last_tool_is_the_answer() -> None:
@@ -264,43 +231,3 @@ def test_an_answer_is_cut_at_its_limit() -> None:
     codec.feed(said("äöüßäöüß"))
     assert codec.cut
     assert codec.end(0, "").text == "äöüßä"
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_recording_cut_anywhere_never_raises_and_ends_once(scenario: str) -> None:
-    data = (RECORDINGS / scenario / "stdout.ndjson").read_bytes()
-    chance = random.Random(scenario)
-    for end in [chance.randrange(len(data) + 1) for _ in range(10)]:
-        codec, lines = GeminiCodec(SESSION), Lines()
-        for piece in lines.feed(data[:end]) + lines.finish():
-            codec.feed(piece)
-        assert isinstance(codec.end(chance.choice([0, 1, 144, -9, None]), ""), TurnEnded)
-
-
-CHANGES: list[Callable[[object], object]] = [
-    lambda value: None,
-    lambda value: [value],
-    lambda value: {"x": value},
-    lambda value: 17,
-    lambda value: "text",
-    lambda value: True,
-]
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_values_of_another_shape_never_raise(scenario: str) -> None:
-    chance = random.Random(scenario)
-
-    def changed(value: object) -> object:
-        if chance.random() < 0.1:
-            return chance.choice(CHANGES)(value)
-        if isinstance(value, dict):
-            return {key: changed(item) for key, item in value.items()}
-        return [changed(item) for item in value] if isinstance(value, list) else value
-
-    for _ in range(5):
-        codec = GeminiCodec()
-        for text in (RECORDINGS / scenario / "stdout.ndjson").read_text("utf-8").split("\n"):
-            if text.startswith('{"'):
-                codec.feed(json.dumps(changed(json.loads(text))).encode())
-        assert isinstance(codec.end(0, ""), TurnEnded)

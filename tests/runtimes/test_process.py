@@ -322,3 +322,24 @@ async def test_a_read_ends_at_its_deadline(workshop: Any) -> None:
         agent.send(signal.SIGKILL)
         assert await agent.wait() == -9
         agent.close()
+
+
+async def test_one_that_does_not_read_is_written_nothing_more(workshop: Any) -> None:
+    program = workshop.script(
+        """
+        import os, sys, time
+        print("started", flush=True)
+        while not os.path.exists("read"):
+            time.sleep(0.005)
+        print(len(sys.stdin.buffer.read()), flush=True)
+        """
+    )
+    agent = Process([program], cwd=workshop.folder, env={}, dialogue=True)
+    assert await agent.read() == b"started\n"
+    for _ in range(64):
+        agent.write(b"x" * (1 << 20))
+    (workshop.folder / "read").touch()
+    read = int(await agent.read())
+    assert process.MOST_UNREAD < read <= process.MOST_UNREAD + (2 << 20)
+    await agent.wait()
+    agent.close()
