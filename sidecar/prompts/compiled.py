@@ -1,7 +1,7 @@
 """A template compiled and tried out: it can run, or what is wrong with it is known."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -14,7 +14,9 @@ from sidecar.prompts.contract import NAMES
 from sidecar.prompts.environment import ENVIRONMENT
 from sidecar.prompts.running import run
 from sidecar.prompts.samples import NotInSample, sample_values
+from sidecar.prompts.uses import names_used
 
+_NO_ATTRIBUTE = re.compile(r" has no '([^']+)'")
 _UNKNOWN = re.compile(r"No (filter|test) named '(.+)'")
 
 
@@ -32,25 +34,31 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Compiled:
-    """A template, None where its syntax is wrong, and what was found."""
+    """A template, None where its syntax is wrong, what was found, and the names that it uses."""
 
     template: Template | None
     findings: tuple[Finding, ...] = ()
+    names: frozenset[str] = frozenset()
 
 
-_cache: WeakValueDictionary[tuple[str, tuple[str, ...]], Compiled] = WeakValueDictionary()
+_Key = tuple[str, tuple[str, ...], frozenset[str]]
+_cache: WeakValueDictionary[_Key, Compiled] = WeakValueDictionary()
 """What any snapshot still uses, so that a reload compiles only what is new."""
 
 
-def compiled(source: str, env: tuple[str, ...] = ()) -> Compiled:
-    """The template of a source. `env` names the environment variables that it may read."""
-    found = _cache.get((source, env))
+def compiled(
+    source: str, env: tuple[str, ...] = (), others: frozenset[str] = frozenset()
+) -> Compiled:
+    """The template of a source. `env` names the environment variables that it may read, `others`
+    the context providers of other packages."""
+    key = (source, env, others)
+    found = _cache.get(key)
     if found is None:
-        found = _cache[source, env] = _compile(source, env)
+        found = _cache[key] = _compile(*key)
     return found
 
 
-def _compile(source: str, env: tuple[str, ...]) -> Compiled:
+def _compile(source: str, env: tuple[str, ...], others: frozenset[str]) -> Compiled:
     try:
         tree = ENVIRONMENT.parse(source)
         code = ENVIRONMENT.compile(tree)
@@ -60,20 +68,25 @@ def _compile(source: str, env: tuple[str, ...]) -> Compiled:
         message = f"the template cannot be compiled: {type(error).__name__}: {error}"
         return Compiled(None, (Finding("template-syntax", message, 1),))
     template = Template.from_code(ENVIRONMENT, code, dict(ENVIRONMENT.globals))
-    unknown = tuple(_unknown_names(source, tree))
-    return Compiled(template, unknown or tuple(_failures(source, template, env)))
+    unknown = tuple(_unknown_names(source, tree, NAMES | others))
+    findings = unknown or tuple(_failures(source, template, env, others))
+    return Compiled(template, findings, names_used(tree))
 
 
 def _syntax(source: str, error: TemplateSyntaxError) -> Finding:
     message, hint = error.message or "the syntax is wrong", ""
+    place = _span(source, error.lineno)
     if unknown := _UNKNOWN.match(message):
         known = ENVIRONMENT.filters if unknown[1] == "filter" else ENVIRONMENT.tests
-        hint = near(unknown[2], known)
-    return Finding("template-syntax", message, error.lineno, *_span(source, error.lineno), hint)
+        hint = _hint(unknown[2], (name for name in known if name[0] != "."))
+        place = _word(source, error.lineno, unknown[2]) or place
+    return Finding("template-syntax", message, error.lineno, *place, hint)
 
 
-def _unknown_names(source: str, tree: nodes.Template) -> Iterator[Finding]:
-    unknown = find_undeclared_variables(tree) - NAMES
+def _unknown_names(source: str, tree: nodes.Template, known: frozenset[str]) -> Iterator[Finding]:
+    if all(node.name in known for node in tree.find_all(nodes.Name)):
+        return  # most templates: what follows takes as long as compiling
+    unknown = find_undeclared_variables(tree) - known
     for node in tree.find_all(nodes.Name):
         if node.name in unknown:
             unknown.remove(node.name)
@@ -84,13 +97,15 @@ def _unknown_names(source: str, tree: nodes.Template) -> Iterator[Finding]:
                 node.lineno,
                 at.start() + 1 if at else 1,
                 len(node.name) if at else 1,
-                near(node.name, NAMES) or f"there are {', '.join(sorted(NAMES))}",
+                _hint(node.name, known),
             )
 
 
-def _failures(source: str, template: Template, env: tuple[str, ...]) -> Iterator[Finding]:
+def _failures(
+    source: str, template: Template, env: tuple[str, ...], others: frozenset[str]
+) -> Iterator[Finding]:
     """What goes wrong with each of the sample messages."""
-    for sample, values in sample_values(env):
+    for sample, values in sample_values(env, others).items():
         try:
             run(template, values)
         except TemplateFailed as failed:
@@ -101,9 +116,27 @@ def _failures(source: str, template: Template, env: tuple[str, ...]) -> Iterator
                     "template-error",
                     f"{failed.reason}{where}",
                     line,
-                    *_span(source, line),
+                    *(_missing(source, line, failed.reason) or _span(source, line)),
                     f"found by trying {sample}",
                 )
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """What was meant, if something is similar, and what there is."""
+    names = sorted(known)
+    return " ".join(filter(None, (near(name, names), f"there are {', '.join(names)}")))
+
+
+def _missing(source: str, number: int, reason: str) -> tuple[int, int] | None:
+    """The column and the width of an attribute that does not exist."""
+    told = _NO_ATTRIBUTE.search(reason)
+    return None if told is None else _word(source, number, told[1])
+
+
+def _word(source: str, number: int, word: str) -> tuple[int, int] | None:
+    """The column and the width of a word in a line that has it once."""
+    places = list(re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", _line(source, number)))
+    return (places[0].start() + 1, len(word)) if len(places) == 1 else None
 
 
 def _span(source: str, number: int) -> tuple[int, int]:

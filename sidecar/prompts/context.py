@@ -5,24 +5,24 @@ cleaned. A text that does not exist is empty.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from sidecar import model
 from sidecar.config.model import Route
-from sidecar.core.sanitise import clean, label, sanitise
+from sidecar.core.sanitise import clean, cut, label, sanitise
 from sidecar.model import ConversationKind, SenderKind, Trust
 from sidecar.prompts.environment import View
+from sidecar.prompts.facts import provided, safe_mapping
 
+LONGEST_LINE = 500
+"""Characters of a message, or an answer, of an earlier session."""
+MOST_AT_ONCE = 3
+"""Messages that were answered together of which a fresh session is told: the last ones."""
 LONGEST_ID = 256
 """Characters of an id."""
-DEEPEST_EXTRA = 8
-"""Levels of `message.extra`; what is deeper is left out."""
-WIDEST_EXTRA = 200
-"""Values of one list or mapping in `message.extra`; what is more is left out."""
 
 _LAST_SECOND = 253402300799.0
 """Of the year 9999, where the calendar of `datetime` ends."""
@@ -34,7 +34,9 @@ class TurnContext:
     """A turn that is about to run. `messages` are oldest first, never none.
 
     `now` is in seconds since the epoch, `env` has environment variables by name. `attempt` is 2
-    after an interruption; `reason` is `message`, `coalesced` or `retry`.
+    after an interruption; `reason` is `message`, `coalesced` or `retry`. `history` is what was
+    said before, for a fresh session that takes the place of another. `facts` are what context
+    providers told, by their names; one that is not among them is empty.
     """
 
     messages: tuple[model.Message, ...]
@@ -47,6 +49,8 @@ class TurnContext:
     session_turns: int = 0
     resumed: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[model.Exchange, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class RouteView(View):
     name: str
     runtime: str
     trust: Trust
+    no_reply: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +119,20 @@ class SessionView(View):
     turns: int
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangeView(View):
+    """What was said before, and the answer."""
+
+    messages: list[MessageView]
+    answer: str
+
+
 class Env(dict[str, str]):
     """Environment variables. Errors call it by its name."""
 
 
 class Values(TypedDict):
-    """The values by name, as `contract.CONTRACT` tells."""
+    """The values by name, as `contract.CONTRACT` tells; those of providers are beside them."""
 
     messages: list[MessageView]
     message: MessageView
@@ -130,16 +143,18 @@ class Values(TypedDict):
     route: RouteView
     turn: TurnView
     session: SessionView
+    history: list[ExchangeView]
     now: datetime
     env: Env
 
 
-def values(context: TurnContext, names: Iterable[str] = ()) -> Values:
-    """What the templates of a turn see. `names` are those that `env` may have."""
+def values(context: TurnContext, names: Iterable[str] = (), others: Iterable[str] = ()) -> Values:
+    """What the templates of a turn see. `names` are those that `env` may have, `others` the
+    context providers of other packages: theirs are values too, as `provided` tells."""
     messages = [_message(message) for message in context.messages]
     newest, route = context.messages[-1], context.route
     place = newest.conversation
-    return {
+    found: Values = {
         "messages": messages,
         "message": messages[-1],
         "sender": messages[-1].sender,
@@ -148,12 +163,14 @@ def values(context: TurnContext, names: Iterable[str] = ()) -> Values:
         ),
         "channel": newest.channel,
         "account": _id(newest.account),
-        "route": RouteView(route.name, route.runtime, route.trust),
+        "route": RouteView(route.name, route.runtime, route.trust, route.no_reply or ""),
         "turn": TurnView(context.turn, context.attempt, context.reason, context.trust),
         "session": SessionView(context.resumed, context.session_turns),
+        "history": [_exchange(exchange) for exchange in context.history],
         "now": _utc(context.now),
         "env": Env({name: context.env[name] for name in names if name in context.env}),
     }
+    return cast(Values, {**provided(context.facts, others), **found})
 
 
 def _message(message: model.Message) -> MessageView:
@@ -164,39 +181,38 @@ def _message(message: model.Message) -> MessageView:
         mentioned=message.mentioned,
         reply_to=_id(message.reply_to or ""),
         sender=_sender(message.sender),
-        _facts=partial(_facts, message.extra),
+        _facts=partial(safe_mapping, message.extra),
     )
 
 
-def _sender(sender: model.Sender) -> SenderView:
-    name, short_id = label(sender.name or ""), label(sender.id)
+def _exchange(exchange: model.Exchange) -> ExchangeView:
+    """An exchange of an earlier session: nobody speaks with authority in it, the owner neither."""
+    messages = [
+        replace(_message(replace(message, text="")), text=_line(message.text))
+        for message in exchange.messages[-MOST_AT_ONCE:]
+    ]
+    return ExchangeView(messages, _line(exchange.answer))
+
+
+def _line(text: str) -> str:
+    words = " ".join(clean(text[: 4 * LONGEST_LINE]).split())
+    line = sanitise(words)
+    return line if len(line) <= LONGEST_LINE else f"{cut(line, LONGEST_LINE - 1)}…"
+
+
+def called(sender: model.Sender) -> str:
+    """How to call a sender, as a label: people by name, agents by id."""
     # Whoever runs an agent chooses its name, so that only the id tells which one speaks.
-    called = short_id if sender.kind == "agent" else name or short_id
-    return SenderView(_id(sender.id), name, sender.kind, called or _UNNAMED[sender.kind])
+    name = "" if sender.kind == "agent" else label(sender.name or "")
+    return name or label(sender.id) or _UNNAMED[sender.kind]
+
+
+def _sender(sender: model.Sender) -> SenderView:
+    return SenderView(_id(sender.id), label(sender.name or ""), sender.kind, called(sender))
 
 
 def _text(message: model.Message) -> str:
     return clean(message.text) if message.sender.kind == "owner" else sanitise(message.text)
-
-
-def _facts(found: Mapping[str, object], depth: int = 1) -> dict[str, object]:
-    """Rules, previews, names: others wrote them, whoever sent the message."""
-    return {
-        label(str(key)): _fact(value, depth) for key, value in islice(found.items(), WIDEST_EXTRA)
-    }
-
-
-def _fact(value: object, depth: int) -> object:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Mapping() if depth < DEEPEST_EXTRA:
-            return _facts(value, depth + 1)
-        case list() | tuple() if depth < DEEPEST_EXTRA:
-            return [_fact(one, depth + 1) for one in value[:WIDEST_EXTRA]]
-        case Mapping() | list() | tuple():
-            return None
-    return sanitise(str(value))
 
 
 def _id(text: str) -> str:

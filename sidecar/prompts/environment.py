@@ -19,9 +19,11 @@ from sidecar.prompts.meter import meter_of
 
 SYSTEM_CONTEXT = "botcord/system_context.j2"
 USER_TURN = "botcord/user_turn.j2"
+RECOVERY = "botcord/recovery.j2"
+_FOLDER = Path(__file__).with_name("templates")
 BUILT_IN = {
-    name: Path(__file__).with_name("templates").joinpath(name).read_text("utf-8")
-    for name in (SYSTEM_CONTEXT, USER_TURN)
+    path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8")
+    for path in sorted(_FOLDER.glob("*/*.j2"))
 }
 """The sources of the templates that others can extend and include, by name."""
 
@@ -154,6 +156,10 @@ def _check(operator: str, allowed: bool) -> None:
         raise SecurityError(f"templates use {operator} with small numbers only")
 
 
+_SHOWN = 20
+"""Names that an error lists."""
+
+
 class Undefined(StrictUndefined):
     """A value that does not exist. Its error tells what was meant, if something similar exists."""
 
@@ -170,8 +176,9 @@ class Undefined(StrictUndefined):
             known = [str(key) for key in found]
         else:
             return super()._undefined_message
-        question = near(name, known)
-        return f"{_kind(found)} has no {name!r}" + (f", {question}" if question else "")
+        question, there = near(name, known), f"has {', '.join(known[:_SHOWN])}"
+        more = f", {question} It {there}" if question else f": it {there if known else 'is empty'}"
+        return f"{_kind(found)} has no {name!r}{more}"
 
 
 def _kind(value: object) -> str:

@@ -1,6 +1,6 @@
 """One run of a compiled template, and where and why it failed when it did."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 
 from jinja2 import Template, TemplateError, TemplateNotFound
@@ -11,8 +11,14 @@ from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
 from sidecar.prompts.meter import METER, Meter
 
 
-def run(template: Template, values: Mapping[str, object], given: int = 0) -> str:
-    """The text of a template. `given` is the number of characters of the texts in the values.
+def run(
+    template: Template,
+    values: Mapping[str, object],
+    given: int = 0,
+    concat: Callable[[Iterable[str]], str] = ENVIRONMENT.concat,
+) -> str:
+    """The text of a template. `given` is the number of characters of the texts in the values,
+    `concat` makes one text of what the template prints.
 
     Raises:
         TemplateFailed: with the name of the built-in template that failed, or without one when
@@ -20,7 +26,7 @@ def run(template: Template, values: Mapping[str, object], given: int = 0) -> str
     """
     try:
         context = template.new_context({**values, METER: Meter(given)})
-        return ENVIRONMENT.concat(template.root_render_func(context))
+        return concat(template.root_render_func(context))
     except Exception as error:  # a template can raise anything
         name, line = _place(error)
         raise TemplateFailed(name, line, _reason(error)) from error
@@ -45,7 +51,7 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
 def _reason(error: Exception) -> str:
     match error:
         case TemplateNotFound():
-            known = near(str(error.name), BUILT_IN) or f"there are {' and '.join(BUILT_IN)}"
+            known = near(str(error.name), BUILT_IN) or f"there are {', '.join(BUILT_IN)}"
             return f"no template is named {error.name!r}: {known}"
         case RecursionError():
             return "the template calls itself too deeply"

@@ -1,13 +1,14 @@
 """Turns with which every template is tried when it is loaded, so that its errors show at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import ChainableUndefined, UndefinedError
 
 from sidecar.config.model import Route
-from sidecar.model import Conversation, Message, Sender
+from sidecar.model import Conversation, Exchange, Message, Sender
 from sidecar.prompts.context import TurnContext, values
 
 _ROUTE = Route("sample", "sample", Path("/"))
@@ -31,15 +32,69 @@ _FROM_HUMAN = replace(_message(_GROUP, _HUMAN), mentioned=True, reply_to="m_0")
 _FROM_AGENT = _message(_GROUP, _AGENT)
 _IN_THREAD = _message(replace(_GROUP, title=None, thread="tp_1"), replace(_HUMAN, name=""))
 
+_MEMORY = {
+    "goal": "Ship it",
+    "sections": [{"name": "notes", "text": "one\n\ntwo"}],
+    "updated_at": 1.7e9,
+    "size": 3000,
+    "tool": True,
+}
+_ENTRY = {
+    "room": "rm_3",
+    "title": "Garden",
+    "thread": "tp_2",
+    "kind": "agent",
+    "sender": "ag_2",
+    "time": 1.7e9,
+    "preview": "hello",
+}
+_QUIET_ENTRY = {**_ENTRY, "title": "", "thread": "", "kind": "owner", "preview": ""}
+_ROOM = {
+    "id": "rm_2",
+    "name": "Kitchen",
+    "description": "Where we cook",
+    "rule": "Be brief.\nBe kind.",
+    "rule_version": "0a1b2c3d",
+    "visibility": "private",
+    "join_policy": "invite_only",
+    "role": "member",
+    "member_count": 3,
+    "members": [
+        {"id": "hu_2", "name": "Bob", "role": "owner"},
+        {"id": "ag_1", "name": "ag_1", "role": "member"},
+    ],
+}
+_BARE_ROOM = {**_ROOM, **dict.fromkeys(_ROOM, ""), "member_count": 0, "members": []}
+_REPO = {"branch": "main", "head": "2aea07e", "dirty": 2}
+_QUOTED = {
+    "id": "m_0",
+    "text": "one\ntwo",
+    "kind": "agent",
+    "sender": "ag_1",
+    "own": True,
+    "time": 1.7e9,
+}
+_FACTS: Mapping[str, object] = {
+    "memory": _MEMORY,
+    "activity": {"total": 7, "entries": [_ENTRY, _QUIET_ENTRY]},
+    "room": _ROOM,
+    "repo": _REPO,
+    "quoted": _QUOTED,
+}
+"""What context providers tell, where there is all to tell."""
+
 SAMPLES: Mapping[str, TurnContext] = {
     "a direct message of the owner": replace(_turn(_message(_DIRECT, _OWNER)), trust="owner"),
-    "a message of a person in a group": _turn(_FROM_HUMAN),
-    "a message of an agent": _turn(_FROM_AGENT),
+    "a message of a person in a group": replace(_turn(_FROM_HUMAN), facts=_FACTS),
+    "a message of an agent": replace(_turn(_FROM_AGENT), facts={"room": _BARE_ROOM}),
     "a message in a thread of a room without a title": _turn(_IN_THREAD),
     "a hostile message": _turn(_message(_DIRECT, _HUMAN, _HOSTILE)),
     "several messages at once": replace(_turn(_FROM_AGENT, _FROM_HUMAN), reason="coalesced"),
     "the second attempt": replace(
         _turn(_FROM_AGENT), attempt=2, reason="retry", resumed=True, session_turns=3
+    ),
+    "a fresh session in place of another": replace(
+        _turn(_FROM_HUMAN), history=(Exchange((_FROM_AGENT, _FROM_HUMAN), "hi"),)
     ),
 }
 """What each sample is, and the turn."""
@@ -50,15 +105,21 @@ class NotInSample(UndefinedError):
 
 
 class _AnyFact(dict[str, object]):
-    """A channel's facts: whatever a template asks for is there, and prints as nothing."""
+    """Facts of a channel, or of another package: whatever is asked for prints as nothing."""
 
     def __missing__(self, key: str) -> object:
         return ChainableUndefined(name=key, exc=NotInSample)
 
 
-def sample_values(env: tuple[str, ...]) -> Iterator[tuple[str, dict[str, object]]]:
-    """Each sample with the values that its templates see. `env` names what they may read."""
+@lru_cache(maxsize=8)
+def sample_values(
+    env: tuple[str, ...], others: frozenset[str] = frozenset()
+) -> Mapping[str, Mapping[str, object]]:
+    """Each sample's values, as its templates see them. `env` names what they may read, `others`
+    the context providers of other packages."""
+    anything, samples = {name: _AnyFact() for name in others}, {}
     for name, turn in SAMPLES.items():
         found = values(replace(turn, env=dict.fromkeys(env, "sample")), env)
         messages = [replace(view, _facts=_AnyFact) for view in found["messages"]]
-        yield name, {**found, "messages": messages, "message": messages[-1]}
+        samples[name] = {**found, **anything, "messages": messages, "message": messages[-1]}
+    return samples

@@ -16,6 +16,11 @@ RUNAWAYS = {
     "{% for a in range(3000) %}{% for b in range(3000) %}{% endfor %}{% endfor %}": STEPS,
     "{% for a in range(9000) %}{% endfor %}{% for b in range(9000) %}{% endfor %}": STEPS,
     "{% for a in range(60000) %}{% endfor %}": STEPS,
+    "{% for i in range(10**9) %}{% endfor %}": "Range too big",
+    "{% set n = namespace(i=0) %}{% for a in cycler(1, 2) %}{% endfor %}": "not iterable",
+    "{% block b %}{{ self.b() }}{% endblock %}": "calls itself too deeply",
+    "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}":
+        "calls itself too deeply",
     "{% for a in [1] recursive %}{{ loop(range(9000)) }}{% endfor %}": STEPS,
     "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(20) }}": STEPS,
     "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": "calls itself too deeply",

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from sidecar.model import Conversation, Message, Sender
-from sidecar.prompts.context import DEEPEST_EXTRA, WIDEST_EXTRA, TurnContext, values
-from sidecar.prompts.contract import CONTRACT, NAMES
+from sidecar.prompts.context import TurnContext, values
+from sidecar.prompts.contract import CONTRACT, NAMES, PROVIDERS
 from sidecar.prompts.environment import View
+from sidecar.prompts.facts import DEEPEST, WIDEST
+from sidecar.prompts.samples import SAMPLES
 
 Turn = Callable[..., TurnContext]
 
@@ -25,20 +27,36 @@ def names_of(found: dict[str, Any]) -> set[str]:
     return names
 
 
+def names_in(name: str, value: object) -> set[str]:
+    """The names in what a provider tells, as the table has them."""
+    names = {name}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            names |= names_in(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        names |= names_in(f"{name}[]", value[0]) - {f"{name}[]"}
+    return names
+
+
 def test_the_table_of_names_is_what_templates_get(turn: Turn) -> None:
-    found = values(turn())
-    assert names_of(found) == {entry.name for entry in CONTRACT}
+    found = values(turn(facts=SAMPLES["a message of a person in a group"].facts))
+    told = {part for name in PROVIDERS for part in names_in(name, found[name])}
+    assert names_of(found) | told == {entry.name for entry in CONTRACT}
     assert set(found) == NAMES
     assert len(CONTRACT) == len({entry.name for entry in CONTRACT})
 
 
 def test_the_table_tells_the_types(turn: Turn) -> None:
-    types = {"text": str, "bool": bool, "int": int}
-    found = values(turn())
+    types = {"text": str, "bool": bool, "int": int, "seconds": float}
+    found = values(turn(facts=SAMPLES["a message of a person in a group"].facts))
     for entry in CONTRACT:
         value: Any = found
         for part in entry.name.split("."):
-            value = value[part] if isinstance(value, dict) else getattr(value, part)
+            value = (
+                value[part.removesuffix("[]")] if isinstance(value, dict) else getattr(value, part)
+            )
+            if part.endswith("[]"):
+                value = value[0]
         assert isinstance(value, types.get(entry.type, object)), entry
 
 
@@ -129,11 +147,11 @@ def test_facts_of_the_channel_are_bounded(turn: Turn) -> None:
         inner["in"] = inner = {}
     found: Any = values(turn(extra={"deep": deep, "wide": list(range(10_000))}))
     extra = found["message"].extra
-    assert len(extra["wide"]) == WIDEST_EXTRA
+    assert len(extra["wide"]) == WIDEST
     levels, value = 1, extra["deep"]
     while value is not None:
         levels, value = levels + 1, value["in"]
-    assert levels == DEEPEST_EXTRA
+    assert levels == DEEPEST
 
 
 def test_only_listed_variables_of_the_environment_are_seen(turn: Turn) -> None:

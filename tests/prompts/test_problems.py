@@ -33,7 +33,7 @@ def test_wrong_syntax(problems: Problems) -> None:
 def test_an_unknown_name_with_the_one_that_was_meant(problems: Problems) -> None:
     (problem,) = problems("Hi {{ sendr.name }}")
     assert problem.message == "templates have no 'sendr'"
-    assert problem.hint == "did you mean 'sender'?"
+    assert problem.hint.startswith("did you mean 'sender'? there are account, activity, ")
     assert problem.position == Position("user.j2", 1, 7, 5)
     assert problem.code == "template-name"
 
@@ -50,8 +50,11 @@ def test_all_unknown_names_at_once(problems: Problems) -> None:
 
 def test_an_unknown_attribute_is_found_by_trying(problems: Problems) -> None:
     (problem,) = problems("one\n {{ message.txt }}")
-    assert problem.message == "message has no 'txt', did you mean 'text'?"
-    assert problem.position == Position("user.j2", 2, 2, 17)
+    assert problem.message == (
+        "message has no 'txt', did you mean 'text'? "
+        "It has extra, id, mentioned, reply_to, sender, text, time"
+    )
+    assert problem.position == Position("user.j2", 2, 13, 3)
     assert problem.hint == "found by trying a direct message of the owner"
     assert problem.code == "template-error"
 
@@ -123,3 +126,11 @@ def test_a_file_that_many_routes_share_is_told_once() -> None:
     routes = tuple(replace(route, name=f"r{number}") for number in range(50))
     _, problems = Prompts.compile(Config(State(path), None, routes=routes))
     assert [problem.path for problem in problems] == ["routes[0].user_turn"]
+
+
+def test_the_word_that_is_wrong_is_pointed_at(problems: Problems) -> None:
+    (problem,) = problems("{{ sender.name }} and {{ message.text | uper }}")
+    assert problem.position == Position("user.j2", 1, 41, 4)
+    assert "there are abs, capitalize, " in problem.hint
+    (problem,) = problems("a\n b {{ sender.name }} {{ sender.nmae | upper }}")
+    assert problem.position == Position("user.j2", 2, 32, 4)

@@ -58,7 +58,7 @@ def test_a_failing_template_gives_way_to_the_built_in_one_and_is_named(
     rendered = prompts.render(replace(turn(), route=checked.default_route))
     assert rendered.prompt.user.startswith("[BotCord Message] | from: Bob")
     assert [str(failure) for failure in rendered.failures] == [
-        "user.j2:2: a mapping has no 'topic'"
+        "user.j2:2: a mapping has no 'topic': it is empty"
     ]
     told = prompts.render(replace(turn(extra={"topic": "tea"}), route=checked.default_route))
     assert told.prompt.user == "one\ntea"
@@ -111,7 +111,7 @@ def test_a_reload_compiles_only_templates_that_are_new(config: Configure) -> Non
 def test_templates_that_no_configuration_uses_are_forgotten(config: Configure) -> None:
     source = "{{ message.text }} once"
     prompts, _ = Prompts.compile(config(source))
-    assert (source, ()) in compiled._cache
+    assert (source, (), frozenset()) in compiled._cache
     del prompts
     gc.collect()
-    assert (source, ()) not in compiled._cache
+    assert (source, (), frozenset()) not in compiled._cache

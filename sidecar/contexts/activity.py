@@ -1,0 +1,71 @@
+"""The context `activity`: what was said lately in the account's other conversations."""
+
+from collections.abc import Mapping
+
+from sidecar.api import Asked, ContextProvider, ContextType, Host
+from sidecar.codecs.loose import number_of
+from sidecar.core.sanitise import cut, label, sanitise
+from sidecar.model import Said
+from sidecar.prompts.context import called
+from sidecar.prompts.contract import PROVIDERS
+
+PREVIEW = 120
+"""Characters of a preview."""
+
+
+class ActivityProvider:
+    """Tells of conversations in which somebody spoke within `window` seconds, `most` of them."""
+
+    def __init__(self, host: Host, window: float, most: int) -> None:
+        self._said_since = host.said_since
+        self._window = window
+        self._most = most
+
+    async def value(self, asked: Asked) -> object:
+        """How many there are besides the present one, and the last ones, newest first."""
+        said = await self._said_since(asked.message, asked.now - self._window)
+        here = asked.message.conversation
+        others = [
+            one
+            for one in said
+            if (one.conversation.id, one.conversation.thread) != (here.id, here.thread)
+        ]
+        return {"total": len(others), "entries": [_entry(one) for one in others[: self._most]]}
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _entry(said: Said) -> dict[str, object]:
+    """One conversation. Its preview is one line, so that it cannot begin with a heading."""
+    place = said.conversation
+    return {
+        "room": label(place.id),
+        "title": label(place.title or ""),
+        "thread": label(place.thread or ""),
+        "kind": said.sender.kind,
+        "sender": called(said.sender),
+        "time": said.at,
+        "preview": cut(sanitise(" ".join(said.preview.split())), PREVIEW),
+    }
+
+
+def build(options: Mapping[str, object], host: Host) -> ContextProvider:
+    """A provider of this type."""
+    most = number_of(options, "max_entries")
+    window = number_of(options, "window")
+    return ActivityProvider(
+        host, 7200.0 if window is None else window, 5 if most is None else int(most)
+    )
+
+
+ACTIVITY = ContextType(
+    "activity",
+    {
+        "type": "object",
+        "properties": {"window": {"type": "number"}, "max_entries": {"type": "integer"}},
+        "additionalProperties": False,
+    },
+    build,
+    empty=PROVIDERS["activity"],
+)

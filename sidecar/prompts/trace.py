@@ -1,0 +1,120 @@
+"""Which template, and which block in it, made each part of a text."""
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import GeneratorType
+
+from jinja2 import Template, nodes
+from jinja2.exceptions import SecurityError
+
+from sidecar.prompts.environment import ENVIRONMENT
+from sidecar.prompts.running import run
+
+_BLOCK = "block_"
+"""How the functions of blocks begin in compiled templates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A place in a template. `template` is empty for the one that was given as a text, `block` is
+    empty outside of blocks."""
+
+    template: str
+    block: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text, and the places that led to it: the last one printed it, the first one is
+    in the template that began."""
+
+    text: str
+    way: tuple[Origin, ...]
+
+    @property
+    def origin(self) -> Origin:
+        """The template that printed it, with the innermost block around that."""
+        blocks = [step.block for step in self.way if step.block]
+        return replace(self.way[-1], block=blocks[-1] if blocks else "")
+
+
+@dataclass(slots=True)
+class Trace:
+    """Runs templates as `running.run` does, and keeps what made each text, run by run."""
+
+    runs: list[tuple[Piece, ...]] = field(default_factory=list)
+
+    def __call__(self, template: Template, values: Mapping[str, object], given: int = 0) -> str:
+        """The text of a template. Raises TemplateFailed, and keeps nothing then."""
+        pieces: list[Piece] = []
+
+        def watched(steps: Iterable[str]) -> str:
+            return ENVIRONMENT.concat(_watch(steps, pieces))
+
+        text = run(template, values, given, watched)
+        self.runs.append(tuple(pieces))
+        return text
+
+
+def trimmed(pieces: Iterable[Piece], blank_lines: re.Pattern[str] | None = None) -> list[Piece]:
+    """The pieces without the blanks at both ends of the text. What `blank_lines` matches becomes
+    one blank line, as in a system context."""
+    told = list(pieces)
+    whole = "".join(piece.text for piece in told)
+    start = len(whole) - len(whole.lstrip())
+    blank = blank_lines.finditer(whole) if blank_lines else ()
+    gone = [(0, start), *((found.start() + 1, found.end() - 1) for found in blank)]
+    gone.append((max(start, len(whole.rstrip())), len(whole)))
+    kept, at = [], 0
+    for piece in told:
+        text = _without(piece.text, at, gone)
+        at += len(piece.text)
+        if text:
+            kept.append(replace(piece, text=text))
+    return kept
+
+
+def _without(text: str, at: int, gone: Iterable[tuple[int, int]]) -> str:
+    """A text that begins at `at` without the spans that are gone, which are in order."""
+    parts, done = [], 0
+    for start, end in gone:
+        first, last = min(max(start - at, done), len(text)), min(max(end - at, done), len(text))
+        parts.append(text[done:first])
+        done = last
+    return "".join([*parts, text[done:]])
+
+
+def _watch(steps: Iterable[str], into: list[Piece]) -> Generator[str, None, None]:
+    """The steps of a running template; what each of them printed is noted."""
+    for text in steps:
+        if text:
+            into.append(Piece(text, tuple(_way(steps))))
+        try:
+            yield text
+        except SecurityError as error:
+            if isinstance(steps, Generator):
+                steps.throw(error)  # so that it arises in the template
+            raise
+
+
+def _way(steps: object) -> Iterator[Origin]:
+    """The templates and blocks that are just printing, the outermost first."""
+    while isinstance(steps, GeneratorType) and steps.gi_frame is not None:
+        frame = steps.gi_frame
+        template = frame.f_globals.get("__jinja_template__")
+        if isinstance(template, Template):
+            name = frame.f_code.co_name
+            block = name.removeprefix(_BLOCK) if name.startswith(_BLOCK) else ""
+            yield Origin(template.name or "", block)
+        # An included template is iterated over by a local variable of this name.
+        steps = steps.gi_yieldfrom or frame.f_locals.get("gen")
+
+
+def blocks_of(source: str) -> tuple[str, ...]:
+    """The blocks of a template that compiles, in its order; an empty one stands for the text
+    outside of them, where the template extends no other."""
+    tree = ENVIRONMENT.parse(source)
+    found = [block.name for block in tree.find_all(nodes.Block)]
+    extends = next(tree.find_all(nodes.Extends), None) is not None
+    return tuple(found if extends else ["", *found])
