@@ -92,7 +92,8 @@ _CLOSE = rf"{_GAP} (?: > | &(?:amp;)*+ (?: gt | \#0*+62 | \#x0*+3e );? )"
 _ATTRIBUTE = (
     rf"""{_GAP} [\w:.-]++ {_GAP} = {_GAP} (?: "[^"<>&\n]*+" | '[^'<>&\n]*+' | [^\s<>&"']++ )"""
 )
-_REST = rf"(?: (?: {_ATTRIBUTE} )*+ {_GAP} /? {_CLOSE} | [^<>&\n]*+ {_CLOSE} | )"
+_ATTRIBUTES = rf"(?: {_ATTRIBUTE} )*+ {_GAP} /? {_CLOSE}"
+_REST = rf"(?: {_ATTRIBUTES} | [^<>&\n]*+ {_CLOSE} | )"
 """The rest of a tag: attributes, also over several lines, or what its line has, or nothing."""
 
 
@@ -100,14 +101,20 @@ def _word(letters: str) -> str:
     return _GAP.join(letters)
 
 
+_TIGHT = r"< \0*+ /? \0*+"
+_SYSTEM = rf"{_word('system')} (?: {_GAP} {_word('reminder')} )? (?! [-_]*+ [^\W_] | [.:] )"
+"""A word of many programs, as in `a < system and b > c` or `Map<System, X>`: only what is closed
+like a tag is one."""
+
 _TAG = re.compile(
     rf"""
-    {_OPEN} (?:
+    {_TIGHT} (?P<system_too> {_SYSTEM} ) [^<>&\n,()\[\]{{}}]*+ {_CLOSE}
+    | {_OPEN} (?:
         (?: (?P<agent_message> {_word("agentmessage")} )
           | (?P<human_message> {_word("humanmessage")} )
           | (?P<room_rule> {_word("roomrule")} )
-          | (?P<system> {_word("system")} (?: {_GAP} {_word("reminder")} )? (?![\w.:-]) )
         ) {_REST}
+      | (?P<system> {_SYSTEM} ) {_ATTRIBUTES}
       | {_OPEN} (?P<sys> {_word("sys")} ) {_CLOSE} {_CLOSE}
       | \| {_GAP} (?:
             (?P<im_start> {_word("imstart")} ) {_GAP} \| {_CLOSE}
@@ -125,6 +132,7 @@ _TAG_NAMES = {
     "human_message": "human-message tag",
     "room_rule": "room-rule tag",
     "system": "system tag",
+    "system_too": "system tag",
     "sys": "SYS",
     "im_start": "im_start",
     "im_end": "im_end",

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.core.sanitise import cut
+from sidecar.model import NO_REPLY
 
-SILENCE = "NO_REPLY"
-"""The answer with which an agent says that it has nothing to say."""
-
-_SILENT = re.compile(rf"[\s\ufeff`'\"“”‘’.]*{SILENCE}[\s\ufeff`'\"“”‘’.]*")  # noqa: RUF001 - quotes
+_AROUND = " \t\n\r\v\f\u00a0\ufeff`'\"“”‘’."  # noqa: RUF001 - quotes
+"""What may stand around the word of silence."""
 _BREAKS = (
     re.compile(r"\n(?:[^\S\n]*\n)+"),
     re.compile(r"\n"),
@@ -28,16 +27,21 @@ _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
 _INK = re.compile(r"\S")
 
 
-def answer(text: str) -> str | None:
-    """What is to be sent of an agent's text: None when it is empty or says `NO_REPLY`.
+def answer(text: str, silence: str | None = NO_REPLY) -> str | None:
+    """What is to be sent of an agent's text: None when it is empty or says only `silence`.
 
-    A last line that says so after a text is left out. Within a text the word stays.
+    Blanks, quotes, backticks and full stops may stand around the word. A last line that says so
+    after a text is left out; within a text the word stays. None: no word is silence.
     """
     text = text.strip().strip("\ufeff").strip()
     body, _, last = text.rpartition("\n")
-    if _SILENT.fullmatch(last):
+    if _says(last, silence) and not _says(text, silence):
         text = body.rstrip()
-    return None if not text or _SILENT.fullmatch(text) else text
+    return None if not text or _says(text, silence) else text
+
+
+def _says(text: str, word: str | None) -> bool:
+    return text.strip(_AROUND) == word
 
 
 def split(text: str, limit: int | None) -> list[str]:

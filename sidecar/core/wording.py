@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sidecar.model import Failure, FailureKind
 
 INTERRUPTED = "This request was interrupted twice and is not tried again."
+STOPPED = "This request was stopped by the operator."
 QUEUE_FULL = "Too many messages are waiting here already. Please try again in a moment."
 
 
@@ -29,6 +30,12 @@ def failure_text(failure: Failure, *, reference: str, limit: float) -> str:
     if failure.kind == "usage_limit":
         return f"⏳ {sentence} {_reset(failure)} (reference {reference})"
     return f"⚠️ {sentence} (reference {reference})"
+
+
+def budget_used_up(renews_at: float) -> str:
+    """What a room is told when the budget of its route is used up."""
+    at = datetime.fromtimestamp(renews_at, UTC)
+    return f"⏳ The budget of the agent is used up. It renews at {at:%Y-%m-%d %H:%M} UTC."
 
 
 def _reset(failure: Failure) -> str:

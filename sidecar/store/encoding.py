@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 from sidecar.errors import JournalError
-from sidecar.model import Conversation, Message, Reply, Sender
+from sidecar.model import Conversation, Message, Reply, Said, Sender
 
 T = TypeVar("T")
 
@@ -44,9 +44,18 @@ def decode_reply(text: str) -> Reply:
     return _decode(text, Reply, {"conversation": Conversation})
 
 
-def _decode(text: str, kind: type[T], parts: Mapping[str, type[object]]) -> T:
+def decode_said(text: str, at: float) -> Said:
+    """What was said last in a conversation, of a column and its time.
+
+    Raises:
+        JournalError: it is not that.
+    """
+    return _decode(text, Said, {"conversation": Conversation, "sender": Sender}, at=at)
+
+
+def _decode(text: str, kind: type[T], parts: Mapping[str, type[object]], **more: object) -> T:
     try:
-        plain = json.loads(text)
+        plain = json.loads(text) | more
         for name, part in parts.items():
             plain[name] = _build(part, plain[name])
         return _build(kind, plain)

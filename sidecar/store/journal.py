@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
+from sidecar.core.budgets import KEPT
 from sidecar.errors import JournalError
-from sidecar.model import Message, Reply
-from sidecar.store import outbox, retention, sessions
+from sidecar.model import ConversationKey, Exchange, Message, Reply, Said
+from sidecar.store import history, lookup, outbox, retention, sessions
 from sidecar.store import turns as turn_rows
 from sidecar.store.database import connect_reader, open_database
 from sidecar.store.records import (
@@ -25,6 +26,8 @@ from sidecar.store.records import (
     UnfinishedTurn,
 )
 from sidecar.store.writer import Writer
+
+T = TypeVar("T")
 
 
 class Journal:
@@ -101,8 +104,7 @@ class Journal:
             attempt = turn_rows.start(
                 db, turn, key, route=route, generation=generation, now=now, merged=merged
             )
-            session, done = sessions.find(db, key, now - self._session_ttl)
-            return StartedTurn(attempt, session, done)
+            return StartedTurn(attempt, *sessions.find(db, key, now - self._session_ttl))
 
         return await self._writer.submit(work)
 
@@ -124,7 +126,7 @@ class Journal:
         def work(db: sqlite3.Connection) -> list[PendingReply]:
             turn_rows.finish(db, turn, outcome, now)
             if session is not None:
-                sessions.keep(db, key, session, now)
+                sessions.keep(db, key, session, _tokens(outcome), now)
             return outbox.add(db, [(turn, reply) for reply in replies], now)
 
         return await self._writer.submit(work)
@@ -132,6 +134,30 @@ class Journal:
     async def forget_session(self, key: SessionKey) -> None:
         """Let the next turn of this key begin a new session."""
         await self._writer.submit(lambda db: sessions.forget(db, key))
+
+    async def forget_named(self, name: str) -> int:
+        """Forget the session with this id, or all of this conversation; how many."""
+        return await self._writer.submit(lambda db: sessions.forget_named(db, name))
+
+    async def recent(self, key: ConversationKey, *, before: str, most: int) -> list[Exchange]:
+        """What was said last in a conversation before a turn, oldest first."""
+        return await self._look(lambda db: history.recent(db, key, before, most))
+
+    async def spent(self, since: float) -> list[tuple[str, int, float]]:
+        """What each route has spent, by hour: route, start of the hour, dollars."""
+        return await self._writer.submit(lambda db: turn_rows.spent(db, since))
+
+    async def retry(self, turn: str, *, now: float) -> UnfinishedTurn:
+        """A new queued turn for the messages of one that ended without an answer.
+
+        Raises:
+            OutcomeFinal: it cannot be run again; the text tells why.
+        """
+        return await self._writer.submit(lambda db: turn_rows.retry(db, turn, now))
+
+    async def requeued(self, reply: int, *, now: float) -> PendingReply | None:
+        """A reply that was refused waits again; None: it was not refused."""
+        return await self._writer.submit(lambda db: outbox.requeued(db, reply, now))
 
     async def delivered(self, reply: int, provider_id: str | None, *, now: float) -> None:
         """The channel has the reply, and gave it this id."""
@@ -153,21 +179,33 @@ class Journal:
         """The replies that wait, in the order in which they were queued."""
         return await self._writer.submit(outbox.pending)
 
+    async def said_since(self, channel: str, account: str, since: float) -> list[Said]:
+        """What was said last in each conversation of an account since a time, newest first."""
+        return await self._look(lambda db: lookup.said_since(db, channel, account, since))
+
+    async def replied_to(self, message: Message) -> Message | None:
+        """The message, or our own reply as one, that a message replies to in its conversation."""
+        return await self._look(lambda db: lookup.replied_to(db, message))
+
     async def counts(self) -> JournalCounts:
         """How much the journal holds. Counting takes a while, but no turn waits for it."""
-        return await asyncio.to_thread(_count, self._path)
+        return await self._look(retention.count)
 
     async def prune(self, *, now: float, journal_ttl: float) -> int:
         """Remove what is old: ended turns without a pending reply, sessions, activity.
 
-        Returns the number of turns, sessions and activities removed. Works in small commits, so
-        that turns go on in between.
+        Returns the number of rows removed. Works in small commits, so that turns go on in between.
         """
         return (
             await self._remove(retention.remove_turns, now - journal_ttl)
             + await self._remove(retention.remove_sessions, now - self._session_ttl)
             + await self._remove(retention.remove_activity, now - journal_ttl)
+            + await self._remove(retention.remove_spending, now - KEPT)
         )
+
+    async def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Look something up beside the writer, so that no turn waits for it."""
+        return await asyncio.to_thread(_read, self._path, look)
 
     async def _remove(
         self, batch: Callable[[sqlite3.Connection, float], int], before: float
@@ -178,9 +216,14 @@ class Journal:
         return total
 
 
-def _count(path: Path) -> JournalCounts:
+def _tokens(outcome: Outcome) -> int:
+    usage = outcome.usage
+    return 0 if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+
+def _read(path: Path, look: Callable[[sqlite3.Connection], T]) -> T:
     try:
         with closing(connect_reader(path)) as connection:
-            return retention.count(connection)
+            return look(connection)
     except sqlite3.Error as error:
         raise JournalError(f"the journal cannot be read: {error}") from error

@@ -8,8 +8,10 @@ changes; what has to change becomes a new step.
   merged) are final.
 - `message`: `turn` is the one that answers it, so a merged turn gives its message away.
 - `reply`: pending until it is delivered or refused.
-- `session`: the runtime's id to resume, and how many turns were finished in it.
+- `session`: the runtime's id to resume, how many turns were finished in it, and how many tokens
+  they used.
 - `activity`: the last thing said in a conversation.
+- `spending`: what the turns of a route used, by the hour in which they ended; it outlives them.
 
 Columns that hold text from outside are JSON, see `encoding`.
 """
@@ -78,7 +80,31 @@ create table activity(
 create index activity_at on activity(at);
 """
 
-STEPS = (_TABLES,)
+_SPENDING = """
+create table spending(
+    route text not null,            -- JSON text
+    hour integer not null,          -- its start, seconds since the epoch
+    turns integer not null,
+    input_tokens integer not null,
+    output_tokens integer not null,
+    cost_usd real not null,
+    primary key(route, hour)
+) without rowid;
+create index spending_hour on spending(hour);
+alter table session add column tokens integer not null default 0;
+alter table turn add column retried_as text;    -- the turn that has its messages now
+create index turn_conversation on turn(conversation, seq);
+"""
+
+_QUOTES = """
+alter table message add column alias text;  -- JSON as the key, with the other id of the message
+create index message_alias on message(alias) where alias is not null;
+alter table reply add column key text;      -- JSON text
+create index reply_key on reply(key) where key is not null;
+create index reply_provider on reply(provider_id) where provider_id is not null;
+"""
+
+STEPS = (_TABLES, _SPENDING, _QUOTES)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> None:

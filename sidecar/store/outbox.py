@@ -7,10 +7,16 @@ from sidecar.model import Reply
 from sidecar.store.encoding import decode_reply, encode
 from sidecar.store.records import PendingReply
 
-_ADD = "insert into reply(turn, body, next_at) select seq, ?, ? from turn where id = ?"
+_ADD = "insert into reply(turn, key, body, next_at) select seq, ?, ?, ? from turn where id = ?"
 _DELIVERED = "update reply set state = 'delivered', provider_id = ?, ended_at = ? where id = ?"
 _POSTPONED = "update reply set attempts = ?, next_at = ?, error = ? where id = ?"
 _REFUSED = "update reply set state = 'refused', error = ?, ended_at = ? where id = ?"
+_REQUEUED = """
+    update reply set state = 'pending', attempts = 0, next_at = ?, error = null, ended_at = null
+    where id = ? and state = 'refused'"""
+_ONE = """
+    select reply.id, turn.id, reply.body, reply.attempts, reply.next_at
+    from reply join turn on turn.seq = reply.turn where reply.id = ?"""
 _PENDING = """
     select reply.id, turn.id, reply.body, reply.attempts, reply.next_at
     from reply join turn on turn.seq = reply.turn where reply.state = 'pending' order by reply.id"""
@@ -22,7 +28,7 @@ def add(
     """Queue replies, each with the turn that it belongs to; they are due at once."""
     pending = []
     for turn, reply in replies:
-        row = connection.execute(_ADD, (encode(reply), now, turn)).lastrowid
+        row = connection.execute(_ADD, (encode(reply.key), encode(reply), now, turn)).lastrowid
         assert row is not None  # noqa: S101  # an insert has one
         pending.append(PendingReply(row, turn, reply, attempts=0, next_at=now))
     return pending
@@ -46,9 +52,18 @@ def refused(connection: Connection, reply: int, error: str, now: float) -> None:
     connection.execute(_REFUSED, (encode(error), now, reply))
 
 
+def requeued(connection: Connection, reply: int, now: float) -> PendingReply | None:
+    """A reply that was refused waits again, due at once; None: it was not refused."""
+    if not connection.execute(_REQUEUED, (now, reply)).rowcount:
+        return None
+    return _pending(connection.execute(_ONE, (reply,)).fetchone())
+
+
 def pending(connection: Connection) -> list[PendingReply]:
     """The replies that wait, in the order in which they were queued."""
-    return [
-        PendingReply(row, turn, decode_reply(body), attempts, next_at)
-        for row, turn, body, attempts, next_at in connection.execute(_PENDING)
-    ]
+    return [_pending(row) for row in connection.execute(_PENDING)]
+
+
+def _pending(row: tuple[int, str, str, int, float]) -> PendingReply:
+    number, turn, body, attempts, next_at = row
+    return PendingReply(number, turn, decode_reply(body), attempts, next_at)

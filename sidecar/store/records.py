@@ -32,12 +32,15 @@ class StartedTurn:
     """A turn that may run now.
 
     `attempt` counts from 1. `session` is the id to resume, None to begin a new one;
-    `session_turns` is the number of turns that were finished in it.
+    `session_turns` is the number of turns that were finished in it, the last one at
+    `session_used_at`, and `session_tokens` what they used together.
     """
 
     attempt: int
     session: str | None
     session_turns: int
+    session_tokens: int = 0
+    session_used_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ _OLD_SESSIONS = """
 _OLD_ACTIVITY = """
     delete from activity where conversation in (
         select conversation from activity where at < ? order by at limit ?)"""
+_OLD_SPENDING = """
+    delete from spending where (route, hour) in (
+        select route, hour from spending where hour < ? order by hour limit ?)"""
 
 _TURNS = """
     select state, count(*) from turn where ended_at is not null group by state
@@ -41,6 +44,11 @@ def remove_sessions(connection: Connection, before: float) -> int:
 def remove_activity(connection: Connection, before: float) -> int:
     """Remove a batch of conversations last active before a time; how many."""
     return connection.execute(_OLD_ACTIVITY, (before, BATCH)).rowcount
+
+
+def remove_spending(connection: Connection, before: float) -> int:
+    """Remove a batch of hours of spending that began before a time; how many."""
+    return connection.execute(_OLD_SPENDING, (before, BATCH)).rowcount
 
 
 def count(connection: Connection) -> JournalCounts:

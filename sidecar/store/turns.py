@@ -1,5 +1,6 @@
 """Messages and their turns, from the first commit to the outcome. Runs inside a transaction."""
 
+import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -7,6 +8,8 @@ from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
 
+from sidecar.core.budgets import hour_of
+from sidecar.core.sanitise import cut
 from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Message, Reply
 from sidecar.store.encoding import decode_message, encode
@@ -17,11 +20,14 @@ log = logging.getLogger(__name__)
 _PREVIEW = 120
 """Characters of a message that the activity of its conversation keeps."""
 
+_RETRIABLE = ("failed", "cancelled", "dropped", "silent")
+"""States of ended turns whose messages have no answer."""
+
 _IS_KNOWN = "select 1 from message where key = ?"
 _ADD_TURN = """
     insert into turn(id, conversation, state, accepted_at) values(?, ?, 'queued', ?)
     on conflict(id) do nothing"""
-_ADD_MESSAGE = "insert into message(key, turn, body) values(?, ?, ?)"
+_ADD_MESSAGE = "insert into message(key, alias, turn, body) values(?, ?, ?, ?)"
 _NOTE_ACTIVITY = """
     insert into activity(conversation, at, entry) values(?, ?, ?)
     on conflict(conversation) do update set at = excluded.at, entry = excluded.entry
@@ -40,6 +46,20 @@ _GIVE_MESSAGES = "update message set turn = ? where turn = (select seq from turn
 _END = """
     update turn set state = ?, error = ?, usage = ?, ended_at = ?
     where id = ? and ended_at is null"""
+_SPEND = """
+    insert into spending(route, hour, turns, input_tokens, output_tokens, cost_usd)
+    select route, ?, 1, ?, ?, ? from turn where id = ?
+    on conflict(route, hour) do update set turns = turns + 1,
+        input_tokens = input_tokens + excluded.input_tokens,
+        output_tokens = output_tokens + excluded.output_tokens,
+        cost_usd = cost_usd + excluded.cost_usd"""
+_SPENT = "select route, hour, cost_usd from spending where hour >= ?"
+_ENDED = (
+    "select seq, state, retried_as, conversation from turn where id = ? and ended_at is not null"
+)
+_RETRIED = "update turn set retried_as = ? where id = ?"
+_GIVE = "update message set turn = ? where turn = ?"
+_BODIES = "select body from message where turn = ? order by seq"
 _UNFINISHED = """
     select turn.id, turn.attempt, turn.state, message.body
     from turn join message on message.turn = turn.seq
@@ -60,14 +80,15 @@ def accept(
     """Insert the messages that are new, each with a queued turn; those, in order."""
     accepted = []
     for message in messages:
-        key = _message_key(message.channel, message.account, message.id)
+        key = message_key(message.channel, message.account, message.id)
         if connection.execute(_IS_KNOWN, (key,)).fetchone():
             continue
         conversation = encode(message.key)
         turn = make_id()
         while not (added := connection.execute(_ADD_TURN, (turn, conversation, now))).rowcount:
             turn = make_id()
-        connection.execute(_ADD_MESSAGE, (key, added.lastrowid, encode(message)))
+        alias = message.alias and message_key(message.channel, message.account, message.alias)
+        connection.execute(_ADD_MESSAGE, (key, alias, added.lastrowid, encode(message)))
         if message.unusable is None:
             activity = (conversation, message.received_at, _activity(message))
             connection.execute(_NOTE_ACTIVITY, activity)
@@ -97,8 +118,12 @@ def start(
 
 def finish(connection: Connection, turn: str, outcome: Outcome, now: float) -> None:
     """Record how a turn ended."""
-    usage = None if outcome.usage is None else encode(outcome.usage)
+    used = outcome.usage
+    usage = None if used is None else encode(used)
     _end(connection, turn, outcome.state, outcome.error, usage, now)
+    if used is not None:
+        amounts = (used.input_tokens or 0, used.output_tokens or 0, used.cost_usd or 0.0)
+        connection.execute(_SPEND, (hour_of(now), *amounts, turn))
 
 
 def drop(connection: Connection, turns: Iterable[str], reason: str, now: float) -> None:
@@ -107,9 +132,44 @@ def drop(connection: Connection, turns: Iterable[str], reason: str, now: float) 
         _end(connection, turn, "dropped", reason, None, now)
 
 
+def spent(connection: Connection, since: float) -> list[tuple[str, int, float]]:
+    """What the turns of each route cost, by hour: route, start of the hour, dollars."""
+    return [(json.loads(route), hour, usd) for route, hour, usd in connection.execute(
+        _SPENT, (since,)
+    )]  # fmt: skip
+
+
+def retry(
+    connection: Connection, turn: str, now: float, make_id: Callable[[], str] = new_id
+) -> UnfinishedTurn:
+    """A new queued turn for the messages of one that led to no answer.
+
+    Raises:
+        OutcomeFinal: there is no such turn, it has not ended, its messages were answered or have
+            another turn, or they can never start one.
+    """
+    row = connection.execute(_ENDED, (turn,)).fetchone()
+    if row is None:
+        raise OutcomeFinal(f"turn {turn} is not in the journal, or has not ended")
+    seq, state, retried_as, conversation = row
+    bodies = [body for (body,) in connection.execute(_BODIES, (seq,))]
+    if state not in _RETRIABLE or not bodies:
+        told = f"turn {retried_as} has its messages now" if retried_as else f"it is {state}"
+        raise OutcomeFinal(f"turn {turn} cannot be run again: {told}")
+    messages = tuple(map(decode_message, bodies))
+    if messages[-1].unusable is not None:
+        raise OutcomeFinal(f"turn {turn} cannot be run at all: {messages[-1].unusable}")
+    new = make_id()
+    while not (added := connection.execute(_ADD_TURN, (new, conversation, now))).rowcount:
+        new = make_id()
+    connection.execute(_GIVE, (added.lastrowid, seq))
+    connection.execute(_RETRIED, (new, turn))
+    return UnfinishedTurn(new, 0, False, messages)
+
+
 def turn_of(connection: Connection, reply: Reply) -> str | None:
     """The turn of the message that a reply answers; None when there is no such message."""
-    key = _message_key(reply.channel, reply.account, reply.answers)
+    key = message_key(reply.channel, reply.account, reply.answers)
     row = connection.execute(_TURN_OF, (key,)).fetchone()
     return None if row is None else row[0]
 
@@ -142,7 +202,8 @@ def _change(connection: Connection, sql: str, values: tuple[object, ...], turn: 
         raise OutcomeFinal(f"turn {turn} is not in the journal, or it has ended")
 
 
-def _message_key(channel: str, account: str, message: str | None) -> str:
+def message_key(channel: str, account: str, message: str | None) -> str:
+    """The column that names a message, by its id or by its alias."""
     return encode((channel, account, message))
 
 
@@ -151,6 +212,6 @@ def _activity(message: Message) -> str:
         {
             "conversation": message.conversation,
             "sender": message.sender,
-            "preview": message.text[:_PREVIEW],
+            "preview": cut(message.text, _PREVIEW),
         }
     )

@@ -197,3 +197,18 @@ def test_the_word_within_a_text_is_sent(text: str) -> None:
 
 def test_an_answer_is_trimmed() -> None:
     assert answer("\n\n hello\n there \n") == "hello\n there"
+
+
+def test_a_route_has_its_own_word_for_silence_or_none() -> None:
+    assert answer("`SILENT`.", "SILENT") is None
+    assert answer("NO_REPLY", "SILENT") == "NO_REPLY"
+    assert answer("Done.\n'静默'", "静默") == "Done."
+    assert answer("NO_REPLY", None) == "NO_REPLY"
+    assert answer("Done.\nNO_REPLY", None) == "Done.\nNO_REPLY"
+    assert answer(" \n", None) is None
+
+
+@pytest.mark.parametrize("before", ["", " ", "`", "'", '"', "```\n", "“", "\ufeff"])
+@pytest.mark.parametrize("after", ["", "\n", "`", "'.", '."', "\n```", "”"])
+def test_silence_may_be_wrapped(before: str, after: str) -> None:
+    assert answer(f"{before}NO_REPLY{after}") is None

@@ -86,6 +86,6 @@ async def test_retention_reads_only_what_is_old(
     statements = await traced(journal)
     await journal.prune(now=1e6, journal_ttl=1.0)
     deletes = [text for text in statements if text.lstrip().startswith("delete")]
-    assert len(deletes) == 3
+    assert len(deletes) == 4
     plans = {text: plan(folder, text) for text in deletes}
     assert {text: steps for text, steps in plans.items() if "SCAN" in str(steps)} == {}

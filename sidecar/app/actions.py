@@ -1,0 +1,93 @@
+"""What a person can have the running sidecar do about single turns, sessions and replies."""
+
+import logging
+import time
+from collections.abc import Mapping
+
+from sidecar.app.dispatch import Dispatcher
+from sidecar.app.outbox import Outbox
+from sidecar.core import wording
+from sidecar.errors import ActionRefused, JournalError
+from sidecar.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+BY_OPERATOR = "operator"
+"""The recorded reason of a turn that a person stopped."""
+
+Done = Mapping[str, object]
+"""What was done, as JSON values."""
+
+
+class Actions:
+    """Does what is asked, at once. Each method raises ActionRefused when it cannot be done."""
+
+    def __init__(self, journal: Journal, dispatcher: Dispatcher, outbox: Outbox) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._outbox = outbox
+
+    async def act(self, kind: str, verb: str, target: str) -> Done:
+        """Do one thing, such as `cancel` one of `turns`, to the one that `target` names."""
+        match kind, verb:
+            case "turns", "cancel":
+                done = self._cancel(target)
+            case "turns", "retry":
+                done = await self._retry(target)
+            case "sessions", "forget":
+                done = await self._forget(target)
+            case "outbox", "retry":
+                done = await self._retry_reply(_number(target))
+            case "outbox", "drop":
+                done = self._drop_reply(_number(target))
+            case _:
+                raise ActionRefused(f"{kind} cannot be told to {verb}")
+        log.info("%s: %s %s", kind, verb, target)
+        return done
+
+    def _cancel(self, turn: str) -> Done:
+        if not self._dispatcher.cancel(turn, BY_OPERATOR, tell=wording.STOPPED):
+            raise ActionRefused(f"turn {turn} neither runs nor waits, or is just ending")
+        return {"turn": turn}
+
+    async def _retry(self, turn: str) -> Done:
+        try:
+            again = await self._journal.retry(turn, now=time.time())
+        except JournalError as error:
+            raise ActionRefused(str(error)) from error
+        self._dispatcher.offer(again.turn, *again.messages, patient=True)
+        self._dispatcher.fill()
+        return {"turn": again.turn}
+
+    async def _forget(self, name: str) -> Done:
+        try:
+            count = await self._journal.forget_named(name)
+        except JournalError as error:
+            raise ActionRefused(str(error)) from error
+        if not count:
+            raise ActionRefused(f"no session, and no conversation with one, is called {name}")
+        return {"sessions": count}
+
+    async def _retry_reply(self, reply: int) -> Done:
+        if self._outbox.holds(reply):
+            self._outbox.retry()
+            return {"reply": reply}
+        try:
+            again = await self._journal.requeued(reply, now=time.time())
+        except JournalError as error:
+            raise ActionRefused(str(error)) from error
+        if again is None:
+            raise ActionRefused(f"reply {reply} does not wait and was not refused")
+        self._outbox.add([again])
+        return {"reply": reply}
+
+    def _drop_reply(self, reply: int) -> Done:
+        if not self._outbox.drop(reply):
+            raise ActionRefused(f"reply {reply} does not wait, or is being sent now")
+        return {"reply": reply}
+
+
+def _number(target: str) -> int:
+    if not target.isascii() or not target.isdigit() or len(target) > 18:
+        raise ActionRefused(f"{target} is no number of a reply")
+    return int(target)

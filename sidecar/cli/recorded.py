@@ -1,0 +1,88 @@
+"""What the commands share that look into the journal, or act on what is in it: their arguments,
+the way to the journal and the way to the running sidecar."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from sidecar.cli.config_file import drafted
+from sidecar.cli.running import NotRunning, Refused, ask
+from sidecar.config.model import Config
+from sidecar.errors import JournalError
+from sidecar.server.address import DEVELOPMENT
+
+T = TypeVar("T")
+
+
+def common() -> argparse.ArgumentParser:
+    """The arguments of each action."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE",
+                        help="the config file (default: config.yaml)")  # fmt: skip
+    parser.add_argument("--dev", action="store_true", help="what `sidecar dev` has recorded")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    return parser
+
+
+def limited(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of lists."""
+    parser.add_argument("--limit", type=_count, default=20, metavar="N",
+                        help="how many are shown at most (default: 20)")  # fmt: skip
+
+
+def look(arguments: argparse.Namespace, find: Callable[[Connection], T]) -> T | int:
+    """What is found in the journal, whether a sidecar runs or not; an exit code where it cannot be
+    read, which has been told."""
+    from sidecar.store.listing import reader
+
+    config = _config(arguments)
+    if config is None:
+        return 2
+    try:
+        with reader(config.state.dir) as connection:
+            return find(connection)
+    except JournalError as error:
+        return failed(str(error))
+
+
+def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]], str]) -> int:
+    """Have the running sidecar do `arguments.action` to `arguments.target`; the exit code.
+
+    `told` are the words for what was done.
+    """
+    config = _config(arguments)
+    if config is None:
+        return 2
+    path = f"/-/{kind}/{quote(arguments.target, safe='')}/{arguments.action}"
+    try:
+        done = ask(config, f"POST {path}")
+    except (NotRunning, Refused) as error:
+        return failed(str(error))
+    print(json.dumps(done) if arguments.json else told(done))
+    return 0
+
+
+def failed(text: str) -> int:
+    """Tell why it failed; the exit code."""
+    print(f"sidecar: {text}", file=sys.stderr)
+    return 1
+
+
+def _config(arguments: argparse.Namespace) -> Config | None:
+    config = drafted(arguments.config)
+    if config is None or not arguments.dev:
+        return config
+    return replace(config, state=replace(config.state, dir=config.state.dir / DEVELOPMENT))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

@@ -1,0 +1,32 @@
+"""What was said in a conversation and answered. Only reads."""
+
+from sqlite3 import Connection
+
+from sidecar.model import ConversationKey, Exchange
+from sidecar.store.encoding import decode_message, decode_reply, encode
+
+_TURNS = """
+    select seq from turn
+    where conversation = ? and seq < (select seq from turn where id = ?)
+        and state in ('answered', 'silent', 'failed', 'cancelled')
+    order by seq desc limit ?"""
+_MESSAGES = "select body from message where turn = ? order by seq"
+_REPLIES = "select body from reply where turn = ? order by id"
+
+
+def recent(connection: Connection, key: ConversationKey, before: str, most: int) -> list[Exchange]:
+    """The last exchanges, at most so many, of turns that came before one; oldest first.
+
+    Raises:
+        JournalError: a message or a reply cannot be read.
+    """
+    turns = [seq for (seq,) in connection.execute(_TURNS, (encode(key), before, most))]
+    found = [_exchange(connection, seq) for seq in reversed(turns)]
+    return [exchange for exchange in found if exchange.messages]
+
+
+def _exchange(connection: Connection, turn: int) -> Exchange:
+    messages = [decode_message(body) for (body,) in connection.execute(_MESSAGES, (turn,))]
+    replies = [decode_reply(body) for (body,) in connection.execute(_REPLIES, (turn,))]
+    answer = "\n".join(reply.text for reply in replies if reply.kind == "answer")
+    return Exchange(tuple(messages), answer)

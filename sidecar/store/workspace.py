@@ -1,0 +1,79 @@
+"""A folder for each account whose turns no route sends elsewhere: its agent's own.
+
+What is in it belongs to the agent: a file that is there is never written again. Blocks.
+"""
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
+
+_AGENTS = """\
+# Agent Workspace
+
+This folder is yours. It stays from turn to turn, in all your rooms.
+
+- `identity.md` tells who you are: bring it up to date when you learn more.
+- `notes/` is for what you want to keep: one file for each subject.
+
+Nothing here but this file is read for you: open what you need. Work inside this folder unless you
+are asked to work elsewhere.
+"""
+_IDENTITY = """\
+# Identity
+
+- Agent ID: {account}
+- Channel: {channel}
+- Runtime: {runtime}
+- Created: {created}
+
+## Bio
+
+_(not set)_
+
+## Role
+
+_(not set)_
+
+## Boundaries
+
+_(not set)_
+"""
+
+
+def workspace_of(state: Path, account: str) -> Path:
+    """The workspace of an account in a state folder.
+
+    Raises:
+        ValueError: the account's id cannot be a part of a path.
+    """
+    if not _SAFE_ID.fullmatch(account):
+        raise ValueError(f"the id of account {account[:128]!r} cannot name a folder: give a `cwd`")
+    return state / "agents" / account / "workspace"
+
+
+def prepare(workspace: Path, *, channel: str, account: str, runtime: str, now: float) -> None:
+    """Make a workspace, mode 0700, and the files in it that are missing, mode 0600.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    created = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
+    facts = {"account": account, "channel": channel, "runtime": runtime, "created": created}
+    for folder in (workspace.parents[1], workspace.parent, workspace, workspace / "notes"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    _seed(workspace / "AGENTS.md", _AGENTS)
+    _seed(workspace / "CLAUDE.md", _AGENTS)  # the name under which Claude Code looks for it
+    _seed(workspace / "identity.md", _IDENTITY.format_map(facts))
+
+
+def _seed(path: Path, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
