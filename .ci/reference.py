@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import template_tables
+
 from sidecar.config.keys import WHEN
 from sidecar.config.load import AVAILABLE
 from sidecar.config.schema import BUILT_IN, Kind, Schema
-from sidecar.prompts.contract import CONTRACT
+from sidecar.server.metric_table import TABLE
 
 Row = tuple[str, ...]
 
 SCHEMA = Schema()
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- table: made by `make docs` -->\n", "<!-- end of table -->\n"
-UNUSED = (
-    "control_plane", "tests", "context.working_memory", "context.activity", "context.room",
-)  # fmt: skip
+UNUSED = ("control_plane", "tests")
 """Keys that are checked and that nothing in this version uses."""
 TYPES: dict[str, list[tuple[Kind, str]]] = {
     "channels": [("channel", name) for name in BUILT_IN["channel"]],
@@ -79,25 +79,39 @@ def table(head: Row, rows: Iterable[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in (head, ("---",) * len(head), *rows))
 
 
-def renewed(text: str, made: str) -> str:
-    """The text with another table between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+def metric_rows() -> Iterator[Row]:
+    """The metrics."""
+    for metric in TABLE:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"`sidecar_{metric.name}`", metric.kind, labels, metric.meaning
+
+
+def renewed(text: str, *made: str) -> str:
+    """The text with other tables, in order, between its marks."""
+    done = ""
+    for one in made:
+        before, _, rest = text.partition(BEGIN)
+        _, _, text = rest.partition(END)
+        done += f"{before}{BEGIN}\n{one}\n{END}"
+    return done + text
 
 
 def main() -> None:
     """Renew or check all tables."""
     config_head = ("key", "default", "a change takes effect", "meaning")
-    names = ((f"`{entry.name}`", entry.type, entry.meaning) for entry in CONTRACT)
     tables = {
         "config.md": table(config_head, config_rows()),
-        "templates.md": table(("name", "kind", "meaning"), names),
+        "metrics.md": table(("name", "kind", "labels", "meaning"), metric_rows()),
+        "templates.md": (
+            table(("template", "block", "such as"), template_tables.blocks()),
+            table(("name", "kind", "such as", "meaning"), template_tables.names()),
+            table(("filter", "kind", "such as", "meaning"), template_tables.filters()),
+        ),
     }
     for name, made in tables.items():
         file = ROOT / "docs" / name
         text = file.read_text("utf-8")
-        new = renewed(text, made)
+        new = renewed(text, *([made] if isinstance(made, str) else made))
         if "--check" not in sys.argv:
             file.write_text(new, encoding="utf-8")
         elif new != text:

@@ -1,37 +1,75 @@
 """What would become of a message: its route, its trust, its prompt. Nothing is run."""
 
+import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Any
 
-from sidecar.config.model import Config, Grant, Route
+from sidecar.app.given import given
+from sidecar.config.model import Config, Grant, Route, Template
 from sidecar.core.queueing import mode_of
 from sidecar.core.routing import Router
 from sidecar.core.trust import granted, lower
 from sidecar.errors import TemplateFailed
 from sidecar.model import Conversation, Message, QueueMode, Sender, Trust
 from sidecar.plugins import channel_type
-from sidecar.prompts.render import Prompts, TurnContext
+from sidecar.prompts.render import BLANK_LINES, Prompts, TurnContext
+from sidecar.prompts.trace import Piece, Trace, trimmed
 
 Told = Mapping[str, Any]
-"""A message as the config's `tests` tell it: see `message` in the schema."""
+"""A message, or a whole test, as the config's `tests` tell it: see the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a turn meets. `messages` are oldest first, `now` is in seconds since the epoch, `env`
+    has the environment variables that templates may read, `facts` the context by name."""
+
+    messages: Sequence[Message]
+    now: float
+    attempt: int = 1
+    session_turns: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a text, and what made it: the template, and the block in it, empty outside of
+    blocks."""
+
+    text: str
+    template: str
+    block: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One text of a prompt. `by` is the template that made it, None where none could; `wrote` are
+    the blocks of that template, empty for what is outside of them, that printed something."""
+
+    text: str
+    parts: tuple[Part, ...]
+    by: Template | None
+    wrote: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """The turn of a message. `failures` are templates whose place the built-in one took."""
 
-    route: str
-    runtime: str
+    route: Route
     trust: Trust
     queue: QueueMode
-    system_context: str
-    user_turn: str
+    system_context: Made
+    user_turn: Made
     failures: tuple[TemplateFailed, ...]
 
 
-def message_of(told: Told, config: Config) -> Message:
+def message_of(told: Told, config: Config, now: float | None = None) -> Message:
     """The message that is told; what is not told has the defaults of the schema.
 
     Raises:
@@ -51,59 +89,107 @@ def message_of(told: Told, config: Config) -> Message:
         ),
         sender=Sender(sender.get("id", "preview"), sender.get("kind", "owner"), sender.get("name")),
         text=told["text"],
-        received_at=time.time(),
+        received_at=time.time() if now is None else now,
         mentioned=told.get("mentioned", False),
+        reply_to=told.get("reply_to"),
+    )
+
+
+def situation_of(test: Told, config: Config) -> Situation:
+    """What a test of the config tells. Of the real environment it has nothing.
+
+    Raises:
+        ValueError: its clock shows no time.
+    """
+    now = time.time()
+    if "clock" in test:
+        clock = datetime.fromisoformat(test["clock"])
+        now = (clock if clock.tzinfo else clock.replace(tzinfo=UTC)).timestamp()
+    return Situation(
+        messages=(message_of(test["message"], config, now),),
+        now=now,
+        attempt=test.get("attempt", 1),
+        session_turns=test.get("session", {}).get("turns", 0),
+        env=test.get("env", {}),
+        facts=test.get("facts", {}),
     )
 
 
 def preview(
-    config: Config, prompts: Prompts, message: Message, env: Mapping[str, str]
+    config: Config, prompts: Prompts, situation: Situation, route: Route | None = None
 ) -> Preview | None:
-    """The turn that a message would lead to; None when no route takes it."""
-    route = Router(config.routes, config.default_route).match(message)
-    return None if route is None else _turn(config, prompts, message, route, env)
-
-
-def _turn(
-    config: Config, prompts: Prompts, message: Message, route: Route, env: Mapping[str, str]
-) -> Preview:
-    channel = config.channels.get(message.channel)
-    grant = channel.grant if channel is not None else Grant()
-    trust = lower(route.trust, granted(grant, message.sender))
-    seen = {name: env[name] for name in config.context.env if name in env}
-    rendered = prompts.render(
-        TurnContext((message,), route, trust, "preview", message.received_at, env=seen)
-    )
+    """The turn that it would lead to; None when no route takes the newest message. A `route` that
+    is given takes it, whatever it matches."""
+    messages = tuple(situation.messages)
+    route = route or Router(config.routes, config.default_route).match(messages[-1])
+    if route is None:
+        return None
+    trust = _trust(config, messages, route)
+    trace = Trace()
+    rendered = prompts.render(_context(config, situation, route, trust), trace)
+    runs = iter(trace.runs)  # one for each text that a template made
+    system, user = ((made, () if made is None else next(runs)) for made in rendered.made_by)
     return Preview(
-        route=route.name,
-        runtime=route.runtime,
+        route=route,
         trust=trust,
-        queue=mode_of(route, message.conversation.kind),
-        system_context=rendered.prompt.system,
-        user_turn=rendered.prompt.user,
+        queue=mode_of(route, messages[-1].conversation.kind),
+        system_context=_made(rendered.prompt.system, *system, BLANK_LINES),
+        user_turn=_made(rendered.prompt.user, *user),
         failures=rendered.failures,
     )
 
 
-def mistakes(expected: Told, found: Preview | None) -> list[str]:
-    """Where a preview is not what a test of the config expects, one line each."""
-    if found is None:
-        told = expected.get("route", "a turn")
-        return [] if told is None else [f"no route takes it, expected {told!r}"]
-    wrong = []
-    for name, wanted in expected.items():
-        got = cast(str, getattr(found, name))
-        if isinstance(wanted, Mapping):
-            pieces = wanted["contains"]
-            missing = [one for one in _listed(pieces) if one not in got]
-            wrong += [f"{name}: {piece!r} is not in {got!r}" for piece in missing]
-        elif got != wanted:
-            wrong.append(f"{name}: expected {wanted!r}, found {got!r}")
-    return wrong
+def _made(
+    text: str,
+    by: Template | None,
+    pieces: Sequence[Piece],
+    blank_lines: re.Pattern[str] | None = None,
+) -> Made:
+    if by is None:
+        return Made(text, (), None, frozenset())
+    parts = tuple(_part(piece, by) for piece in trimmed(pieces, blank_lines))
+    wrote = frozenset(block for piece in pieces for block in _blocks(piece))
+    return Made(text, parts, by, wrote)
 
 
-def _listed(texts: str | list[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else texts
+def _part(piece: Piece, by: Template) -> Part:
+    return Part(piece.text, piece.origin.template or name_of(by), piece.origin.block)
+
+
+def name_of(template: Template) -> str:
+    """A template's file; of one inside a config, with the line where it begins."""
+    return f"{template.name}:{template.line}" if template.line > 1 else template.name
+
+
+def _blocks(piece: Piece) -> Sequence[str]:
+    """The blocks of the template that began, around a piece."""
+    if not piece.text.strip():
+        return ()
+    return [step.block for step in piece.way if not step.template and step.block] or [""]
+
+
+def _context(config: Config, situation: Situation, route: Route, trust: Trust) -> TurnContext:
+    again = situation.attempt > 1
+    several = len(situation.messages) > 1
+    return TurnContext(
+        messages=tuple(situation.messages),
+        route=route,
+        trust=trust,
+        turn="preview",
+        now=situation.now,
+        attempt=situation.attempt,
+        reason="retry" if again else "coalesced" if several else "message",
+        session_turns=situation.session_turns,
+        resumed=situation.session_turns > 0,
+        env={name: situation.env[name] for name in config.context.env if name in situation.env},
+        facts=given(situation.facts, situation.now),
+    )
+
+
+def _trust(config: Config, messages: Sequence[Message], route: Route) -> Trust:
+    channel = config.channels.get(messages[-1].channel)
+    grant = channel.grant if channel is not None else Grant()
+    return reduce(lower, (granted(grant, message.sender) for message in messages), route.trust)
 
 
 def _account(channel: str, config: Config) -> str:

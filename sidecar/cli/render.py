@@ -3,15 +3,17 @@
 import argparse
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sidecar.app.load import Candidate
-from sidecar.cli.config_file import add_config, usable
+from sidecar.cli.config_file import add_config, readable
+from sidecar.cli.screen import clear
 
-CLEAR = "\x1b[2J\x1b[H"
+if TYPE_CHECKING:
+    from sidecar.app.preview import Preview
+    from sidecar.app.renders import InMemory, OnDisk
+    from sidecar.config.model import Config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,31 +32,48 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mentioned", action="store_true", help="the agent is mentioned")
     parser.add_argument("--message", type=Path, metavar="FILE",
                         help="the message as JSON, in the form of the config's tests")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
+    parser.add_argument("--route", metavar="NAME", help="as this route, whichever matches")
+    parser.add_argument("--facts", type=Path, metavar="FILE",
+                        help="what the context is, by name: room, memory, activity, …")  # fmt: skip
     parser.add_argument("--watch", action="store_true", help="print it anew after each save")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print everything as JSON")
+    form.add_argument("--diff", action="store_true",
+                      help="also what changed since it was last asked, with --watch since the "
+                           "last save")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print both texts; 1 when no route takes the message, 2 for an invalid config."""
     from sidecar.app.check import check
+    from sidecar.app.renders import OnDisk
 
     if arguments.watch:
         return asyncio.run(_watch(arguments))
-    return _show(arguments, check(arguments.config))
+    config = readable(check(arguments.config))
+    if config is None:
+        return 2
+    question = sorted((name, str(value)) for name, value in vars(arguments).items())
+    return _show(arguments, config, OnDisk(config.state.dir, [Path.cwd(), question]))
 
 
 async def _watch(arguments: argparse.Namespace) -> int:
     from sidecar.app.check import check
-    from sidecar.app.watch import NOTHING, Digests, changes
+    from sidecar.app.renders import InMemory
+    from sidecar.app.watch import NOTHING, Digests, changes, digests
 
+    beside = {file.absolute() for file in (arguments.message, arguments.facts) if file is not None}
     inputs: Digests = NOTHING
+    last = InMemory()
 
     async def redraw() -> None:
         nonlocal inputs
         candidate = await asyncio.to_thread(check, arguments.config)
-        inputs = candidate.inputs
-        print(CLEAR if sys.stdout.isatty() else "", end="")
-        _show(arguments, candidate)
+        inputs = {**candidate.inputs, **digests(beside)}
+        clear()
+        if (config := readable(candidate)) is not None:
+            _show(arguments, config, last)
         sys.stdout.flush()
 
     await redraw()
@@ -63,49 +82,64 @@ async def _watch(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show(arguments: argparse.Namespace, candidate: Candidate) -> int:
-    from sidecar.app.preview import message_of, preview
+def _show(arguments: argparse.Namespace, config: "Config", last: "InMemory | OnDisk") -> int:
+    from sidecar.app.preview import preview
+    from sidecar.cli.shown import lines
+    from sidecar.cli.told import Unusable, route_of, situation_of
     from sidecar.prompts.render import Prompts
 
-    config = usable(candidate, without={"credentials-missing"})
-    if config is None:
-        return 2
     try:
-        message = message_of(_told(arguments), config)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"sidecar: {arguments.message} is no message: {error!r}", file=sys.stderr)
+        situation, route = situation_of(arguments, config), route_of(arguments.route, config)
+    except Unusable as error:
+        print(f"sidecar: {error}", file=sys.stderr)
         return 2
-    found = preview(config, Prompts(config.context.env), message, os.environ)
+    found = preview(config, Prompts(config.context), situation, route)
     if found is None:
         print("no route takes this message", file=sys.stderr)
         return 1
     if arguments.json:
-        facts = {name: getattr(found, name) for name in found.__slots__}
-        print(json.dumps({**facts, "failures": [str(one) for one in found.failures]}, indent=2))
-        return 0
-    print(f"route {found.route} · runtime {found.runtime} · {found.trust} · {found.queue}")
-    for title, text in (("system context", found.system_context), ("user turn", found.user_turn)):
-        print(f"\n── {title}, {len(text)} characters\n{text}")
+        print(json.dumps(_facts(found), indent=2))
+    else:
+        print(*lines(found), sep="\n")
+    if arguments.diff:
+        _show_changes(last, found)
     for failure in found.failures:
         print(f"failed, the built-in one took its place: {failure}", file=sys.stderr)
     return 0
 
 
-def _told(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.message is not None:
-        told: dict[str, Any] = json.loads(arguments.message.read_text("utf-8"))
-        return told
-    place = {
-        "id": arguments.conversation,
-        "kind": "group" if arguments.group else "direct",
-        "title": arguments.title,
-        "thread": arguments.thread,
-    }
-    sender = {"id": arguments.sender, "kind": arguments.kind, "name": arguments.name}
+def _show_changes(last: "InMemory | OnDisk", found: "Preview") -> None:
+    from sidecar.cli.shown import changed, texts
+
+    now = texts(found)
+    try:
+        before = last.take(now)
+    except OSError as error:
+        print(f"sidecar: what it was last time cannot be kept: {error}", file=sys.stderr)
+        return
+    told = [] if before is None else list(changed(before, now))
+    print()
+    print(
+        *told or ["── nothing to compare with yet" if before is None else "── unchanged"], sep="\n"
+    )
+
+
+def _facts(found: "Preview") -> dict[str, object]:
+    from sidecar.cli.shown import texts, tokens
+
+    parts = [
+        {"of": name, "template": part.template, "block": part.block,
+         "text": part.text}
+        for name in texts(found)
+        for part in getattr(found, name).parts
+    ]  # fmt: skip
     return {
-        "channel": arguments.channel,
-        "text": arguments.text,
-        "mentioned": arguments.mentioned,
-        "conversation": {name: value for name, value in place.items() if value is not None},
-        "sender": {name: value for name, value in sender.items() if value is not None},
+        "route": found.route.name,
+        "runtime": found.route.runtime,
+        "trust": found.trust,
+        "queue": found.queue,
+        **texts(found),
+        "tokens": {name: tokens(text) for name, text in texts(found).items()},
+        "parts": parts,
+        "failures": [str(one) for one in found.failures],
     }

@@ -73,7 +73,7 @@ async def test_a_message_can_come_from_a_file(sidecar: Sidecar, tmp_path: Path) 
 
 
 async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path: Path) -> None:
-    process = await start(tmp_path, "render", "--group", "--watch")
+    process = await start(tmp_path, "render", "--group", "--watch", "--diff")
     assert process.stdout is not None
 
     async def until(text: bytes) -> None:
@@ -84,6 +84,8 @@ async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path:
     await until(b"Say: hello")
     (tmp_path / "turn.j2").write_text("Tell: {{ message.text }}\n")
     await until(b"Tell: hello")
+    await until(b"-Say: hello")
+    await until(b"+Tell: hello")
     (tmp_path / "turn.j2").write_text("Ask: {{ message.text }}\n")
     await until(b"Ask: hello")
     process.terminate()
@@ -92,7 +94,15 @@ async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path:
 
 async def test_the_tests_of_a_config_are_run(sidecar: Sidecar, tmp_path: Path) -> None:
     code, out, _ = await sidecar("test")
-    assert (code, out) == (0, "ok     the team is served\n1 passed, 0 failed\n")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "ok     the team is served",
+            "1 passed, 0 failed",
+            "routes: 1 of 2 reached; no test reaches default",
+            "template blocks: 1 of 1 reached",
+        ],
+    )
     (tmp_path / "turn.j2").write_text("Tell: {{ message.text }}")
     code, out, _ = await sidecar("test")
     assert code == 1

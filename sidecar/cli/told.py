@@ -1,0 +1,89 @@
+"""The situation that the arguments of `sidecar render` tell."""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sidecar.app.preview import Situation, message_of
+from sidecar.config.model import Config, Route
+from sidecar.config.parse import parse
+from sidecar.config.problems import near
+from sidecar.errors import JournalError
+
+
+class Unusable(Exception):
+    """The arguments name something that is not there, or is no such thing."""
+
+
+def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
+    """What is told, with the real environment; without facts, the context is empty.
+
+    Raises:
+        Unusable: a file or a turn of the journal cannot be used.
+    """
+    facts = {} if arguments.facts is None else _facts(arguments.facts)
+    if arguments.turn is not None:
+        return _recorded(arguments.turn, config, facts)
+    try:
+        message = message_of(_message(arguments), config)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unusable(f"{arguments.message} is no message: {error!r}") from error
+    return Situation((message,), time.time(), env=os.environ, facts=facts)
+
+
+def route_of(name: str | None, config: Config) -> Route | None:
+    """The route of a name, None without one. Raises Unusable where there is no such route."""
+    if name is None:
+        return None
+    last = () if config.default_route is None else (config.default_route,)
+    routes: dict[str, Route] = {route.name: route for route in (*config.routes, *last)}
+    if name not in routes:
+        hint = near(name, routes) or f"there are {', '.join(routes)}"
+        raise Unusable(f"no route is named {name!r}: {hint}")
+    return routes[name]
+
+
+def _recorded(turn: str, config: Config, facts: Mapping[str, object]) -> Situation:
+    from sidecar.store.recorded import recorded_turn
+
+    try:
+        found = recorded_turn(config.state.dir, turn)
+    except JournalError as error:
+        raise Unusable(str(error)) from error
+    return Situation(found.messages, found.at, found.attempt, env=os.environ, facts=facts)
+
+
+def _facts(path: Path) -> Mapping[str, object]:
+    """The mapping in a file of YAML or JSON."""
+    try:
+        document, problems = parse(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"{path} cannot be read: {error}") from error
+    if document is None or problems:
+        place = problems[0].position
+        raise Unusable(f"{path}:{place.line}:{place.column}: {problems[0].message}")
+    return document.data
+
+
+def _message(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.message is not None:
+        told: dict[str, Any] = json.loads(arguments.message.read_text("utf-8"))
+        return told
+    place = {
+        "id": arguments.conversation,
+        "kind": "group" if arguments.group else "direct",
+        "title": arguments.title,
+        "thread": arguments.thread,
+    }
+    sender = {"id": arguments.sender, "kind": arguments.kind, "name": arguments.name}
+    return {
+        "channel": arguments.channel,
+        "text": arguments.text,
+        "mentioned": arguments.mentioned,
+        "conversation": {name: value for name, value in place.items() if value is not None},
+        "sender": {name: value for name, value in sender.items() if value is not None},
+    }

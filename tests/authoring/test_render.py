@@ -1,0 +1,121 @@
+"""`sidecar render`: the prompt, what made it, and what changed."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar.model import Conversation, Message, Sender
+from sidecar.store.journal import Journal
+from sidecar.store.records import SessionKey
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_each_part_tells_its_template_block_and_size(sidecar: Run) -> None:
+    code, out, _ = sidecar("render", "--text", "good day")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "route owner · runtime claude · owner · cancel-previous"
+    assert lines[2].startswith("── system context · ")
+    assert re.match(r"┌ botcord/\S+:scene · 210 characters, about 53 tokens", lines[3])
+    assert lines[4] == "[BotCord Scene: Owner Chat]"
+    assert "┌ config.yaml:15:memory · 38 characters, about 10 tokens" in lines
+    assert lines[-3] == "── user turn · 8 characters, about 2 tokens"
+    assert lines[-2] == "┌ botcord/user_turn.j2:body · 8 characters, about 2 tokens"
+    assert lines[-1] == "good day"
+
+
+def test_a_line_of_several_blocks_names_them_all(sidecar: Run, folder: Path) -> None:
+    (folder / "turn.j2").write_text(
+        "A {% block b %}{{ message.text }}{% endblock %}.\n{# note #}\nlast\n"
+    )
+    _, out, _ = sidecar("render", "--group")
+    assert out.splitlines()[-4:] == [
+        "┌ turn.j2, turn.j2:b · 8 characters, about 2 tokens",
+        "A hello.",
+        "┌ turn.j2 · 4 characters, about 1 token",
+        "last",
+    ]
+
+
+def test_the_parts_together_are_the_text(sidecar: Run, folder: Path) -> None:
+    (folder / "turn.j2").write_text('\n\n x {% include "botcord/user_turn.j2" %} \n y \n\n')
+    _, out, _ = sidecar("render", "--group", "--as", "human", "--name", "Bob", "--json")
+    found = json.loads(out)
+    for name in ("system_context", "user_turn"):
+        whole = "".join(part["text"] for part in found["parts"] if part["of"] == name)
+        assert whole == found[name]
+    made = {(part["template"], part["block"]) for part in found["parts"]}
+    assert {("turn.j2", ""), ("botcord/user_turn.j2", "header")} <= made
+
+
+def test_what_changed_since_it_was_last_asked(sidecar: Run, folder: Path) -> None:
+    assert "nothing to compare with yet" in sidecar("render", "--group", "--diff")[1]
+    assert sidecar("render", "--group", "--diff")[1].endswith("── unchanged\n")
+    (folder / "turn.j2").write_text("Tell: {{ message.text }}!\n")
+    _, out, _ = sidecar("render", "--group", "--diff")
+    assert out.splitlines()[-4:] == [
+        "── user turn changed · +2 characters, about +0 tokens",
+        "  …",
+        "-Say: hello",
+        "+Tell: hello!",
+    ]
+    assert "nothing to compare" in sidecar("render", "--group", "--text", "x", "--diff")[1]
+    (kept, *_) = (folder / "state" / "renders").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_any_route_can_be_looked_at(sidecar: Run) -> None:
+    assert "route team" in sidecar("render", "--route", "team")[1]
+    assert "route default" in sidecar("render", "--route", "default")[1]
+    code, _, err = sidecar("render", "--route", "teem")
+    assert (code, err) == (2, "sidecar: no route is named 'teem': did you mean 'team'?\n")
+
+
+async def recorded(folder: Path) -> tuple[str, str]:
+    """The ids of a turn with two messages, and of the one that was merged into it."""
+    journal = await Journal.open(folder, session_ttl=60.0, now=1.0)
+    place = Conversation("rm_1", "group", "Kitchen")
+    messages = [
+        Message("demo", "demo", f"m_{text}", place, Sender("hu_1", "human", "Ann"), text, 1.7e9)
+        for text in ("first", "second")
+    ]
+    merged, turn = [one.turn for one in await journal.accept(messages, now=1.7e9)]
+    key = SessionKey("demo", "demo", "rm_1", None, "command:cat", "/", "public")
+    await journal.start(turn, key, route="team", generation=1, now=1.7e9, merged=[merged])
+    await journal.close()
+    return turn, merged
+
+
+def test_a_turn_of_the_journal_is_shown_as_it_would_be_now(sidecar: Run, folder: Path) -> None:
+    turn, merged = asyncio.run(recorded(folder / "state"))
+    (folder / "turn.j2").write_text(
+        "{{ turn.reason }} at {{ now | date }}:"
+        "{% for one in messages %} {{ one.sender.label }}: {{ one.text }}{% endfor %}\n"
+    )
+    code, out, _ = sidecar("render", "--turn", turn)
+    assert code == 0
+    assert "route team · runtime cat · public" in out
+    assert out.splitlines()[-1] == "coalesced at 2023-11-14 22:13 UTC: Ann: first Ann: second"
+    assert sidecar("render", "--turn", merged)[2] == (
+        f"sidecar: the turn {merged} was merged into {turn}\n"
+    )
+    code, _, err = sidecar("render", "--turn", "nope")
+    assert (code, "the journal has no turn nope" in err) == (2, True)
+
+
+def test_without_a_journal_there_is_no_turn(sidecar: Run) -> None:
+    code, _, err = sidecar("render", "--turn", "nope")
+    assert (code, "there is no journal" in err) == (2, True)
+
+
+def test_a_file_of_facts_has_to_be_a_mapping(sidecar: Run, folder: Path) -> None:
+    (folder / "facts.yaml").write_text("room: {name: Kitchen}\n")
+    assert sidecar("render", "--facts", "facts.yaml")[0] == 0
+    (folder / "facts.yaml").write_text("- 1\n")
+    code, _, err = sidecar("render", "--facts", "facts.yaml")
+    assert (code, err.startswith("sidecar: facts.yaml:1:1: ")) == (2, True)
+    code, _, err = sidecar("render", "--facts", "nope.yaml")
+    assert (code, "nope.yaml cannot be read" in err) == (2, True)
