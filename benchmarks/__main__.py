@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("turn", "throughput", "routing", "longline", "journal", "idle")
+NAMES = ("turn", "render", "warm", "throughput", "routing", "render", "longline", "journal", "idle", "reload")
 
 if __name__ == "__main__":
     failed = []

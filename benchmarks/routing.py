@@ -1,11 +1,14 @@
-"""Finding the route of a message among 10,000 routes, against finding it among 10."""
+"""Finding the route of a message among 10,000 routes, against finding it among 10; and what that
+is of a whole turn, which at least starts a program."""
 
+import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks._measure import Figure, report, smoke
+from benchmarks._measure import Figure, instant_program, report, smoke, spawn_times
 from sidecar.config.model import Match, Route
 from sidecar.core.routing import Router
 from sidecar.model import Conversation, Message, Sender
@@ -41,11 +44,15 @@ def cost(match: Callable[[Message], object], said: Message, rounds: int) -> floa
 def main() -> int:
     rounds = 3 if smoke() else 30
     figures = []
+    with tempfile.TemporaryDirectory() as name:
+        turn = statistics.median(spawn_times(instant_program(Path(name)), 10 * rounds))
     for condition in CONDITIONS:
         few = cost(router(10, condition).match, message(9), rounds)
         many = cost(router(10_000, condition).match, message(9_999), rounds)
         name = f"route by {condition}"
         figures.append(Figure(name, f"{many * 1e6:.2f} us", many / few, "x ten routes", goal=1.5))
+        whole = (turn + many) / (turn + few)
+        figures.append(Figure("  a turn", f"{turn * 1e3:.2f} ms", whole, "x ten routes", goal=1.1))
     return report(*figures)
 
 

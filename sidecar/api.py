@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from sidecar.model import AgentEvent, Block, Job, Message, Reply
+from sidecar.model import AgentEvent, Block, Job, Message, Reply, Room, Said
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -24,6 +24,9 @@ Spawn = Callable[[Coroutine[object, object, None], str], "asyncio.Task[None]"]
 when the sidecar stops."""
 
 ChannelState = Literal["starting", "connecting", "connected", "waiting", "stopped"]
+
+ComponentKind = Literal["channel", "runtime", "context"]
+"""What a type can be a type of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,25 @@ def _unwatched(before: bytes, after: bytes) -> None:
     """A write that nobody needs to know of."""
 
 
+async def _nothing_said(message: Message, since: float) -> Sequence[Said]:
+    return ()
+
+
+async def _not_found(message: Message) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """What a component is lent when it is built. `state` is a folder of the sidecar, mode 0700.
 
     `wrote` is told, before it is done, that the component replaces one content of a file by
     another: a file that the config names is watched, and a write of our own is no edit.
+
+    Three look-ups are of use to context providers; each may raise a SidecarError. `said_since`
+    tells what was said last, since a time, in each conversation of a message's account, newest
+    first; `replied_to` finds the message that a message replies to; `room_of` asks the channel
+    about the conversation of a message, and gives None where it does not know.
     """
 
     name: str
@@ -55,6 +71,9 @@ class Host:
     spawn: Spawn
     http: "Callable[[], ClientSession]"
     wrote: Callable[[bytes, bytes], None] = _unwatched
+    said_since: Callable[[Message, float], Awaitable[Sequence[Said]]] = _nothing_said
+    replied_to: Callable[[Message], Awaitable[Message | None]] = _not_found
+    room_of: Callable[[Message], Awaitable[Room | None]] = _not_found
 
 
 class Channel(Protocol):
@@ -111,6 +130,17 @@ class ShowsProgress(Protocol):
         """Begin to show the turn that answers the message; None where it cannot be shown."""
 
 
+class KnowsRooms(Protocol):
+    """A channel may also be able to do this."""
+
+    async def room(self, conversation: str) -> Room | None:
+        """What there is to know of a conversation; None where the account may not see it.
+
+        Raises:
+            ChannelError: the chat system does not tell now.
+        """
+
+
 class Runtime(Protocol):
     """A way to run an agent."""
 
@@ -123,13 +153,32 @@ class Runtime(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Invocation:
+    """How a turn would be run: the program with its arguments, and the names of the environment
+    variables that it is given."""
+
+    argv: Sequence[str]
+    env: frozenset[str]
+
+
+class Describes(Protocol):
+    """A runtime may also be able to do this."""
+
+    async def describe(self, job: Job) -> Invocation:
+        """How it would run a turn. Nothing is started or looked up, so that it is the same on
+        every machine: flags that only some versions of a tool know are left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The turn that a context provider is asked about: its newest message, the folder in which
-    the runtime will work, and the present time."""
+    the runtime will work, the present time, and the names of the tool servers that the runtime
+    is given."""
 
     message: Message
     cwd: Path
     now: float
+    tools: frozenset[str] = frozenset()
 
 
 class ContextProvider(Protocol):
@@ -174,8 +223,12 @@ class ChannelType:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeType:
-    """A kind of runtime. `options` is the JSON Schema of its keys in the config."""
+    """A kind of runtime. `options` is the JSON Schema of its keys in the config.
+
+    `takes_tools`: it starts the servers of `Job.tools` for its agent.
+    """
 
     name: str
     options: Mapping[str, object]
     build: Callable[[Mapping[str, object], Host], Runtime]
+    takes_tools: bool = False

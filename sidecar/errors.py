@@ -10,6 +10,9 @@ SidecarError
 ├── JournalError        the journal cannot be opened or written
 │   ├── OutcomeFinal        the turn has an outcome already
 │   └── StateLocked         another sidecar uses the state folder
+├── MemoryRefused       a change of a working memory that is against its rules
+├── MemoryUnavailable   a working memory that cannot be read or written
+├── ActionRefused       what a person asked of the running sidecar cannot be done
 └── PluginError         a component type that cannot be loaded
 
 An exception carries facts and the decision that follows from them; its text is for the log.
@@ -74,6 +77,18 @@ class OutcomeFinal(JournalError):
 
 class StateLocked(JournalError):
     """Another sidecar uses the same state folder."""
+
+
+class MemoryRefused(SidecarError):
+    """A change of a working memory that is against its rules."""
+
+
+class MemoryUnavailable(SidecarError):
+    """A working memory that cannot be read or written."""
+
+
+class ActionRefused(SidecarError):
+    """What a person asked of the running sidecar cannot be done; the text tells them why."""
 
 
 class PluginError(SidecarError):

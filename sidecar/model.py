@@ -27,6 +27,9 @@ FailureKind = Literal[
     "internal",  # a defect of the sidecar or of a plug-in
 ]
 
+NO_REPLY = "NO_REPLY"
+"""The answer with which an agent says that it has nothing to say, where a route has no other."""
+
 
 class ConversationKey(NamedTuple):
     """Names one conversation. Turns with one key never overlap."""
@@ -60,6 +63,7 @@ class Sender:
 class Message:
     """One inbound message, as the channel understood it. `(channel, account, id)` is unique.
 
+    `alias` is another id by which replies may name it, `reply_to` what this one replies to.
     `unusable` is the reason why it can never start a turn (it is recorded all the same).
     `extra` is a JSON object of the channel's own: what it needs to answer, and facts that its
     templates may read. Nobody else looks into it.
@@ -74,6 +78,7 @@ class Message:
     received_at: float
     mentioned: bool = False
     reply_to: str | None = None
+    alias: str | None = None
     unusable: str | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
@@ -82,6 +87,42 @@ class Message:
         """The conversation that the message belongs to."""
         place = self.conversation
         return ConversationKey(self.channel, self.account, place.id, place.thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said last in a conversation. `preview` is the beginning of it, as it was written."""
+
+    conversation: Conversation
+    sender: Sender
+    preview: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a room. `role` is the channel's own word, empty where there is none."""
+
+    id: str
+    name: str | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a channel knows of a conversation. All texts are as others wrote them.
+
+    `members` may be only some of the `member_count`.
+    """
+
+    id: str
+    name: str = ""
+    description: str = ""
+    rule: str = ""
+    visibility: str = ""
+    join_policy: str = ""
+    members: tuple[Member, ...] = ()
+    member_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +144,14 @@ class Reply:
     answers: str | None = None
     last: bool = True
     extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was said in a conversation, oldest first, and the answer to it; empty if none."""
+
+    messages: tuple[Message, ...]
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +237,28 @@ class JobLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolServer:
+    """A program that offers tools to an agent, over MCP on its standard input and output.
+
+    The agent starts it with `env` added to the environment, and may call `tools`, and no other of
+    its tools, without asking. A runtime adds the marks of the turn to `env`, so that the program
+    ends with the turn.
+    """
+
+    name: str
+    command: str
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One turn as a runtime sees it.
 
     `session` is the id to resume, `env` is added to the environment, and `message` describes the
-    message for runtimes that take more than the prompt.
+    message for runtimes that take more than the prompt. `model` and `effort` are the agent's own
+    names; None leaves the choice to it. `tools` are given only to runtimes whose type takes them.
     """
 
     turn: str
@@ -205,3 +271,6 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     message: Mapping[str, object] = field(default_factory=dict)
     limits: JobLimits = JobLimits()
+    model: str | None = None
+    effort: str | None = None
+    tools: tuple[ToolServer, ...] = ()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
-from sidecar import logs, metrics
+from sidecar import events, logs, metrics
 from sidecar.api import Spawn
+from sidecar.app.contexts import hold, release
 from sidecar.app.durable import durably
 from sidecar.app.outbox import Outbox
 from sidecar.app.snapshot import Snapshot
@@ -67,21 +68,27 @@ class Dispatcher:
         """The turns that wait, by id."""
         return self._waiting
 
-    def offer(self, turn: str, *messages: Message, recovered: bool = False) -> None:
+    def offer(
+        self, turn: str, *messages: Message, recovered: bool = False, patient: bool = False
+    ) -> None:
         """Take a turn over; `fill` starts what can start.
 
-        A recovered one was admitted before: the depth of the queue does not count for it.
+        A recovered one was admitted before: the depth of the queue does not count for it. A patient
+        one waits for those before it, however its route queues.
         """
         newest = messages[-1]
         route = self._snapshot.router.match(newest)
         if route is None:
             self.drop(turn, newest, "no_route")
             return
-        work = Work(turn, messages, route, self._trust(messages, route))
+        state = self._snapshot.config.state.dir
+        work = Work(turn, messages, route, self._trust(messages, route), state)
         self._waiting[turn] = work
         depth = NO_LIMIT if recovered else self._snapshot.config.limits.queue_depth
         lane = self._lanes.get(newest.key, Lane())
-        lane, commands = queueing.offer(lane, self._polite(_ticket(work), work, lane), depth)
+        ticket = self._polite(_ticket(work), work, lane)
+        ticket = replace(ticket, mode="serial") if patient else ticket
+        lane, commands = queueing.offer(lane, ticket, depth)
         self._lanes[newest.key] = lane
         for command in commands:
             match command:
@@ -104,6 +111,7 @@ class Dispatcher:
                 lead.messages += other.messages
             use = self._snapshot.runtimes[lead.route.runtime]
             use.users += 1
+            hold(self._snapshot.contexts)
             running = Running(self._snapshot, use, time.time())
             self._running[lead.turn] = (lead, running)
             self._quiet.clear()
@@ -120,6 +128,7 @@ class Dispatcher:
     ) -> None:
         """Record that a turn will not run, and tell the sender where there is something to tell."""
         metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
+        events.publish("turn.dropped", turn=turn, reason=reason.partition(":")[0])
         log.info("turn %s not run: %s", turn, reason)
         replies = [reply_to(message, tell, kind)] if tell is not None else []
 
@@ -131,13 +140,13 @@ class Dispatcher:
 
         _ = self._spawn(record(), f"drop:{turn}")
 
-    def cancel(self, turn: str, reason: str) -> bool:
+    def cancel(self, turn: str, reason: str, *, tell: str | None = None) -> bool:
         """Stop a running turn, or drop a waiting one. False: it is neither, or it is too late."""
         if turn in self._running:
             _, running = self._running[turn]
             if running.committing or running.cancelled_by is not None or running.task is None:
                 return False
-            running.cancelled_by = reason
+            running.cancelled_by, running.tell = reason, tell
             _cancel_soon(running)
             return True
         if (work := self._waiting.pop(turn, None)) is None:
@@ -145,7 +154,7 @@ class Dispatcher:
         key = work.newest.key
         self._lanes[key] = queueing.withdraw(self._lanes[key], turn)
         self._ask_for_slot(key)
-        self.drop(turn, work.newest, reason)
+        self.drop(turn, work.newest, reason, tell=tell)
         return True
 
     def use(self, snapshot: Snapshot) -> None:
@@ -188,6 +197,7 @@ class Dispatcher:
     def _finished(self, key: ConversationKey, work: Work, running: Running) -> None:
         del self._running[work.turn]
         self._slots.release(work.route.runtime)
+        release(running.snapshot.contexts, self._spawn)
         running.use.users -= 1
         if running.use.retired and not running.use.users:
             _ = self._spawn(running.use.runtime.close(), f"retire:{work.route.runtime}")

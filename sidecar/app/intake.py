@@ -42,14 +42,20 @@ class Intake:
     async def _take(self, messages: Sequence[Message]) -> None:
         now = time.time()
         accepted = await self._journal.accept(messages, now=now)
-        metrics.count("messages_accepted_total", len(accepted))
-        metrics.count("messages_repeated_total", len(messages) - len(accepted))
+        for _ in range(len(messages) - len(accepted)):
+            _count(messages[0], "repeated")  # one call has the messages of one channel
         for one in accepted:
             message = one.message
             rules = self._channel(message.channel) or config.Channel(message.channel, "removed")
             refusal = self._admission.check(message, rules, now)
+            _count(message, "accepted" if refusal is None else refusal.reason)
             if refusal is None:
                 self._dispatcher.offer(one.turn, message)
             else:
                 self._dispatcher.drop(one.turn, message, refusal.reason, tell=refusal.tell)
         self._dispatcher.fill()
+
+
+def _count(message: Message, disposition: str) -> None:
+    reason = disposition.partition(":")[0]
+    metrics.count("messages_total", channel=message.channel, disposition=reason)

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 1.0
 """Seconds before the second try of a reply; doubles up to LONGEST_WAIT."""
 LONGEST_WAIT = 60.0
+DROPPED = "dropped by the operator"
+"""Why a reply was not delivered that a person gave up."""
 
 
 class Outbox:
@@ -39,6 +41,8 @@ class Outbox:
         self._channel = channel
         self._spawn = spawn
         self._queues: dict[ConversationKey, deque[PendingReply]] = {}
+        self._sending: set[int] = set()
+        self._dropped: set[int] = set()
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -47,6 +51,11 @@ class Outbox:
     def waiting(self) -> int:
         """How many replies are not delivered yet."""
         return sum(len(queue) for queue in self._queues.values())
+
+    def age(self, now: float) -> float:
+        """The age in seconds of the oldest reply that is not delivered yet, 0 without one."""
+        times = [queue[0].reply.created_at for queue in self._queues.values() if queue]
+        return max(0.0, now - min(times, default=now))
 
     def add(self, replies: Sequence[PendingReply]) -> None:
         """Take over replies that the journal holds."""
@@ -65,6 +74,18 @@ class Outbox:
         """Channels were started or changed: what waits is tried at once."""
         self._wake.set()
         self._wake = asyncio.Event()
+
+    def holds(self, reply: int) -> bool:
+        """Whether a reply waits, or is being sent."""
+        return any(pending.id == reply for queue in self._queues.values() for pending in queue)
+
+    def drop(self, reply: int) -> bool:
+        """Give up a reply that waits. False: it does not, or it is being sent now."""
+        if not self.holds(reply) or reply in self._sending:
+            return False
+        self._dropped.add(reply)
+        self.retry()
+        return True
 
     async def drained(self) -> None:
         """Return when nothing waits."""
@@ -87,18 +108,28 @@ class Outbox:
         attempts = pending.attempts
         await self._pause(pending.next_at - time.time())
         while True:
+            if pending.id in self._dropped:
+                self._dropped.remove(pending.id)
+                return await self._refused(pending, DROPPED)
             try:
+                self._sending.add(pending.id)
                 provider_id = await self._try(pending)
             except ReplyRefused as error:
                 return await self._refused(pending, str(error))
             except ChannelUnavailable as error:
                 attempts += 1
+                self._sending.discard(pending.id)
                 await self._postpone(pending, attempts, error)
             else:
                 return await self._delivered(pending, provider_id)
+            finally:
+                self._sending.discard(pending.id)
 
     async def _delivered(self, pending: PendingReply, provider_id: str | None) -> None:
-        metrics.count("replies_delivered_total", channel=pending.reply.channel)
+        reply = pending.reply
+        metrics.count("replies_delivered_total", channel=reply.channel)
+        took = time.time() - reply.created_at
+        metrics.observe("reply_delivery_seconds", max(0.0, took), channel=reply.channel)
         await durably(lambda: self._journal.delivered(pending.id, provider_id, now=time.time()))
 
     async def _refused(self, pending: PendingReply, reason: str) -> None:
@@ -134,7 +165,8 @@ class Outbox:
                 pending.id, attempts=attempts, next_at=next_at, error=str(error)
             )
         )
-        await self._pause(wait)
+        if pending.id not in self._dropped:
+            await self._pause(wait)
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:

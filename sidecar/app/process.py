@@ -9,9 +9,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from sidecar import logs
+from sidecar.app.load import Memory
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.notify import Notifier
-from sidecar.app.load import Memory
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.watch import Digests
 from sidecar.config.model import Config

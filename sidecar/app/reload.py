@@ -1,14 +1,17 @@
 """A saved config takes effect: all of it or nothing, and only what changed is touched."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sidecar import logs, metrics
+from sidecar import events, logs, metrics
 from sidecar.api import Host, Spawn
+from sidecar.app.contexts import retire
 from sidecar.app.load import Candidate
 from sidecar.app.outcome import (
     MOST_CHANGES,
@@ -19,20 +22,24 @@ from sidecar.app.outcome import (
     facts,
     summary,
 )
-from sidecar.app.snapshot import Snapshot, build
+from sidecar.app.snapshot import Snapshot, build, types_of
 from sidecar.app.watch import Digests
 from sidecar.config.diff import difference, pending
 from sidecar.config.digest import digest
 from sidecar.config.model import Config
 from sidecar.config.plan import Plan
 from sidecar.core.redact import Redactor
+from sidecar.core.routing import Router
 from sidecar.errors import SidecarError
+from sidecar.plugins import import_types
 
 log = logging.getLogger(__name__)
 
 KEPT = 10
 """How many past reloads are kept for status."""
 
+Load = Callable[[Path, Awaitable[Candidate] | None], Awaitable[Candidate]]
+"""Checks a config file, or takes over a check of it that has begun."""
 Apply = Callable[[Snapshot, Collection[str]], Awaitable[None]]
 """Makes the parts that run follow a snapshot; raises PluginError, with nothing changed, when one
 of the named channels cannot be built."""
@@ -42,13 +49,14 @@ class Reloader:
     """Owns the current snapshot and replaces it by what `load` finds in the file `path`. `apply`
     makes the parts that run follow it.
 
-    `digest` names its configuration, `pending` are the keys of it that wait for a new process.
+    `digest` names its configuration, `pending` are the keys of it that wait for a new process,
+    and `confirmed_at` is when the file was last found to be in force.
     """
 
     def __init__(
         self,
         path: Path,
-        load: Callable[[Path], Awaitable[Candidate]],
+        load: Load,
         first: Snapshot,
         inputs: Digests,
         host: Callable[[str], Host],
@@ -60,6 +68,7 @@ class Reloader:
         self.inputs = inputs
         self.digest = digest(first.config)
         self.pending: tuple[str, ...] = ()
+        self.confirmed_at = time.time()
         self.history: deque[Outcome] = deque(maxlen=KEPT)
         self._load = load
         self._host = host
@@ -70,10 +79,11 @@ class Reloader:
         self._asked = 0
         self._served = 0
 
-    async def reload(self, trigger: str) -> Outcome:
+    async def reload(self, trigger: str, begun: Awaitable[Candidate] | None = None) -> Outcome:
         """Load the file again and apply it. A problem leaves everything as it is.
 
-        Whoever asks while a reload runs gets the next one; all who do share it.
+        Whoever asks while a reload runs gets the next one; all who do share it. `begun` is a check
+        of the present content of the file.
         """
         self._asked += 1
         mine = self._asked
@@ -81,27 +91,29 @@ class Reloader:
             if mine <= self._served:
                 return self.history[-1]
             serves = self._asked
-            outcome = await self._attempt(trigger)
+            # Who asked later may have changed the file after the check began.
+            with _no_collections():
+                outcome = await self._attempt(trigger, begun if serves == mine else None)
             self.history.append(outcome)
             self._served = serves
         return outcome
 
     async def plan(self, path: Path) -> Proposal:
         """Tell what would change if the config file held what this one holds."""
-        found = await self._load(path)
+        found = await self._load(path, None)
         config = found.config
         if config is None:
             return Proposal(None, Plan(), error_lines(found.problems))
         plan = await asyncio.to_thread(difference, self.snapshot.config, config)
         return Proposal(config, plan, error_lines(found.problems))
 
-    async def _attempt(self, trigger: str) -> Outcome:
+    async def _attempt(self, trigger: str, begun: Awaitable[Candidate] | None) -> Outcome:
         began, before, previous = time.monotonic(), self.snapshot, self.digest
         result: Result = "rejected"
         plan, secrets = Plan(), before.config.secrets
         problems: tuple[str, ...] = ()
         try:
-            found = await self._load(self.path)
+            found = await self._load(self.path, begun)
             self.inputs = found.inputs
             if found.config is None:
                 problems = error_lines(found.problems)
@@ -126,7 +138,17 @@ class Reloader:
             problems=problems,
             pending=self.pending,
         )
+        if result != "rejected":
+            self.confirmed_at = outcome.at
         metrics.count("config_reloads_total", result=result)
+        metrics.observe("config_reload_duration_seconds", outcome.seconds)
+        events.publish(
+            "reload",
+            trigger=trigger,
+            result=result,
+            generation=outcome.generation,
+            seconds=outcome.seconds,
+        )
         _log(outcome)
         return outcome
 
@@ -136,13 +158,14 @@ class Reloader:
         Whatever is raised: everything is as it was then.
         """
         old = self.snapshot
-        same, plan, name, waiting = await asyncio.to_thread(
+        same, plan, name, waiting, router = await asyncio.to_thread(
             _compare, self._begun_with, old.config, config
         )
         if same:
             await self._apply(old, ())  # a channel that stopped may have been mended
             return plan
-        new = build(config, self._host, old)
+        await asyncio.to_thread(import_types, types_of(config))
+        new = build(config, self._host, old, router)
         was = old.config.channels
         must = [id_ for id_, channel in config.channels.items() if was.get(id_) != channel]
         try:
@@ -156,6 +179,7 @@ class Reloader:
         return plan
 
     def _retire(self, old: Snapshot, new: Snapshot) -> None:
+        retire(old.contexts, new.contexts, self._spawn)
         kept = {id(use) for use in new.runtimes.values()}
         for name, use in old.runtimes.items():
             if id(use) not in kept:
@@ -164,9 +188,24 @@ class Reloader:
                     _ = self._spawn(use.runtime.close(), f"retire:{name}")
 
 
-def _compare(begun: Config, old: Config, new: Config) -> tuple[bool, Plan, str, tuple[str, ...]]:
-    """Whether they are the same, the plan, the digest of the new one, and what of it is pending."""
-    return old == new, difference(old, new), digest(new), pending(begun, new)
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Thousands of new routes would set off one collection of garbage after the other, each of
+    which holds up everything."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _compare(
+    begun: Config, old: Config, new: Config
+) -> tuple[bool, Plan, str, tuple[str, ...], Router]:
+    """Whether they are the same, the plan, and of the new one the digest, what is pending, and the
+    router."""
+    router = Router(new.routes, new.default_route)
+    return old == new, difference(old, new), digest(new), pending(begun, new), router
 
 
 def _log(outcome: Outcome) -> None:

@@ -2,22 +2,22 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
-
-from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from typing import Self, cast
 
 from sidecar import __version__, metrics
-from sidecar.api import Host
+from sidecar.api import Host, KnowsRooms
+from sidecar.app.budgets import Budgets
 from sidecar.app.channels import Channels
 from sidecar.app.discovery import Discovery
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.http_client import http_client
 from sidecar.app.intake import Intake
-from sidecar.app.load import Adapt, load_adapted
+from sidecar.app.lag import watch_loop
+from sidecar.app.load import NO_MEMORY, Adapt, Loader, Memory
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
@@ -30,7 +30,8 @@ from sidecar.app.watch import Digests, changes
 from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
 from sidecar.config.model import Config
-from sidecar.model import Message
+from sidecar.core.budgets import KEPT
+from sidecar.model import Message, Room, Said
 from sidecar.runtimes.orphans import reap_strays, sweep
 from sidecar.server import address
 from sidecar.server.http import HttpServer
@@ -50,7 +51,8 @@ REAP_INTERVAL = 5.0
 class Sidecar:
     """A sidecar in this process, for one `async with`: it runs inside and has stopped after.
 
-    `config` is what the file `path` held, as checked, and `inputs` are the files to watch.
+    `config` is what the file `path` held, as checked, `inputs` are the files to watch, and with
+    `memory` the next check is quick.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Sidecar:
         config: Config,
         inputs: Digests,
         adapt: Adapt | None = None,
+        memory: Memory = NO_MEMORY,
     ) -> None:
         self._path = path
         self._config = config
@@ -68,7 +71,7 @@ class Sidecar:
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
-        self._adapt = adapt
+        self._loader = Loader(path, memory, adapt)
         self._stack = AsyncExitStack()
         self._one_at_a_time = asyncio.Lock()
         self._own = OwnWrites()
@@ -102,6 +105,7 @@ class Sidecar:
                 self._supervisor.keep(self._discover, "discovery"),
                 self._supervisor.keep(self._prune, "prune"),
                 self._supervisor.keep(self._reap, "reap"),
+                self._supervisor.keep(watch_loop, "loop"),
             ]
             stack.push_async_callback(_cancel, background)
             self._stack = stack.pop_all()
@@ -135,10 +139,11 @@ class Sidecar:
         lock = StateLock(state.dir)
         await asyncio.to_thread(lock.acquire)
         stack.push_async_callback(asyncio.to_thread, lock.release)
-        self._http = _client()
+        self._http = http_client()
         stack.push_async_callback(self._http.close)
         self.journal = await Journal.open(state.dir, session_ttl=state.session_ttl, now=time.time())
         stack.push_async_callback(self.journal.close)
+        self.budgets = Budgets(await self.journal.spent(time.time() - KEPT))
         killed = await asyncio.to_thread(sweep, state.dir)
         if killed:
             log.warning("%d process(es) that an earlier run left are ended", killed)
@@ -146,7 +151,7 @@ class Sidecar:
     def _build_parts(self, snapshot: Snapshot) -> None:
         self.channels = Channels(self._accept, self._host, self.spawn)
         self.outbox = Outbox(self.journal, self.channels.get, self.spawn)
-        runner = TurnRunner(self.journal, self.outbox, self.channels.get, self.spawn)
+        runner = TurnRunner(self.journal, self.outbox, self.channels.get, self.spawn, self.budgets)
         self.dispatcher = Dispatcher(
             self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
         )
@@ -154,7 +159,7 @@ class Sidecar:
         self._discovery = Discovery(scan)
         self.reloader = Reloader(
             self._path,
-            lambda path: load_adapted(path, self._adapt),
+            self._loader.load,
             snapshot,
             self._inputs,
             self._host,
@@ -166,7 +171,8 @@ class Sidecar:
         wanted = self._config.server
         if wanted is None:
             return
-        inside = Status(self.reloader, self.channels, self.dispatcher, self.outbox, self.journal)
+        parts = (self.channels, self.dispatcher, self.outbox, self.journal, self.budgets)
+        inside = Status(self.reloader, *parts)
         server = HttpServer(wanted.listen, wanted.token, inside)
         await server.start()
         stack.push_async_callback(server.close)
@@ -191,6 +197,8 @@ class Sidecar:
     async def _close_runtimes(self) -> None:
         for use in self.reloader.snapshot.runtimes.values():
             await use.runtime.close()
+        for context in self.reloader.snapshot.contexts.values():
+            await context.provider.close()
 
     async def _accept(self, messages: Sequence[Message]) -> None:
         await self._intake.accept(messages)
@@ -203,7 +211,19 @@ class Sidecar:
             spawn=self.spawn,
             http=lambda: self._http,
             wrote=self._own.note,
+            said_since=self._said_since,
+            replied_to=lambda message: self.journal.replied_to(message),
+            room_of=self._room_of,
         )
+
+    async def _said_since(self, message: Message, since: float) -> Sequence[Said]:
+        return await self.journal.said_since(message.channel, message.account, since)
+
+    async def _room_of(self, message: Message) -> Room | None:
+        channel = self.channels.get(message.channel)
+        if channel is None or not hasattr(channel, "room"):
+            return None
+        return await cast(KnowsRooms, channel).room(message.conversation.id)
 
     async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> None:
         """Make what runs follow a snapshot; not, if one of the channels `must` cannot be built."""
@@ -231,10 +251,9 @@ class Sidecar:
             self._logs = wanted
 
     async def _watch(self) -> None:
-        async for _ in changes(
-            lambda: self.reloader.inputs, known=self._inputs, own=self._own
-        ):
-            await self.reloader.reload("file")
+        loader, inputs = self._loader, lambda: self.reloader.inputs
+        async for calm in changes(inputs, known=self._inputs, own=self._own, stirs=loader.begin):
+            await self.reloader.reload("file", loader.begun if calm else None)
 
     async def _discover(self) -> None:
         while True:
@@ -264,16 +283,3 @@ async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
-
-
-def _client() -> ClientSession:
-    proxied = any(name.lower() in ("http_proxy", "https_proxy") for name in os.environ)
-    if proxied:
-        # A Hub on this machine, as the development Hub is, is behind no proxy.
-        spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-        os.environ["no_proxy"] = ",".join(filter(None, (spared, "localhost,127.0.0.1,::1")))
-    return ClientSession(
-        connector=TCPConnector(limit=0, keepalive_timeout=60),
-        cookie_jar=DummyCookieJar(),
-        trust_env=proxied,
-    )

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sidecar.api import Host, Runtime
+from sidecar.api import ComponentKind, Host, Runtime
+from sidecar.app.contexts import Contexts, build_contexts, retire
 from sidecar.config import model as config
 from sidecar.core.routing import Router
 from sidecar.errors import PluginError
@@ -37,6 +38,7 @@ class Snapshot:
     router: Router
     prompts: Prompts
     runtimes: Mapping[str, RuntimeUse] = field(default_factory=dict)
+    contexts: Contexts = field(default_factory=dict)
 
     def runtime_limits(self) -> dict[str, int]:
         """How many turns each runtime may run at once, where it has a limit."""
@@ -47,16 +49,29 @@ class Snapshot:
         }
 
 
+def types_of(checked: config.Config) -> list[tuple[ComponentKind, str]]:
+    """The types of all parts of a configuration."""
+    return [
+        *(("channel", channel.type) for channel in checked.channels.values()),
+        *(("runtime", runtime.type) for runtime in checked.runtimes.values()),
+        *(("context", name) for name in checked.context.others),
+    ]
+
+
 def build(
     checked: config.Config,
     host: Callable[[str], Host],
     previous: Snapshot | None = None,
+    router: Router | None = None,
 ) -> Snapshot:
-    """The snapshot of a checked configuration. `host` lends what a runtime of a name needs.
+    """The snapshot of a checked configuration. `host` lends what a component of a name needs; the
+    router of many routes takes a while, so it may be made before.
 
     Raises:
-        PluginError: a runtime's type cannot be loaded or built.
+        PluginError: the type of a runtime or of a context cannot be loaded or built.
     """
+    before_contexts = previous.contexts if previous is not None else {}
+    contexts = build_contexts(checked.context, host, before_contexts)
     before = previous.runtimes if previous is not None else {}
     runtimes: dict[str, RuntimeUse] = {}
     for name, wanted in checked.runtimes.items():
@@ -64,26 +79,32 @@ def build(
             runtimes[name] = before[name]
             continue
         try:
-            runtimes[name] = RuntimeUse(wanted, _build_runtime(wanted, host(name)))
+            runtimes[name] = RuntimeUse(wanted, build_runtime(wanted, host(name)))
         except Exception as error:  # whatever a runtime type does wrong, nothing has changed
             for done, use in runtimes.items():
                 if use is not before.get(done):
                     _ = host(done).spawn(use.runtime.close(), f"discard:{done}")
+            retire(contexts, before_contexts, host(name).spawn)
             raise PluginError(f"runtime {name}: cannot be built: {error}") from error
     return Snapshot(
         generation=previous.generation + 1 if previous is not None else 1,
         config=checked,
-        router=Router(checked.routes, checked.default_route),
-        prompts=Prompts(checked.context.env),
+        router=router or Router(checked.routes, checked.default_route),
+        prompts=Prompts(checked.context),
         runtimes=runtimes,
+        contexts=contexts,
     )
 
 
-def _build_runtime(wanted: config.Runtime, host: Host) -> Runtime:
+def build_runtime(wanted: config.Runtime, host: Host) -> Runtime:
+    """The runtime of a name. Raises whatever its type does."""
     options = {
         **wanted.options,
         "args": wanted.args,
         "env": wanted.env,
         "inherit_env": wanted.inherit_env,
+        "memory_max": wanted.memory_max,
+        "nice": wanted.nice,
+        "warm": wanted.warm,
     }
     return runtime_type(wanted.type).build(options, host)

@@ -5,18 +5,21 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sidecar import __version__, metrics
 from sidecar.api import ChannelStatus
+from sidecar.app.actions import Actions
+from sidecar.app.budgets import Budgets
 from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.gauges import Gauge, Gauges
 from sidecar.app.outbox import Outbox
 from sidecar.app.outcome import Outcome
 from sidecar.app.reload import Reloader
 from sidecar.app.work import Work
-from sidecar.config.model import Config
+from sidecar.config.model import Config, Route
 from sidecar.config.plan import to_json
 from sidecar.errors import JournalError
 from sidecar.store.journal import Journal
@@ -35,13 +38,25 @@ class Status:
         dispatcher: Dispatcher,
         outbox: Outbox,
         journal: Journal,
+        budgets: Budgets,
     ) -> None:
         self._reloader = reloader
         self._channels = channels
         self._dispatcher = dispatcher
         self._outbox = outbox
         self._journal = journal
+        self._budgets = budgets
+        self.act = Actions(journal, dispatcher, outbox).act
         self._since = time.time()
+        self._gauges = Gauges(reloader, channels, dispatcher, outbox)
+
+    def gauges(self) -> Iterable[Gauge]:
+        """The states that a monitoring system asks for."""
+        return self._gauges.read()
+
+    def channel_states(self) -> Mapping[str, str]:
+        """The state of each channel."""
+        return {name: status.state for name, (_, status) in self._channels.statuses().items()}
 
     async def picture(self) -> Mapping[str, object]:
         """Channels, turns, outbox, journal, the last reloads and the counters, as JSON values."""
@@ -60,14 +75,20 @@ class Status:
             "generation": self._reloader.snapshot.generation,
             "digest": self._reloader.digest,
             "pending": self._reloader.pending,
+            "not_ready": self.not_ready(),
             "channels": {name: _channel(*found) for name, found in statuses.items()},
             "running": [
-                {**_turn(work), "since": running.since}
+                {
+                    **_turn(work),
+                    "since": running.since,
+                    "generation": running.snapshot.generation,
+                }
                 for work, running in self._dispatcher.running.values()
             ],
             "waiting": [_turn(work) for work in self._dispatcher.waiting.values()],
             "outbox": {"pending": self._outbox.waiting, "refused": counts.replies_refused},
             "journal": {"turns": dict(counts.turns), "sessions": counts.sessions},
+            "spending": self._budgets.picture(_routes(self._reloader.snapshot.config)),
             "reloads": [_reload(one) for one in self._reloader.history],
             "counters": metrics.snapshot(),
         }
@@ -109,6 +130,11 @@ class Status:
             for turn, (_, running) in self._dispatcher.running.items()
             if config and config.runtimes.get(running.use.config.name) != running.use.config
         ]
+
+
+def _routes(config: Config) -> list[Route]:
+    default = config.default_route
+    return [*config.routes, *([default] if default is not None else [])]
 
 
 def _is_ours(path: Path) -> bool:

@@ -3,23 +3,28 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from sidecar import metrics
+from sidecar import events, metrics
 from sidecar.api import Channel, Progress, ShowsProgress, Spawn
 from sidecar.app.attempts import Attempts
+from sidecar.app.budgets import Budgets
 from sidecar.app.durable import durably
 from sidecar.app.outbox import Outbox
 from sidecar.app.work import Running, Work, reply_to
 from sidecar.core import wording
+from sidecar.core.admission import Refusal
 from sidecar.core.splitting import answer, split
-from sidecar.errors import OutcomeFinal
-from sidecar.model import Failure, Reply, TurnEnded
+from sidecar.errors import JournalError, OutcomeFinal
+from sidecar.model import Exchange, Failure, Reply, TurnEnded, Usage
 from sidecar.store.journal import Journal
 from sidecar.store.records import Outcome, PendingReply, StartedTurn
 
 log = logging.getLogger(__name__)
+
+RECALLED = 10
+"""Earlier turns of which a fresh session is told."""
 
 
 class TurnRunner:
@@ -31,23 +36,31 @@ class TurnRunner:
         outbox: Outbox,
         channel: Callable[[str], Channel | None],
         spawn: Spawn,
+        budgets: Budgets,
     ) -> None:
         self._journal = journal
         self._outbox = outbox
         self._channel = channel
         self._spawn = spawn
+        self._budgets = budgets
 
     async def run(self, work: Work, running: Running) -> None:
-        """Run a turn to its end and record the outcome.
+        """Run a turn to its end and record the outcome, if its budget allows.
 
         Cancelled for a reason (`running.cancelled_by`), that is recorded too; cancelled without
         one, nothing is, so that the turn runs again after the next start.
         """
+        if (refusal := self._budgets.refusal(work, time.time())) is not None:
+            await self._refuse(work, running, refusal)
+            return
         progress: Progress | None = None
         session: str | None = None
         replies: list[Reply] = []
         try:
+            waited = running.since - work.newest.received_at
+            metrics.observe("turn_wait_seconds", max(0.0, waited), runtime=work.route.runtime)
             started = await self._start(work, running)
+            _tell_start(work, started)
             progress = self._progress(work)
             attempts = self._attempts(work, running, started, progress)
             ended = await attempts.run()
@@ -58,19 +71,34 @@ class TurnRunner:
                 self._close(work, progress)
                 raise
             outcome = Outcome("cancelled", running.cancelled_by)
+            replies = [reply_to(work.newest, running.tell, "notice")] if running.tell else []
         except OutcomeFinal:
             raise
         except Exception as error:  # a defect of any part must not leave a message unanswered
             log.exception("turn failed")
             failure = Failure("internal", f"{type(error).__name__}: {error}")
-            outcome, replies = self._failed(work, failure, limit=0.0)
+            outcome, replies = self._failed(work, failure, None, limit=0.0)
         running.committing = True
-        metrics.count("turns_total", route=work.route.name, outcome=outcome.state)
+        _count(work, outcome)
+        events.publish("turn.ended", turn=work.turn, outcome=outcome.state)
         closed = self._close(work, progress, reply_follows=bool(replies))
         pending = await self._finish(work, running, outcome, session, replies)
         if closed is not None and replies:
             await asyncio.wait([closed])
         self._outbox.add(pending)
+
+    async def _refuse(self, work: Work, running: Running, refusal: Refusal) -> None:
+        """Record that a turn is not run, with those that were merged into it."""
+        running.committing = True
+        metrics.count("turns_dropped_total", reason=refusal.reason)
+        log.info("turn not run: %s", refusal.reason)
+        replies = [reply_to(work.newest, refusal.tell, "notice")] if refusal.tell else []
+        turns = (work.turn, *work.merged)
+        self._outbox.add(
+            await durably(
+                lambda: self._journal.drop(turns, refusal.reason, now=time.time(), replies=replies)
+            )
+        )
 
     async def _start(self, work: Work, running: Running) -> StartedTurn:
         key = work.session_key(running.use.config)
@@ -95,7 +123,17 @@ class TurnRunner:
             started,
             progress,
             lambda: durably(lambda: self._journal.forget_session(key)),
+            lambda: self._recall(work),
+            self._spawn,
         )
+
+    async def _recall(self, work: Work) -> Sequence[Exchange]:
+        try:
+            return await self._journal.recent(work.newest.key, before=work.turn, most=RECALLED)
+        except JournalError:  # the turn is better run without
+            metrics.count("journal_failures_total")
+            log.exception("what was said before is not known")
+            return ()
 
     def _progress(self, work: Work) -> Progress | None:
         channel = self._channel(work.newest.channel)
@@ -117,8 +155,8 @@ class TurnRunner:
         if ended.failure is not None:
             idle = ended.failure.kind == "idle_timeout"
             limit = attempts.idle_timeout if idle else attempts.turn_timeout
-            return self._failed(work, ended.failure, limit=limit)
-        text = answer(ended.text)
+            return self._failed(work, ended.failure, ended.usage, limit=limit)
+        text = answer(ended.text, work.route.no_reply)
         if text is None:
             return Outcome("silent", usage=ended.usage), []
         channel = self._channel(work.newest.channel)
@@ -129,11 +167,13 @@ class TurnRunner:
         ]
         return Outcome("answered", usage=ended.usage), replies
 
-    def _failed(self, work: Work, failure: Failure, *, limit: float) -> tuple[Outcome, list[Reply]]:
+    def _failed(
+        self, work: Work, failure: Failure, usage: Usage | None, *, limit: float
+    ) -> tuple[Outcome, list[Reply]]:
         metrics.count("turn_failures_total", route=work.route.name, kind=failure.kind)
         log.error("turn failed (%s): %s", failure.kind, failure.detail)
         text = wording.failure_text(failure, reference=work.turn, limit=limit)
-        outcome = Outcome("failed", f"{failure.kind}: {failure.detail}")
+        outcome = Outcome("failed", f"{failure.kind}: {failure.detail}", usage)
         return outcome, [reply_to(work.newest, text, "error")]
 
     async def _finish(
@@ -144,11 +184,35 @@ class TurnRunner:
         session: str | None,
         replies: list[Reply],
     ) -> list[PendingReply]:
-        key = work.session_key(running.use.config)
+        key, now = work.session_key(running.use.config), time.time()
+        self._budgets.spend(work, outcome.usage, now)
         pending = await durably(
             lambda: self._journal.finish(
-                work.turn, outcome, key=key, session=session, now=time.time(), replies=replies
+                work.turn, outcome, key=key, session=session, now=now, replies=replies
             )
         )
         log.info("turn %s in %.2f s", outcome.state, time.time() - running.since)
         return pending
+
+
+def _count(work: Work, outcome: Outcome) -> None:
+    route, runtime, usage = work.route.name, work.route.runtime, outcome.usage
+    metrics.count("turns_total", route=route, runtime=runtime, outcome=outcome.state)
+    if usage is not None:
+        metrics.count("tokens_total", usage.input_tokens or 0, runtime=runtime, kind="input")
+        metrics.count("tokens_total", usage.output_tokens or 0, runtime=runtime, kind="output")
+        metrics.count("cost_usd_total", usage.cost_usd or 0, runtime=runtime)
+
+
+def _tell_start(work: Work, started: StartedTurn) -> None:
+    message = work.newest
+    events.publish(
+        "turn.started",
+        turn=work.turn,
+        channel=message.channel,
+        conversation=message.conversation.id,
+        route=work.route.name,
+        runtime=work.route.runtime,
+        trust=work.trust,
+        attempt=started.attempt,
+    )

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 # It tells every event, also those of a log file that lies in a watched folder: without an end.
 logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
-SETTLE = 0.1
+SETTLE = 0.2
 """Seconds without a change after which a file counts as written."""
 LONGEST_SETTLE = 5.0
 """Seconds after which a file that is written all the time counts as changed all the same."""
@@ -48,8 +48,10 @@ async def changes(
     poll: float = 5.0,
     known: Digests = NOTHING,
     own: OwnWrites | None = None,
-) -> AsyncIterator[None]:
-    """Yield each time the content of the inputs has changed and come to rest.
+    stirs: Callable[[], None] = lambda: None,
+) -> AsyncGenerator[bool, None]:
+    """Yield each time the content of the inputs has changed and come to rest: whether it is still
+    as it was when `stirs` was called, before the rest was waited for.
 
     `inputs` is asked anew before each look; one that joins counts from then on, and one with a
     wildcard stands for the names of the files that match it. What changes while the receiver is
@@ -62,10 +64,12 @@ async def changes(
         while True:
             now = await asyncio.to_thread(digests, inputs())
             if _differ(known, now, own):
-                now = await _settled(inputs, now)
+                stirs()
+                settled = await _settled(inputs, now)
+                calm, now = settled == now, settled
                 if _differ(known, now, own):
                     known = now
-                    yield
+                    yield calm
                     continue
             known = now
             await bell.wait(inputs())
@@ -88,6 +92,7 @@ class _Bell:
         try:
             await self._event(await asyncio.to_thread(_folders, inputs))
             self._failing = False
+            metrics.gauge("config_watcher_up", 1)
         except FileNotFoundError:
             # A folder went while the watch was set up: a moment later there is another one.
             await self.close()
@@ -97,6 +102,7 @@ class _Bell:
             if not self._failing:
                 log.warning("files cannot be watched, looking every %g s: %s", self._poll, error)
             metrics.count("config_watch_failures_total")
+            metrics.gauge("config_watcher_up", 0)
             self._failing = True
             await self.close()
             await asyncio.sleep(self._poll)

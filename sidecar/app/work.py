@@ -3,17 +3,20 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.config import model as config
 from sidecar.model import Message, Reply, ReplyKind, Trust
 from sidecar.store.records import SessionKey
+from sidecar.store.workspace import workspace_of
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """What a turn holds while it runs. `committing`: it is too late to cancel it."""
+    """What a turn holds while it runs. `committing`: it is too late to cancel it; `tell` is what
+    the room is told when it is cancelled."""
 
     snapshot: Snapshot
     use: RuntimeUse
@@ -21,6 +24,7 @@ class Running:
     task: "asyncio.Task[None] | None" = None
     cancelled_by: str | None = None
     committing: bool = False
+    tell: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +35,17 @@ class Work:
     messages: tuple[Message, ...]
     route: config.Route
     trust: Trust
+    state: Path
     merged: tuple[str, ...] = ()
+
+    @property
+    def cwd(self) -> Path:
+        """The folder in which the turn's agent works.
+
+        Raises:
+            ValueError: it is the account's workspace, and the id of the account is not safe.
+        """
+        return self.route.cwd or workspace_of(self.state, self.newest.account)
 
     @property
     def newest(self) -> Message:
@@ -43,7 +57,7 @@ class Work:
         return SessionKey(
             *self.newest.key,
             runtime=f"{runtime.type}:{runtime.name}",
-            cwd=str(self.route.cwd),
+            cwd=str(self.cwd),
             trust=self.trust,
         )
 

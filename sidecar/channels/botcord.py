@@ -20,11 +20,12 @@ from sidecar.channels.progress import OwnerProgress, Pace
 from sidecar.channels.sending import Sender
 from sidecar.channels.websocket import Limits
 from sidecar.codecs.botcord import hub_url
+from sidecar.codecs.botcord_room import is_shared, room_of
 from sidecar.codecs.loose import record_of, text_of
 from sidecar.config.shipped import read_schema
 from sidecar.config.values import rate
 from sidecar.errors import ChannelStopped
-from sidecar.model import Message, Reply
+from sidecar.model import Message, Reply, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class _Parts:
 
 
 class BotcordChannel:
-    """One agent of a Hub, as `sidecar.api.Channel` and `ShowsProgress` want it."""
+    """One agent of a Hub, as `sidecar.api.Channel`, `ShowsProgress` and `KnowsRooms`."""
 
     def __init__(
         self, options: Mapping[str, object], host: Host, timing: Timing | None = None
@@ -127,6 +128,12 @@ class BotcordChannel:
             return None
         room = message.conversation.id
         return OwnerProgress(self._hub, self._host, room, trace, self._timing.progress)
+
+    async def room(self, conversation: str) -> Room | None:
+        """What the Hub tells about a room of several people; of another it is not asked."""
+        if not is_shared(conversation):
+            return None
+        return room_of(await (await self._hub()).room(conversation), conversation)
 
     async def close(self) -> None:
         """Nothing is held besides `run`; what is under way belongs to the host."""

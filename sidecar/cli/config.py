@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sidecar.app.load import Candidate
-from sidecar.cli.config_file import add_config, usable
+from sidecar.cli.config_file import add_config, usable, whole_schema
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from sidecar import plugins
     from sidecar.app.system import MachineSystem
     from sidecar.config.effective import effective, leaves
     from sidecar.config.load import load
@@ -48,12 +49,11 @@ def _show(arguments: argparse.Namespace) -> int:
     from sidecar.config.schema import Schema
     from sidecar.config.written import Written, block, plain
 
-    schema = Schema()
-    found = load(arguments.config, MachineSystem(), schema)
+    found = load(arguments.config, MachineSystem(), Schema(), types=plugins)
     config = usable(Candidate(found.config, found.draft, found.problems, found.sources, {}))
     if config is None or found.source is None:
         return 2
-    values = effective(config, found.source, schema, resolved=arguments.resolved)
+    values = effective(config, found.source, found.schema, resolved=arguments.resolved)
     if not arguments.json:
         print(block(values, origins=arguments.origin), end="")
     elif arguments.origin:
@@ -69,9 +69,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from sidecar.config.keys import UnknownKey, facts, find, place_of
-    from sidecar.config.schema import Schema
 
-    schema = Schema()
+    schema = whole_schema()
     try:
         keys = find(schema, place_of(arguments.path))
     except UnknownKey as error:

@@ -1,14 +1,18 @@
 """What the commands that take a config file share: the argument, and showing its problems."""
 
 import argparse
-import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar.app.load import Candidate
+from sidecar.cli.screen import wants_colours
 from sidecar.config.model import Config
-from sidecar.config.problems import render_text
+from sidecar.config.problems import Problem, render_text
+
+if TYPE_CHECKING:
+    from sidecar.config.schema import Schema
 
 
 def add_config(parser: argparse.ArgumentParser, default: str = "config.yaml") -> None:
@@ -25,8 +29,57 @@ def add_config(parser: argparse.ArgumentParser, default: str = "config.yaml") ->
 
 def usable(candidate: Candidate, *, without: Collection[str] = ()) -> Config | None:
     """What can run; problems, but those with a code in `without`, are printed to standard error."""
-    colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     shown = [problem for problem in candidate.problems if problem.code not in without]
-    if shown:
-        print(render_text(shown, candidate.sources, colours=colours), file=sys.stderr)
+    show(shown, candidate.sources)
     return candidate.config
+
+
+OF_THE_MACHINE = frozenset(
+    {"command-not-found", "credentials-missing", "credentials-open", "no-folder", "unset-variable"}
+)
+"""Codes of problems that keep a config from running here, and nobody from looking at it."""
+
+
+def readable(candidate: Candidate) -> Config | None:
+    """What a command that runs nothing can look at; errors that are in the way are printed."""
+    errors = [problem for problem in candidate.problems if problem.level == "error"]
+    shown = [problem for problem in errors if not _of_the_machine(problem)]
+    show(shown, candidate.sources)
+    return None if shown else candidate.draft
+
+
+def drafted(path: Path) -> Config | None:
+    """What can be understood of a config, for commands about a sidecar that may be running: a
+    file that its last save has broken is when people want to look. What keeps all of it from
+    being read is told on standard error."""
+    from sidecar.app.check import check
+
+    found = check(path).draft
+    if found is None:
+        print(f"sidecar: {path} cannot be read; see `sidecar validate`", file=sys.stderr)
+    return found
+
+
+def _of_the_machine(problem: Problem) -> bool:
+    # A secret's file that is read when it is used is told with its place in the document.
+    secret = problem.code == "unreadable" and bool(problem.path)
+    return secret or problem.code in OF_THE_MACHINE
+
+
+def show(problems: Sequence[Problem], sources: Mapping[str, str]) -> None:
+    """Print problems to standard error, with excerpts of the texts that they point into."""
+    colours = wants_colours(sys.stderr)
+    if problems:
+        print(render_text(problems, sources, colours=colours), file=sys.stderr)
+
+
+def whole_schema() -> "Schema":
+    """The schema with all installed types; what cannot be used is told on standard error."""
+    from sidecar import plugins
+    from sidecar.config.others import with_all
+    from sidecar.config.schema import Schema
+
+    schema = with_all(Schema(), plugins)
+    for reason in schema.unusable.values():
+        print(f"sidecar: {reason}", file=sys.stderr)
+    return schema

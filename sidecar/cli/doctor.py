@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sidecar.cli.colours import coloured
 from sidecar.cli.config_file import add_config
+from sidecar.cli.screen import coloured
 
 if TYPE_CHECKING:
     from sidecar.app.findings import Finding

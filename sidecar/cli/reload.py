@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,28 @@ from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask
 from sidecar.config.model import Config
 from sidecar.config.plan import from_json, to_text
 
+PAUSE = 0.1
+"""Seconds between looks at a sidecar that is waited for."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add_config(parser)
+    parser.add_argument(
+        "--wait",
+        type=float,
+        nargs="?",
+        const=LONG_TIMEOUT,
+        metavar="SECONDS",
+        help="wait also until channels are connected, or tell why not, and until no turn runs with "
+        f"an older config, for at most so long (default: {LONG_TIMEOUT:g})",
+    )
     parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask and wait; 1 when no sidecar answers, 2 when it rejects the config."""
+    """Ask and wait; 1 when no sidecar answers, or with --wait when something is not as it should
+    be, 2 when the sidecar rejects the config."""
     from sidecar.app.check import check
 
     candidate = check(arguments.config)
@@ -28,13 +42,17 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         outcome = _ask(candidate.draft, arguments.config)
+        late = []
+        if arguments.wait is not None and outcome["result"] != "rejected":
+            late = _wait(candidate.draft, outcome["generation"], arguments.wait)
+            outcome["late"] = late
     except (NotRunning, Refused) as error:
         print(f"sidecar: {error}", file=sys.stderr)
         return 1
     print(json.dumps(outcome, indent=2) if arguments.json else _text(outcome))
-    for problem in outcome["problems"]:
+    for problem in [*outcome["problems"], *late]:
         print(problem, file=sys.stderr)
-    return 2 if outcome["result"] == "rejected" else 0
+    return 2 if outcome["result"] == "rejected" else int(bool(late))
 
 
 def _ask(config: Config, path: Path) -> dict[str, Any]:
@@ -42,6 +60,24 @@ def _ask(config: Config, path: Path) -> dict[str, Any]:
     if Path(used).resolve() != path.resolve():
         raise Refused(f"the sidecar that runs uses {used}")
     return ask(config, "POST /-/reload", timeout=LONG_TIMEOUT)
+
+
+def _wait(config: Config, generation: int, timeout: float) -> list[str]:
+    """Wait until all follow a generation; what does not by then, and why."""
+    end = time.monotonic() + timeout
+    while True:
+        picture = ask(config, "GET /status")
+        channels = picture["channels"].items()
+        late = [
+            f"channel {name}: {channel['state']} {channel['reason']}".rstrip()
+            for name, channel in channels
+            if channel["state"] != "connected"
+        ]
+        turns = [turn for turn in picture["running"] if turn["generation"] < generation]
+        coming = any(channel["state"] in ("starting", "connecting") for _, channel in channels)
+        if time.monotonic() >= end or not (turns or coming):
+            return late + [f"turn {turn['turn']} still runs with an older config" for turn in turns]
+        time.sleep(PAUSE)
 
 
 def _text(outcome: dict[str, Any]) -> str:

@@ -20,4 +20,4 @@ def run(arguments: argparse.Namespace) -> int:
     config = usable(candidate)
     if config is None:
         return 2
-    return serve(arguments.config, config, candidate.inputs)
+    return serve(arguments.config, config, candidate.inputs, candidate.memory)

@@ -3,14 +3,14 @@
 import argparse
 import json
 
+from sidecar.cli.config_file import whole_schema
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """It takes no arguments."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print it."""
-    from sidecar.config.schema import Schema
-
-    print(json.dumps(Schema().joined, indent=2, ensure_ascii=False))
+    """Print it, with all installed types; those that cannot be used are told beside it."""
+    print(json.dumps(whole_schema().joined, indent=2, ensure_ascii=False))
     return 0

@@ -1,11 +1,11 @@
 """`sidecar validate`: check configs, their templates included, and list all their problems."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from sidecar.app.load import Candidate
+from sidecar.cli.screen import wants_colours
 from sidecar.config.problems import render_github, render_json, render_text
 
 PIPE = "-"
@@ -57,7 +57,7 @@ def _check(name: str) -> Candidate:
 
 def _print(name: str, found: Candidate) -> None:
     if found.problems:
-        colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        colours = wants_colours(sys.stdout)
         print(render_text(found.problems, found.sources, colours=colours))
     elif found.config is not None:
         print(f"{'standard input' if name == PIPE else name} is valid")

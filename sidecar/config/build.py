@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from sidecar.config.channels import channels
+from sidecar.config.choices import check_choices
 from sidecar.config.model import (
     Config,
     Context,
@@ -15,7 +16,7 @@ from sidecar.config.model import (
     Server,
     State,
 )
-from sidecar.config.options import check_credentials
+from sidecar.config.options import can_use, check_credentials, options
 from sidecar.config.part import Part, Source
 from sidecar.config.routes import default_route, routes
 from sidecar.config.runtimes import runtimes
@@ -35,6 +36,7 @@ def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
     `available` are the runtime types that can run.
     """
     root = source.root
+    check_choices(root, schema)
     return Config(
         state=_state(root.part("state")),
         server=_server(root),
@@ -45,7 +47,7 @@ def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
         runtimes=runtimes(root, schema, available),
         routes=routes(root),
         default_route=default_route(root),
-        context=_context(root.part("context")),
+        context=_context(root.part("context"), schema),
         control_plane=_control_plane(root.part("control_plane")),
         tests=tuple(test.data for test in root.parts("tests")),
         secrets=frozenset(source.interpolation.secrets),
@@ -147,15 +149,27 @@ def _discovery(part: Part) -> Discovery:
     return Discovery(folder)
 
 
-def _context(part: Part) -> Context:
+def _context(part: Part, schema: Schema) -> Context:
     default, activity = Context(), part.part("activity")
     return Context(
+        timeout=part.duration("timeout", default.timeout),
         working_memory=part.part("working_memory").get("enabled", default.working_memory),
         activity_window=activity.duration("window", default.activity_window),
         activity_max_entries=int(activity.get("max_entries", default.activity_max_entries)),
         room_ttl=part.part("room").duration("ttl", default.room_ttl),
         env=part.texts("env"),
+        others=_other_contexts(part, schema),
     )
+
+
+def _other_contexts(part: Part, schema: Schema) -> dict[str, dict[str, object]]:
+    """The options of context types from other packages, by type."""
+    return {
+        name: options(part.part(name), schema, "context", name)
+        for name in part.data
+        if ("context", name) in schema.others
+        and can_use(part, schema, "context", name, part.key_at(name))
+    }
 
 
 def _control_plane(part: Part) -> ControlPlane:

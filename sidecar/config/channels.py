@@ -1,7 +1,7 @@
 """The channels of a config."""
 
 from sidecar.config.model import Allow, Channel, Grant, LoopGuard, Rate
-from sidecar.config.options import options
+from sidecar.config.options import can_use, options
 from sidecar.config.part import Part
 from sidecar.config.problems import Position
 from sidecar.config.schema import Schema
@@ -15,7 +15,8 @@ def channels(root: Part, schema: Schema) -> dict[str, Channel]:
     found: dict[str, Channel] = {}
     accounts: dict[tuple[str, object], Position] = {}
     for part in root.parts("channels"):
-        if not part.has("type"):
+        type_ = part.get("type")
+        if not type_ or not can_use(part, schema, "channel", type_, part.value_at("type")):
             continue
         channel = _channel(part, schema)
         found[channel.id] = channel
@@ -29,7 +30,7 @@ def _channel(part: Part, schema: Schema) -> Channel:
     return Channel(
         id=str(part.place[-1]),
         type=part.data["type"],
-        options=options(part, schema, "channel"),
+        options=options(part, schema, "channel", part.data["type"]),
         grant=_grant(part.part("grant")),
         allow=Allow(part.part("allow").texts("senders"), part.part("allow").texts("conversations")),
         rate_limit=_rate_limit(part),

@@ -53,6 +53,7 @@ _WRITTEN: Mapping[tuple[type, str], tuple[str, ...]] = MappingProxyType(
         (Context, "activity_window"): ("activity", "window"),
         (Context, "activity_max_entries"): ("activity", "max_entries"),
         (Context, "room_ttl"): ("room", "ttl"),
+        (Context, "others"): (),
     }
 )
 """Where a field stands in the document, if not under its own name."""
@@ -106,9 +107,10 @@ class _Found:
             return
         if type(old) is type(new) and is_dataclass(new) and not isinstance(new, _WHOLE):
             for field in fields(new):
-                steps = _WRITTEN.get((type(new), field.name), (field.name,))
                 was, is_ = getattr(old, field.name), getattr(new, field.name)
-                self.compare((*place, *steps), was, is_, _below(path, *steps))
+                if was is not is_ and was != is_:
+                    steps = _WRITTEN.get((type(new), field.name), (field.name,))
+                    self.compare((*place, *steps), was, is_, _below(path, *steps))
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             for key in {**old, **new}:
                 self.compare((*place, key), old.get(key), new.get(key), _below(path, key))
@@ -131,7 +133,7 @@ class _Found:
         for name, part in new.items():
             if name not in old:
                 self.changes.append(Change("added", place(name), kind))
-            elif part == old[name]:
+            elif part is old[name] or part == old[name]:
                 self.unchanged[section] += 1
             else:
                 self.compare((section,), old[name], part, place(name))
@@ -161,7 +163,7 @@ def _compare_routes(
     found.compare_parts("routes", was, is_, place)
     moved = _moved([name for name in was if name in is_], [name for name in is_ if name in was])
     for name in moved:
-        found.unchanged["routes"] -= was[name] == is_[name]
+        found.unchanged["routes"] -= was[name] is is_[name] or was[name] == is_[name]
         found.changes.append(Change("moved", place(name), reload_class("routes")))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sidecar.config.problems import Place, Position
 
@@ -10,13 +11,15 @@ from sidecar.config.problems import Place, Position
 class Document:
     """Plain data, and where each key and value is written, by the way to it from the root.
 
-    `blocks` are the values written as block scalars (`|` or `>`).
+    `blocks` are the values written as block scalars (`|` or `>`). One that was read quickly lacks
+    positions; its `digests` are hashes of the texts of values that depend on nothing else.
     """
 
     data: dict[str, object]
     keys: Mapping[Place, Position]
     values: Mapping[Place, Position]
     blocks: frozenset[Place] = frozenset()
+    digests: Mapping[Place, bytes] = field(default_factory=dict)
 
     def key(self, place: Place) -> Position:
         """The position of the key at a place; of an item of a list, that of its value."""
@@ -44,18 +47,22 @@ class Marks:
     keys: dict[Place, Position] = field(default_factory=dict)
     values: dict[Place, Position] = field(default_factory=dict)
     blocks: set[Place] = field(default_factory=set)
+    digests: dict[Place, bytes] = field(default_factory=dict)
 
     def take(self, of: "Document | Marks", source: Place, target: Place) -> None:
         """Note that what stands at `source` there stands at `target` here."""
-        self.values[target] = of.values[source]
+        if source in of.values:
+            self.values[target] = of.values[source]
         if source in of.keys:
             self.keys[target] = of.keys[source]
         if source in of.blocks:
             self.blocks.add(target)
+        if source in of.digests:
+            self.digests[target] = of.digests[source]
 
     def graft(
         self,
-        value: object,
+        value: Any,
         of: "Document | Marks",
         source: Place,
         target: Place,
@@ -66,7 +73,7 @@ class Marks:
         Its parts keep their positions. `visit` is called with each new place and may raise.
         """
         visit(target)
-        if not isinstance(value, dict | list):
+        if type(value) not in (dict, list):  # what stands for a known route is not looked into
             return value
         top: dict[str, object] | list[object] = type(value)()
         todo = [(value, top, source, target)]
@@ -77,7 +84,7 @@ class Marks:
                 visit(place)
                 self.take(of, (*before, step), place)
                 made = child
-                if isinstance(child, dict | list):
+                if type(child) in (dict, list):
                     made = type(child)()
                     todo.append((child, made, (*before, step), place))
                 if isinstance(new, dict):
@@ -87,5 +94,5 @@ class Marks:
         return top
 
 
-def _items(value: dict[str, object] | list[object]) -> Iterable[tuple[str | int, object]]:
+def _items(value: dict[str, Any] | list[Any]) -> Iterable[tuple[str | int, Any]]:
     return value.items() if isinstance(value, dict) else enumerate(value)

@@ -17,6 +17,7 @@ _MOUNTED = (
     "mounted-file",
     "this file is a mount of its own, as with subPath: changes of its source may never reach it",
 )
+_OUTSIDE = "if that is meant, write its absolute path, or one that begins with ~/"
 _WHOLE_FOLDER = "mount the folder that holds it, without subPath"
 _WILDCARDS = frozenset("*?[")
 _APPENDED: tuple[Place, ...] = (("routes",), ("tests",))
@@ -40,10 +41,12 @@ class _Gathering:
         if found is None:
             return None
         self.data = found.data
-        self.marks = Marks(dict(found.keys), dict(found.values), set(found.blocks))
+        self.marks = Marks(
+            dict(found.keys), dict(found.values), set(found.blocks), dict(found.digests)
+        )
         self._follow(found, (path,))
         marks = self.marks
-        return Document(self.data, marks.keys, marks.values, frozenset(marks.blocks))
+        return Document(self.data, marks.keys, marks.values, frozenset(marks.blocks), marks.digests)
 
     def _parse(self, path: Path, at: Position | None) -> Document | None:
         text = self.reading.open(path, at)
@@ -53,7 +56,11 @@ class _Gathering:
         if self.reading.system.is_mount(path):
             found = Problem(*_MOUNTED, Position(name), hint=_WHOLE_FOLDER, level="warning")
             self.reading.problems.append(found)
-        document, problems = parse(text, name)
+        quick = self.reading.quick
+        if quick is None:
+            document, problems = parse(text, name)
+        else:
+            document, problems = quick.parse(text, name, str(path.parent))
         self.reading.problems += problems
         return document
 
@@ -71,6 +78,10 @@ class _Gathering:
     def _matches(self, pattern: str, at: Position, chain: tuple[Path, ...]) -> Iterator[Path]:
         """The files that a pattern names. A wildcard does not name the files that led to it."""
         path = self.reading.absolute(pattern, at.file)
+        if not pattern.startswith(("/", "~")) and not path.is_relative_to(chain[0].parent):
+            message = "this leads out of the folder of the config"
+            self._problem("include-outside", message, at, hint=_OUTSIDE)
+            return
         wild = [index for index, part in enumerate(path.parts) if _WILDCARDS & set(part)]
         if not wild or self.reading.system.exists(path):
             yield path
@@ -136,6 +147,7 @@ class _Gathering:
         position: Position,
         related: Position | None = None,
         place: Place = (),
+        hint: str = "",
     ) -> None:
-        found = Problem(code, message, position, dotted(place), related=related)
+        found = Problem(code, message, position, dotted(place), hint, related=related)
         self.reading.problems.append(found)

@@ -68,7 +68,7 @@ def inside(schema: Schema, key: Key) -> Iterator[Key]:
     for kind in get_args(Kind):
         if len(key.place) == 2 and key.place[0] == f"{kind}s":
             for name in schema.types(kind):
-                part = schema.joined["definitions"][f"{kind}.{name}"]
+                part = schema.joined["definitions"].get(f"{kind}.{name}", {})
                 own = {**part, "properties": schema.options(kind, name)}
                 yield from _properties(schema, key, own, name)
 

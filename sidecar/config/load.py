@@ -1,21 +1,25 @@
 """The one way from a config file to a checked `Config`, or to its problems."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.config.accepts import quick_mistakes
 from sidecar.config.build import build
+from sidecar.config.document import Document
 from sidecar.config.include import gather
 from sidecar.config.interpolate import Interpolation
 from sidecar.config.masking import masked
 from sidecar.config.model import Config
+from sidecar.config.others import Types, joined
 from sidecar.config.part import Source
 from sidecar.config.problems import Problem
+from sidecar.config.quick import QuickRoutes
 from sidecar.config.reading import Reading
 from sidecar.config.schema import Schema
 from sidecar.config.system import System
 
-AVAILABLE = frozenset({"claude-code", "codex", "command", "gemini"})
+AVAILABLE = frozenset({"acp", "claude-code", "codex", "command", "gemini"})
 """The built-in runtime types that can run."""
 
 
@@ -27,7 +31,7 @@ class Loaded:
     understood all the same, good for looking only, None when that is nothing. `sources` are the
     texts that problems point into, by the name in their positions. `inputs` are all files whose
     content matters; one with a wildcard stands for the files that match it. `source` is what
-    `draft` was built from, None where there is none.
+    `draft` was built from, None where there is none. `schema` is what it was checked by.
     """
 
     config: Config | None
@@ -36,33 +40,54 @@ class Loaded:
     sources: Mapping[str, str]
     inputs: frozenset[Path]
     source: Source | None
+    schema: Schema
 
 
 def load(
-    path: Path, system: System, schema: Schema, *, available: Collection[str] = AVAILABLE
+    path: Path,
+    system: System,
+    schema: Schema,
+    *,
+    types: Types | None = None,
+    available: Collection[str] = AVAILABLE,
+    quick: QuickRoutes | None = None,
 ) -> Loaded:
     """Load and check a config file with all that it includes; all problems at once.
 
-    `available` are the built-in runtime types that can run; those that the schema was joined
-    with always can. Blocks while it reads files. Bad input never raises.
+    The schema is joined with those of `types` that the config names. `available` are the built-in
+    runtime types that can run. Blocks while it reads files. Bad input never raises. What is read
+    with `quick` is good only where there is no problem.
     """
-    reading = Reading(system)
-    source = _read(reading, path, schema)
-    draft = None if source is None else build(source, schema, schema.extra.union(available))
+    reading = Reading(system, quick)
+    document, interpolation = _read(reading, path)
+    if document is not None and types is not None:
+        schema = joined(schema, document.data, types)
+    source = None if document is None else _check(document, interpolation, schema)
+    # Read quickly, it is not known which routes are broken, so that nothing can be made of it.
+    stops = quick is not None and _is_broken(reading.problems)
+    draft = None if source is None or stops else build(source, schema, available)
     problems = _in_order(reading)
-    broken = any(problem.level == "error" for problem in problems)
+    broken = _is_broken(problems)
     config = None if broken else draft
-    return Loaded(config, draft, problems, reading.sources, frozenset(reading.inputs), source)
+    inputs = frozenset(reading.inputs)
+    return Loaded(config, draft, problems, reading.sources, inputs, source, schema)
 
 
-def _read(reading: Reading, path: Path, schema: Schema) -> Source | None:
+def _read(reading: Reading, path: Path) -> tuple[Document | None, Interpolation]:
     interpolation = Interpolation(reading)
     document = gather(reading.system.cwd / path, reading, interpolation)
-    if document is None:
-        return None
-    interpolation.complete_all(document)
+    if document is not None:
+        interpolation.complete_all(document)
+    return document, interpolation
+
+
+def _check(document: Document, interpolation: Interpolation, schema: Schema) -> Source:
+    reading = interpolation.reading
     told = {problem.position for problem in reading.problems}
-    mistakes = schema.check(document, interpolation.hidden)
+    if reading.quick is None:
+        mistakes = schema.check(document, interpolation.hidden)
+    else:
+        mistakes = quick_mistakes(document, schema, interpolation.hidden)
     for mistake in mistakes:
         # What is missing because of an earlier problem is not told twice.
         if mistake.place not in interpolation.failed and mistake.problem.position not in told:
@@ -70,6 +95,10 @@ def _read(reading: Reading, path: Path, schema: Schema) -> Source | None:
     broken = interpolation.failed.union(one.place for one in mistakes if one.breaks)
     reading.sources = masked(reading.sources, document, schema, interpolation.hidden)
     return Source(document, interpolation, frozenset(broken))
+
+
+def _is_broken(problems: Iterable[Problem]) -> bool:
+    return any(problem.level == "error" for problem in problems)
 
 
 def _in_order(reading: Reading) -> tuple[Problem, ...]:

@@ -43,9 +43,35 @@ def _secrets(data: Mapping[str, Any], schema: Schema) -> Iterator[Place]:
         for name, part in _mapping(data.get(f"{kind}s")).items():
             place = (f"{kind}s", name)
             yield from ((*place, "env", key) for key in _mapping(_mapping(part).get("env")))
-            for key, told in schema.options(kind, str(_mapping(part).get("type"))).items():
-                if "x-secret" in told:
-                    yield (*place, key)
+            told = schema.options(kind, str(_mapping(part).get("type")))
+            yield from _in_options(_mapping(part), told, place)
+    for name, part in _mapping(data.get("context")).items():
+        told = schema.options("context", str(name))
+        yield from _in_options(_mapping(part), told, ("context", name))
+
+
+def _in_options(
+    data: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]], place: Place
+) -> Iterator[Place]:
+    for key in keys.keys() & data.keys():
+        there = (*place, key)
+        if keys[key].get("x-secret"):
+            yield from _texts(data[key], there)
+        elif "properties" in keys[key]:
+            yield from _in_options(_mapping(data[key]), keys[key]["properties"], there)
+
+
+def _texts(value: object, place: Place) -> Iterator[Place]:
+    """The single values in a value."""
+    match value:
+        case dict():
+            for key, one in value.items():
+                yield from _texts(one, (*place, key))
+        case list():
+            for index, one in enumerate(value):
+                yield from _texts(one, (*place, index))
+        case _:
+            yield place
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

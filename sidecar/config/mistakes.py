@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
-
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from sidecar.config.document import Document
 from sidecar.config.problems import Place, Problem, dotted, near, similar
 from sidecar.config.values import EXPECTED, PARSERS
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 HIDDEN = "a value from ${…}"
 """Stands for a value that must not be shown."""
@@ -46,7 +47,7 @@ class Mistake:
 
 
 def explain(
-    errors: Iterable[ValidationError], document: Document, hidden: Collection[Place]
+    errors: "Iterable[ValidationError]", document: Document, hidden: Collection[Place]
 ) -> list[Mistake]:
     """The mistakes that errors tell of, each once. Values at `hidden` places are not shown."""
     found = (mistake for error in errors for mistake in _mistakes(error, document, hidden))
@@ -66,7 +67,7 @@ class _Failed:
 
 
 def _mistakes(
-    error: ValidationError, document: Document, hidden: Collection[Place]
+    error: "ValidationError", document: Document, hidden: Collection[Place]
 ) -> Iterator[Mistake]:
     place: Place = tuple(error.absolute_path)
     secret = place in hidden
@@ -187,6 +188,7 @@ def _with_unit(kind: str, value: object) -> str:
     candidates = {
         "duration": number + (unit if unit == "ms" else unit[:1] or "s"),
         "size": number + _SIZE_UNITS.get(unit[:1], ""),
+        "memory": number + _SIZE_UNITS.get(unit[:1], ""),
         "rate": f"{number}/1{unit[:1] or 'm'}",
     }
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from sidecar.model import ConversationKind, QueueMode, SenderKind, Trust
+from sidecar.model import NO_REPLY, ConversationKind, QueueMode, SenderKind, Trust
 
 EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -114,9 +114,44 @@ class FileText:
     parts: tuple[str | Path, ...]
 
 
+Period = Literal["hour", "day", "week", "month"]
+"""Calendar periods, UTC; a week begins on Monday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the turns of a route may cost in one period."""
+
+    usd: float
+    per: Period = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBounds:
+    """When a session is left for a fresh one: after so many turns, after so many tokens that its
+    turns used together, after so many seconds without a turn. None is no bound."""
+
+    max_turns: int | None = None
+    max_tokens: int | None = None
+    idle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Processes that stay for the next turn of their session: at most `max`, each of which waits
+    for at most `idle` seconds."""
+
+    max: int
+    idle: float = 600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One runtime. `options` are the keys of its type, with defaults."""
+    """One runtime. `options` are the keys of its type, with defaults.
+
+    `model`, `effort` and `session` hold for routes that do not say otherwise; `memory_max` is in
+    bytes, of one process.
+    """
 
     name: str
     type: str
@@ -125,6 +160,12 @@ class Runtime:
     env: Mapping[str, str | FileText] = field(default_factory=dict, repr=False)
     inherit_env: tuple[str, ...] = ()
     concurrent_turns: int | None = None
+    model: str | None = None
+    effort: str | None = None
+    session: SessionBounds = SessionBounds()
+    memory_max: int | None = None
+    nice: int = 0
+    warm: Warm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +198,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which messages, and what to do with them. None takes the default of the limits."""
+    """Which messages, and what to do with them. None takes the default of the limits.
+
+    `cwd` None is the workspace of the account. `no_reply` is the answer that sends nothing; None:
+    there is no such answer.
+    """
 
     name: str
     runtime: str
-    cwd: Path
+    cwd: Path | None
     match: Match = Match()
     trust: Trust = "owner"
     queue: QueueMode | None = None
@@ -170,17 +215,28 @@ class Route:
     idle_timeout: float | None = None
     system_context: Template | None = None
     user_turn: Template | None = None
+    no_reply: str | None = NO_REPLY
+    model: str | None = None
+    effort: str | None = None
+    budget: Budget | None = None
+    session: SessionBounds = SessionBounds()
+    recovery: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What templates can draw on. `env` names the environment variables that they may read."""
+    """What templates can draw on. `env` names the environment variables that they may read,
+    `others` are the options of context types from other packages, by the name of the type.
+    `timeout` is in seconds, for all that one turn asks.
+    """
 
+    timeout: float = 2.0
     working_memory: bool = True
     activity_window: float = 7200.0
     activity_max_entries: int = 5
     room_ttl: float = 300.0
     env: tuple[str, ...] = ()
+    others: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,32 @@
-"""The keys of one type of channel or runtime: defaults, absolute paths, and what they must name.
+"""The keys of one component type: defaults, absolute paths, and what they must name.
 
 What a key means is told by its schema: `x-path` a path, `x-command` a program, `x-credentials` a
-file with secrets, `x-account` the account of a channel, `x-default-id` that the id of the channel
-is the default, `x-kind` a duration, a size or a rate.
+file with secrets, `x-secret` a secret, `x-account` the account of a channel, `x-default-id` that
+the id of the channel is the default, `x-kind` a duration, a size or a rate.
 """
 
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from sidecar.api import ComponentKind
 from sidecar.config.mistakes import HIDDEN
 from sidecar.config.part import Part
-from sidecar.config.schema import Kind, Schema
-
-OTHERS = 0o077
-"""The permission bits of the group and of everybody else."""
+from sidecar.config.problems import Position
+from sidecar.config.schema import Schema
 
 
-def options(part: Part, schema: Schema, kind: Kind) -> dict[str, object]:
-    """All keys of the type of a channel or runtime, as JSON values; None where there is none."""
-    return _values(part, schema.options(kind, part.data["type"]))
+def options(part: Part, schema: Schema, kind: ComponentKind, type_: str) -> dict[str, object]:
+    """All keys of the type of a component, as JSON values; None where there is none."""
+    return _values(part, schema.options(kind, type_))
+
+
+def can_use(part: Part, schema: Schema, kind: ComponentKind, type_: str, at: Position) -> bool:
+    """Whether a type of another package can be used; a problem at `at`, which names it, if not."""
+    reason = schema.unusable.get((kind, type_))
+    if reason is not None:
+        part.problem("type-unusable", reason, at=at)
+    return reason is None
 
 
 def check_credentials(part: Part, key: str, text: str) -> None:
@@ -27,12 +34,12 @@ def check_credentials(part: Part, key: str, text: str) -> None:
     path = part.absolute(text, key)
     told = part.shown(text, key)
     part.reading.inputs.add(path)
-    mode = part.system.mode(path)
-    if mode is None:
+    private = part.system.is_private(path)
+    if private is None:
         part.problem("credentials-missing", f"{told} does not exist yet", key, level="warning")
     elif part.system.is_dir(path):
         part.problem("credentials-missing", f"{told} is a folder", key)
-    elif mode & OTHERS:
+    elif not private:
         message = f"{told} can be used by other users of this machine"
         name = told if told == HIDDEN else shlex.quote(str(path))
         part.problem("credentials-open", message, key, hint=f"chmod 600 {name}")
@@ -47,7 +54,9 @@ def _value(part: Part, key: str, told: Mapping[str, Any]) -> object:
         return _values(part.part(key), told["properties"])
     default = part.place[-1] if "x-default-id" in told else told.get("default")
     value = part.get(key, default)
-    if value is not None and "x-command" in told:
+    if isinstance(value, str) and told.get("x-secret"):
+        part.source.interpolation.remember(value)
+    if "x-command" in told and _is_command(value):
         return _command(part, key, value)
     if isinstance(value, str) and "x-path" in told:
         if "x-credentials" in told:
@@ -56,6 +65,11 @@ def _value(part: Part, key: str, told: Mapping[str, Any]) -> object:
     if "x-kind" in told:
         part.check_kind(key, told["x-kind"])
     return value
+
+
+def _is_command(value: object) -> bool:
+    program = value[0] if isinstance(value, list) and value else value
+    return isinstance(program, str) and bool(program)
 
 
 def _command(part: Part, key: str, value: str | list[str]) -> str | list[str]:

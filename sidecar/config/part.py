@@ -100,6 +100,10 @@ class Part:
         """Bytes."""
         return self._parsed(key, values.size, default)
 
+    def memory(self, key: str) -> int | None:
+        """Bytes of memory; None where none are given."""
+        return self._parsed(key, values.memory, None) if self.get(key) is not None else None
+
     def rate(self, key: str, default: Rate) -> Rate:
         """A count and a window."""
         return self._parsed(key, values.rate, default)

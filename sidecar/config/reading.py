@@ -5,6 +5,7 @@ from pathlib import Path
 from posixpath import normpath
 
 from sidecar.config.problems import Position, Problem
+from sidecar.config.quick import QuickRoutes
 from sidecar.config.system import System
 
 MAX_TEXT = 10 * 1024 * 1024
@@ -17,10 +18,12 @@ class Reading:
     """What the steps of a load share.
 
     `sources` are the texts by the name that positions bear, for excerpts. `inputs` are all files
-    whose content matters; one with a wildcard stands for the files that match it.
+    whose content matters; one with a wildcard stands for the files that match it. `quick` reads
+    documents where positions are not needed.
     """
 
     system: System
+    quick: QuickRoutes | None = None
     sources: dict[str, str] = field(default_factory=dict)
     inputs: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)

@@ -1,14 +1,19 @@
 """The routes of a config: what they name must exist, and each must be reachable."""
 
+from pathlib import Path
 from typing import Any
 
+from sidecar.config.choices import budget, session_bounds
 from sidecar.config.model import Match, Route, Template
 from sidecar.config.part import Part
 from sidecar.config.problems import Position, dotted, near
+from sidecar.config.quick import KnownRoute
+from sidecar.model import NO_REPLY
 
 DEFAULT_NAME = "default"
 """The name of the default route."""
 
+_ANYWHERE = Path()
 _TEXTS = (
     "channel",
     "account",
@@ -28,7 +33,9 @@ def routes(root: Part) -> tuple[Route, ...]:
         names[DEFAULT_NAME] = root.key_at("default_route")
     catch_all: tuple[str, Position] | None = None
     for part in root.parts("routes"):
-        route = _route(part, root, part.get("name") or dotted(part.place))
+        route = _known(part) or _route(part, root, part.get("name") or dotted(part.place))
+        if part.reading.quick is not None:
+            part.reading.quick.note(part.place, part.source.document, part.data, route)
         found.append(route)
         _check_name(part, route.name, names)
         if catch_all is not None:
@@ -45,6 +52,17 @@ def routes(root: Part) -> tuple[Route, ...]:
     return tuple(found)
 
 
+def _known(part: Part) -> Route | None:
+    """What stands for a route that is known to be fine; its folder has to be there all the same."""
+    quick = part.reading.quick
+    if quick is None or not isinstance(part.data, KnownRoute):
+        return None
+    known = part.data.known
+    if not quick.has_folder(known, part.system):
+        part.problem("no-folder", f"{known.cwd} is no folder", "cwd")
+    return Route(known.name, "", _ANYWHERE)
+
+
 def default_route(root: Part) -> Route | None:
     """The route of what no other route takes."""
     if not root.has("default_route"):
@@ -55,8 +73,8 @@ def default_route(root: Part) -> Route | None:
 def _route(part: Part, root: Part, name: str) -> Route:
     turn_timeout, idle_timeout = part.get("turn_timeout"), part.get("idle_timeout")
     _check_known(part, ("runtime",), "runtimes", root)
-    cwd = part.absolute(part.get("cwd", "."), "cwd")
-    if part.has("cwd") and not part.system.is_dir(cwd):
+    cwd = part.absolute(part.data["cwd"], "cwd") if part.has("cwd") else None
+    if cwd is not None and not part.system.is_dir(cwd):
         part.problem("no-folder", f"{part.shown(str(cwd), 'cwd')} is no folder", "cwd")
     return Route(
         name=name,
@@ -70,6 +88,12 @@ def _route(part: Part, root: Part, name: str) -> Route:
         idle_timeout=part.duration("idle_timeout", 0.0) if idle_timeout else None,
         system_context=_template(part, "system_context"),
         user_turn=_template(part, "user_turn"),
+        no_reply=part.get("no_reply", NO_REPLY),
+        model=part.get("model"),
+        effort=part.get("effort"),
+        budget=budget(part),
+        session=session_bounds(part.part("session")),
+        recovery=_template(part, "recovery"),
     )
 
 

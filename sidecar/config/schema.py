@@ -1,18 +1,15 @@
 """The JSON Schema of a config: one document, joined with the types of other packages."""
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import create
-
+from sidecar.api import ComponentKind
 from sidecar.config.document import Document
-from sidecar.config.mistakes import DEPRECATED, Mistake, explain
+from sidecar.config.joining import moved, part_of, strict, with_types
+from sidecar.config.mistakes import Mistake, explain
 from sidecar.config.model import EMPTY
 from sidecar.config.problems import Place
-from sidecar.config.shipped import MAIN, read_schema
+from sidecar.config.shipped import read_schema
 from sidecar.errors import PluginError
 
 BUILT_IN = {
@@ -22,64 +19,75 @@ BUILT_IN = {
 """The types whose options lie beside the main schema, as `channel.botcord.json`."""
 
 Kind = Literal["channel", "runtime"]
+"""What has a `type` in the config."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+Others = dict[tuple[ComponentKind, str], Mapping[str, Any] | str]
+"""Types of other packages: the JSON Schema of their options, or a text that tells why one cannot
+be used, empty when nobody tried."""
 
 
 class Schema:
-    """Checks documents. `extra_channels` and `extra_runtimes` are the options, as JSON Schemas,
-    of types from other packages.
+    """Checks documents. `others` are the types of other packages that it knows.
 
     `joined` is all of it as one document that refers to nothing outside: the options of a type
-    are its definition `channel.botcord`. Do not change it.
+    are its definition `channel.botcord`. Do not change it. `unusable` are those of the others that
+    cannot be used, with the reason; they may have any options.
 
     Raises:
-        PluginError: such a type has the name of a built-in one, or a schema that is none.
+        PluginError: such a type has a name or a schema that cannot be used.
     """
 
-    def __init__(
-        self,
-        extra_channels: Mapping[str, Mapping[str, object]] = EMPTY,  # type: ignore[assignment]  # read-only and empty
-        extra_runtimes: Mapping[str, Mapping[str, object]] = EMPTY,  # type: ignore[assignment]  # read-only and empty
-    ) -> None:
-        main = _moved(read_schema(), "")
+    def __init__(self, others: Others = EMPTY) -> None:  # type: ignore[assignment]  # read-only and empty
+        main = moved(read_schema(), "")
         definitions = main["definitions"]
         for kind, names in BUILT_IN.items():
             for name in names:
-                definitions[f"{kind}.{name}"] = _moved(
+                definitions[f"{kind}.{name}"] = moved(
                     read_schema(f"{kind}.{name}.json"), f"{kind}.{name}"
                 )
-        for kind, extra in (("channel", extra_channels), ("runtime", extra_runtimes)):
-            for name, options in extra.items():
-                definitions[f"{kind}.{name}"] = _part(kind, name, options, main)
-            definitions[kind] = _with_types(kind, extra, definitions[kind])
+        for (kind, name), told in others.items():
+            if not isinstance(told, str):
+                shared = definitions[kind]["properties"] if kind in BUILT_IN else ()
+                definitions[f"{kind}.{name}"] = strict(kind, name, told, shared)
+        for kind in BUILT_IN:
+            more = [name for of, name in others if of == kind]
+            definitions[kind] = with_types(kind, more, definitions)
+        contexts = main["properties"]["context"]["properties"]
+        for name in (name for of, name in others if of == "context"):
+            contexts[name] = part_of("context", name, definitions)
         self.joined: Mapping[str, Any] = main
-        self.extra = frozenset(extra_runtimes)
-        self._validator = _Validator(main)
+        self.others = frozenset(others)
+        self.unusable = {type_: told for type_, told in others.items() if isinstance(told, str)}
 
     def check(self, document: Document, hidden: Collection[Place] = ()) -> list[Mistake]:
         """All that is wrong with the form of a document. Values at `hidden` places are secrets
         and are not shown."""
-        return explain(self._validator.iter_errors(document.data), document, hidden)
+        from sidecar.config.validator import Validator  # takes a while, and may not be needed
 
-    def types(self, kind: Kind) -> list[str]:
-        """The names of all types of a kind."""
+        errors = Validator(self.joined).iter_errors(document.data)
+        return explain(errors, document, hidden)
+
+    def types(self, kind: ComponentKind) -> list[str]:
+        """The names of all types of a kind; for contexts, all keys of their section."""
+        if kind == "context":
+            return list(self.joined["properties"]["context"]["properties"])
         return list(self.joined["definitions"][kind]["properties"]["type"]["enum"])
 
-    def options(self, kind: Kind, name: str) -> Mapping[str, Mapping[str, Any]]:
+    def options(self, kind: ComponentKind, name: str) -> Mapping[str, Mapping[str, Any]]:
         """The keys of one type alone, without those that all types share, with their schemas.
 
         A schema has what its `$ref` names, its own keywords over that, and so have its parts.
         A type that is not known has no keys.
         """
         definitions = self.joined["definitions"]
-        part = definitions.get(f"{kind}.{name}", {"properties": {}})
-        shared = definitions[kind]["properties"]
-        keys = part["properties"].items()
+        keys = definitions.get(f"{kind}.{name}", {}).get("properties", {}).items()
+        shared = definitions[kind]["properties"] if kind in BUILT_IN else ()
         return {key: self._whole(told) for key, told in keys if key not in shared}
 
     def resolved(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
         """A part of the schema with what its `$ref` names, its own keywords over that."""
+        if not isinstance(part, Mapping):  # true: anything
+            return EMPTY
         if "$ref" not in part:
             return part
         found: Any = self.joined
@@ -87,6 +95,22 @@ class Schema:
             step = step.replace("~1", "/").replace("~0", "~")
             found = found[int(step)] if isinstance(found, list) else found[step]
         return {**self.resolved(found), **{key: part[key] for key in part if key != "$ref"}}
+
+    def try_out(self, kind: ComponentKind, name: str) -> None:
+        """Use all of the options of a type once.
+
+        Raises:
+            PluginError: they refer to what is not there, or to themselves without an end.
+        """
+        told = f"the schema of the {kind} type {name!r}"
+        try:
+            for reference in _references(self.joined["definitions"][f"{kind}.{name}"]):
+                self.resolved({"$ref": reference})
+            self.options(kind, name)
+        except (LookupError, TypeError, ValueError) as error:
+            raise PluginError(f"{told}: nothing is at a $ref: {error}") from error
+        except RecursionError as error:
+            raise PluginError(f"{told} has options that contain themselves") from error
 
     def _whole(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
         found = self.resolved(part)
@@ -96,82 +120,10 @@ class Schema:
         return {**found, "properties": inner}
 
 
-def _deprecated(
-    _validator: Any, deprecated: Any, _instance: Any, _schema: Any
-) -> Iterator[ValidationError]:
-    """The keyword `deprecated`: a value that is there is one too many."""
-    if deprecated is True:
-        yield ValidationError("deprecated")
-
-
-def _applicable(schema: Any) -> Iterable[tuple[str, Any]]:
-    """What holds beside a `$ref`: as in draft 7 nothing, but a deprecated key stays one."""
-    if "$ref" not in schema:
-        return schema.items()  # type: ignore[no-any-return]  # of any schema
-    reference = ("$ref", schema["$ref"])
-    return (reference, (DEPRECATED, True)) if schema.get(DEPRECATED) else (reference,)
-
-
-_Validator = create(
-    meta_schema=Draft7Validator.META_SCHEMA,
-    validators={**Draft7Validator.VALIDATORS, DEPRECATED: _deprecated},
-    type_checker=Draft7Validator.TYPE_CHECKER,
-    format_checker=Draft7Validator.FORMAT_CHECKER,
-    applicable_validators=_applicable,
-)
-
-
-def _moved(part: Any, place: str) -> Any:
-    """A copy of a schema file to stand at a definition of the joined one, the main one at none."""
-    if isinstance(part, list):
-        return [_moved(one, place) for one in part]
-    if not isinstance(part, Mapping):
-        return part
-    return {
-        key: _moved_reference(value, place)
-        if key == "$ref" and isinstance(value, str)
-        else _moved(value, place)
-        for key, value in part.items()
-        if not (place and key in ("$schema", "$id"))
-    }
-
-
-def _moved_reference(reference: str, place: str) -> str:
-    file, _, way = reference.partition("#")
-    target = place if not file else "" if file == MAIN else file.removesuffix(".json")
-    return f"#/definitions/{target}{way}" if target else f"#{way}"
-
-
-def _part(
-    kind: str, name: str, options: Mapping[str, Any], main: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The options of a type from another package, as strict as the built-in ones."""
-    if name in BUILT_IN[kind]:
-        raise PluginError(f"the {kind} type {name!r} is built in")
-    if not _NAME.fullmatch(name):
-        raise PluginError(f"{name!r} is no name of a {kind} type")
-    try:
-        Draft7Validator.check_schema(options)
-    except SchemaError as error:
-        raise PluginError(f"the schema of the {kind} type {name!r}: {error.message}") from error
-    shared = dict.fromkeys(main["definitions"][kind]["properties"], True)
-    moved = _moved(options, f"{kind}.{name}")
-    properties = {**shared, **moved.get("properties", {})}
-    return {**moved, "type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _with_types(
-    kind: str, names: Collection[str], definition: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The definition of a channel or a runtime that knows more types."""
-    type_ = definition["properties"]["type"]
-    known = {**type_, "enum": [*type_["enum"], *names]}
-    cases = [
-        {
-            "if": {"required": ["type"], "properties": {"type": {"const": name}}},
-            "then": {"$ref": f"#/definitions/{kind}.{name}"},
-        }
-        for name in names
-    ]
-    properties = {**definition["properties"], "type": known}
-    return {**definition, "properties": properties, "allOf": [*definition["allOf"], *cases]}
+def _references(part: Any) -> Iterator[str]:
+    """Each `$ref` in a part of a schema."""
+    for key, one in part.items() if isinstance(part, dict) else enumerate(part):
+        if key == "$ref" and isinstance(one, str):
+            yield one
+        elif isinstance(one, dict | list):
+            yield from _references(one)

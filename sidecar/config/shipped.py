@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 MAIN = "config.schema.json"
+TESTS = "test.schema.json"
 STARTERS = ("development", "kubernetes", "agents")
 """Configs to start from, by what they are for."""
 
@@ -24,6 +25,20 @@ def read_starter(name: str, schema: str) -> str:
     text = (folder() / "starters" / f"{name}.yaml").read_text("utf-8")
     rest = text.partition("\n")[2]
     return f"{_FOR_EDITORS}{schema}\n{rest}"
+
+
+def beside_starter(name: str, schema: str) -> dict[str, str]:
+    """The texts of the files that come with a config to start from, by their paths beside it. An
+    editor finds the schema of its tests where `schema` tells."""
+    top = folder() / "starters" / name
+    found = {}
+    for path in sorted(top.rglob("*")) if top.is_dir() else ():
+        if path.is_file():
+            text = path.read_text("utf-8")
+            if text.startswith(_FOR_EDITORS):
+                text = f"{_FOR_EDITORS}{schema}\n{text.partition(chr(10))[2]}"
+            found[path.relative_to(top).as_posix()] = text
+    return found
 
 
 def folder() -> Path:

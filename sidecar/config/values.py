@@ -16,6 +16,8 @@ LONGEST_DURATION = 3650 * 86400.0
 """Ten years, in seconds: anything longer is a slip, and timers of the system refuse it."""
 LARGEST_SIZE = 1 << 30
 """1 GiB: texts of a turn are held in memory."""
+LEAST_MEMORY = 1 << 24
+"""16 MiB: with less, no agent starts."""
 LARGEST_COUNT = 1_000_000
 """Of a rate: a larger one is no limit."""
 
@@ -42,6 +44,17 @@ def size(text: str) -> int:
     return count
 
 
+def memory(text: str) -> int:
+    """Bytes of a text such as `512MiB` or `4GiB`. Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if not found or len(text) > 20:
+        raise ValueError(f"expected {EXPECTED['memory']}")
+    count = int(found[1]) * _BYTES[found[2]]
+    if not LEAST_MEMORY <= count < 1 << 50:
+        raise ValueError("an amount of memory is at least 16MiB")
+    return count
+
+
 def rate(text: str) -> Rate:
     """The rate of a text such as `20/1m`: a count and the duration that it holds for.
 
@@ -59,7 +72,7 @@ def rate(text: str) -> Rate:
 
 
 PARSERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
-    {"duration": duration, "size": size, "rate": rate}
+    {"duration": duration, "size": size, "rate": rate, "memory": memory}
 )
 """By the `x-kind` of the schema."""
 
@@ -68,6 +81,7 @@ EXPECTED: Mapping[str, str] = MappingProxyType(
         "duration": "a duration such as 500ms, 10s, 10m, 2h or 30d",
         "size": "a size such as 256KiB or 1MiB",
         "rate": "a rate such as 20/1m: a count and a duration",
+        "memory": "an amount of memory such as 512MiB or 4GiB",
     }
 )
 """What each parser takes, in words."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.api import ChannelStatus
+from sidecar.app.budgets import Budgets
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.intake import Intake
 from sidecar.app.outbox import Outbox
@@ -28,8 +29,11 @@ from sidecar.model import (
     SenderKind,
     TurnEnded,
 )
+from sidecar.plugins import runtime_type
 from sidecar.prompts.render import Prompts
 from sidecar.store.journal import Journal
+
+runtime_type("command")  # loaded as when a runtime is built: later, that would block the loop
 
 
 class Agent:
@@ -107,7 +111,10 @@ class Rig:
         self.route = config.Route("all", "agent", folder)
         self.snapshot = self._snapshot(self.route)
         self.outbox = Outbox(journal, self.lines.get, self.supervisor.spawn, first_wait=0.01)
-        runner = TurnRunner(journal, self.outbox, self.lines.get, self.supervisor.spawn)
+        self.budgets = Budgets()
+        runner = TurnRunner(
+            journal, self.outbox, self.lines.get, self.supervisor.spawn, self.budgets
+        )
         self.dispatcher = Dispatcher(
             journal,
             self.outbox,
@@ -121,7 +128,7 @@ class Rig:
 
     def _snapshot(self, route: config.Route) -> Snapshot:
         checked = config.Config(config.State(route.cwd), route)
-        use = RuntimeUse(config.Runtime("agent", "test"), self.agent)
+        use = RuntimeUse(config.Runtime("agent", "command"), self.agent)
         return Snapshot(1, checked, Router((), route), Prompts(), {"agent": use})
 
     def reroute(self, **changes: object) -> None:

@@ -51,7 +51,7 @@ class Rig:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def load(self, path: Path) -> Candidate:
+    async def load(self, path: Path, begun: object = None) -> Candidate:
         self.loads += 1
         config = self.config
         await self.gate.wait()
@@ -161,7 +161,7 @@ async def test_a_channel_that_cannot_be_built_leaves_everything_as_it_was(
         limits=Limits(concurrent_turns=1),
     )
     assert outcome.result == "rejected"
-    assert outcome.problems[0].startswith("channel x: cannot be built: unknown type 'no-such-type'")
+    assert outcome.problems[0].startswith("channel x: cannot be built: unknown channel type 'no")
     assert state(rig) == before
     await until(lambda: Closing.closed == closed + 1)
     rig.hub.owner_says("demo", "as before")
@@ -216,6 +216,30 @@ async def test_a_storm_of_triggers_leads_to_one_more_reload_with_the_last_bytes(
     assert others[0].result().result == "applied"
     assert rig.loads == 2
     assert rig.sidecar.reloader.snapshot.config.limits.output == 4096
+
+
+async def test_a_check_that_began_is_used_unless_somebody_asked_after_it(rig: Rig) -> None:
+    reload, loads = rig.sidecar.reloader.reload, rig.loads
+    checks: list[object] = []
+    load = rig.load
+
+    async def note(path: Path, begun: object = None) -> Candidate:
+        checks.append(begun)
+        return await load(path)
+
+    rig.sidecar.reloader._load = note
+    begun = asyncio.get_running_loop().create_future()
+    await reload("file", begun)
+    rig.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        _ = group.create_task(reload("first"))
+        await until(lambda: rig.loads == loads + 2)
+        _ = group.create_task(reload("file", begun))
+        await asyncio.sleep(0)
+        _ = group.create_task(reload("by hand"))
+        await asyncio.sleep(0)
+        rig.gate.set()
+    assert checks == [begun, None, None]
 
 
 async def test_one_line_tells_a_reload_and_nothing_secret(

@@ -172,6 +172,33 @@ async def test_a_half_written_file_is_waited_for(
         await watched.exactly("new")
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_it_tells_when_a_change_begins_and_whether_that_was_already_all(
+    config: Path, again: bool
+) -> None:
+    begun: list[int] = []
+    later = asyncio.get_running_loop().create_future()
+    known = await asyncio.to_thread(watch.digests, [config])
+
+    def stirs() -> None:
+        begun.append(1)
+        if again:
+            later.set_result(None)
+
+    async def write_again() -> None:
+        await later
+        config.write_text("newer")
+
+    async with asyncio.TaskGroup() as group:
+        writer = group.create_task(write_again())
+        told = changes(lambda: [config], known=known, stirs=stirs)
+        config.write_text("new")
+        assert await asyncio.wait_for(anext(told), 10) is not again
+        await told.aclose()
+        writer.cancel()
+    assert begun == [1]
+
+
 async def test_the_same_content_and_other_files_are_no_change(config: Path) -> None:
     async with watching(config) as watched:
         config.write_text("old")

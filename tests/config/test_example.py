@@ -104,7 +104,7 @@ def test_its_values_are_the_defaults(check: Check) -> None:
     "line", [line for line in EXAMPLE.splitlines() if line.startswith("  # example:")]
 )
 def test_another_agent_takes_over_by_one_edit(line: str, check: Check, machine: Any) -> None:
-    machine.programs = ("claude", "codex", "gemini")
+    machine.programs = ("claude", "codex", "gemini", "kimi")
     [now] = [line for line in EXAMPLE.splitlines() if line.startswith("  example:")]
     edited = EXAMPLE.replace(line, line.replace("# ", "")).replace(now, now.replace("e", "# e", 1))
     loaded = check(edited)

@@ -158,6 +158,17 @@ def test_files_that_include_each_other_are_a_problem_that_shows_the_way(
     assert problem.message.endswith("a.yaml → b.yaml → a.yaml")
 
 
+def test_a_file_elsewhere_is_named_by_its_absolute_path(check: Check, tmp_path: Path) -> None:
+    outside = tmp_path.with_name(f"{tmp_path.name}-more.yaml")
+    outside.write_text("limits: {queue_depth: 7}\n")
+    found = check(f"{BASE}include: [{outside}]\n")
+    assert found.config is not None
+    assert found.config.limits.queue_depth == 7
+    [problem] = check(f"{BASE}include: [../{outside.name}]\n").problems
+    assert (problem.code, problem.position.line) == ("include-outside", 4)
+    assert "absolute path" in problem.hint
+
+
 def test_a_file_is_included_once(check: Check, write: Write) -> None:
     write("a.yaml", route("a"))
     assert codes(check(BASE + "include: [a.yaml, ./a.yaml]\n")) == ["include-twice"]

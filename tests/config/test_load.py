@@ -150,11 +150,12 @@ def test_a_runtime_that_cannot_run_here_is_a_problem_unless_the_caller_can_run_i
         "runtimes: {c: {type: acp, command: [codex, acp]}}\n"
         "default_route: {runtime: c, cwd: .}\n"
     )
-    [problem] = check(text).problems
+    assert usable(check(text)).runtimes["c"].type == "acp"
+    [problem] = load(Path("config.yaml"), machine, schema, available={"codex"}).problems
     assert problem.code == "runtime-unavailable"
-    assert problem.hint == "this version runs claude-code, codex, command, gemini"
+    assert problem.hint == "this version runs codex"
     found = load(Path("config.yaml"), machine, schema, available={"acp"})
-    assert usable(found).runtimes["c"].options == {"command": ["codex", "acp"]}
+    assert usable(found).runtimes["c"].options["command"] == ["codex", "acp"]
 
 
 def test_a_match_takes_values_and_lists(check: Check) -> None:

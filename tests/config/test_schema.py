@@ -13,6 +13,7 @@ from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
 from sidecar.config.schema import BUILT_IN, Schema
 from sidecar.config.shipped import read_schema
+from sidecar.config.validator import Validator
 from sidecar.errors import PluginError
 
 Check = Callable[[str], Loaded]
@@ -48,7 +49,7 @@ def is_leaf(told: Mapping[str, Any]) -> bool:
 
 
 def test_every_built_in_type_has_a_file_and_every_file_a_type() -> None:
-    assert sorted([*TYPED, "config.schema.json"]) == FILES
+    assert sorted([*TYPED, "config.schema.json", "test.schema.json"]) == FILES
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -105,14 +106,16 @@ def test_the_examples_of_the_schema_fit_it() -> None:
                 name = told["$ref"].rpartition("#/definitions/")[2]
                 part = read_schema()["definitions"].get(name)
             for example in told.get("examples", []) if part else []:
-                validator = schema._validator.evolve(schema=part)
+                validator = Validator(schema.joined).evolve(schema=part)
                 assert list(validator.iter_errors(example)) == [], (file, path)
 
 
 def defaults(told: Mapping[str, Any]) -> object:
     """A section of which every default is written out."""
     if "properties" in told:
-        found = {key: defaults(part) for key, part in told["properties"].items()}
+        parts = told["properties"].items()
+        # What has a required key has no default as a whole.
+        found = {key: defaults(part) for key, part in parts if "required" not in part}
         return {key: value for key, value in found.items() if value != "nothing"}
     return told.get("default", "nothing")
 
@@ -172,7 +175,7 @@ OPTIONS = {
 
 @pytest.fixture
 def joined(machine: Any) -> Check:
-    schema = Schema(extra_channels={"telegram": OPTIONS}, extra_runtimes={"echo": {}})
+    schema = Schema({("channel", "telegram"): OPTIONS, ("runtime", "echo"): {}})
 
     def loaded(text: str) -> Loaded:
         (machine.folder / "config.yaml").write_text(text)
@@ -215,16 +218,14 @@ def test_mistakes_in_the_options_of_another_package_are_told_like_ours(joined: C
     assert ("unknown-key", "runtimes.e.speed") in told
 
 
-def test_a_type_cannot_take_the_name_of_a_built_in_one_or_bring_a_broken_schema() -> None:
-    with pytest.raises(PluginError, match="'botcord' is built in"):
-        Schema(extra_channels={"botcord": {}})
+def test_a_type_cannot_bring_a_broken_schema() -> None:
     with pytest.raises(PluginError, match="'x'"):
-        Schema(extra_runtimes={"x": {"properties": {"a": {"type": "strin"}}}})
+        Schema({("runtime", "x"): {"properties": {"a": {"type": "strin"}}}})
 
 
 def test_joining_types_leaves_the_shipped_schema_as_it_is() -> None:
     before = json.dumps(read_schema())
-    Schema(extra_channels={"telegram": OPTIONS})
+    Schema({("channel", "telegram"): OPTIONS})
     assert json.dumps(read_schema()) == before
 
 
@@ -252,10 +253,10 @@ def test_the_printed_schema_is_one_document_that_accepts_what_the_check_accepts(
 
 
 def test_types_of_other_packages_are_in_the_joined_document() -> None:
-    joined = Schema(extra_channels={"telegram": OPTIONS}).joined
+    joined = Schema({("channel", "telegram"): OPTIONS}).joined
     alone = Draft7Validator(json.loads(json.dumps(joined)))
     channel = {"type": "telegram", "url": "x", "every": "5s"}
     assert alone.is_valid({"version": 1, "channels": {"t": channel}})
     assert not alone.is_valid({"version": 1, "channels": {"t": {**channel, "every": "5m"}}})
     with pytest.raises(PluginError, match="'a/b' is no name"):
-        Schema(extra_channels={"a/b": OPTIONS})
+        Schema({("channel", "a/b"): OPTIONS})

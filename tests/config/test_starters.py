@@ -24,8 +24,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_there_is_a_file_for_each_and_no_other() -> None:
-    files = sorted(path.stem for path in (folder() / "starters").iterdir())
+    files = sorted(path.stem for path in (folder() / "starters").glob("*.yaml"))
     assert files == sorted(STARTERS)
+    folders = {path.name for path in (folder() / "starters").iterdir() if path.is_dir()}
+    assert folders <= set(STARTERS)
 
 
 @pytest.mark.parametrize("name", STARTERS)
@@ -47,7 +49,10 @@ def test_the_first_one_needs_nothing_but_a_sidecar(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["init", "new.yaml"]) == 0
-    assert capsys.readouterr().out == "wrote new.yaml; `sidecar validate new.yaml` checks it\n"
+    assert capsys.readouterr().out == (
+        "wrote new.yaml; `sidecar validate new.yaml` checks it\n"
+        "wrote new.test.yaml\nwrote templates/everybody.j2\nwrote templates/message.j2\n"
+    )
     assert main(["validate", "--json", "new.yaml"]) == 0
     assert [one["code"] for one in json.loads(capsys.readouterr().out)] == ["credentials-missing"]
 
@@ -62,7 +67,7 @@ def test_editors_find_the_schema_from_it(here: Path) -> None:
 
 
 def test_editors_find_the_schema_in_the_folder_of_starters() -> None:
-    for path in (folder() / "starters").iterdir():
+    for path in (folder() / "starters").rglob("*.yaml"):
         first = path.read_text("utf-8").splitlines()[0]
         assert (path.parent / first.removeprefix(MARK)).is_file()
 
@@ -87,3 +92,27 @@ def test_a_link_to_nowhere_is_not_followed(here: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "nowhere/config.yaml"]) == 1
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_its_templates_are_a_lesson_and_its_tests_hold(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init"]) == 0
+    for template in (here / "templates").iterdir():
+        assert template.read_text("utf-8").startswith("{#\n")
+    first = (here / "config.test.yaml").read_text("utf-8").splitlines()[0]
+    schema = Path(unquote(urlsplit(first.removeprefix(MARK)).path))
+    assert schema.name == "test.schema.json"
+    assert schema.is_file()
+    capsys.readouterr()
+    assert main(["test"]) == 0
+    out, err = capsys.readouterr()
+    assert ("3 passed, 0 failed" in out, "no test reaches" in out, err) == (True, False, "")
+
+
+def test_templates_that_are_there_stay(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "templates").mkdir()
+    (here / "templates" / "message.j2").write_text("mine")
+    assert main(["init"]) == 0
+    assert (here / "templates" / "message.j2").read_text() == "mine"
+    assert "templates/message.j2 is there already, and stays" in capsys.readouterr().err

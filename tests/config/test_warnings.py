@@ -76,7 +76,7 @@ OPTIONS = {
 
 @pytest.fixture
 def joined(machine: Any) -> Check:
-    schema = Schema(extra_runtimes={"remote": OPTIONS})
+    schema = Schema({("runtime", "remote"): OPTIONS})
 
     def loaded(options: str) -> Loaded:
         (machine.folder / "config.yaml").write_text(

@@ -1,12 +1,14 @@
 """An agent that does what the last line of its prompt says. Speaks the ndjson protocol.
 
 `say TEXT`, `wait NAME` (until the file NAME exists in the working directory), `exit CODE`,
-`die`, `garbage`, `silent`, `fail-once`, `lost-session`, `child`, `stubborn`, `count`, `job KEY`.
+`cost USD`, `prompt`, `bounds`, `die`, `garbage`, `silent`, `fail-once`, `lost-session`, `child`,
+`stubborn`, `count`, `job KEY`.
 Every run appends a line to the file `runs` in the working directory.
 """
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -100,7 +102,28 @@ def tell_job(rest: str, job: dict, session: str) -> None:
     emit(type="result", session=session)
 
 
+def cost(rest: str, job: dict, session: str) -> None:
+    usage = {"input_tokens": 100, "output_tokens": 20, "cost_usd": float(rest)}
+    emit(type="text", text=f"that was {rest}")
+    emit(type="result", session=session, usage=usage)
+
+
+def prompt(rest: str, job: dict, session: str) -> None:
+    emit(type="text", text=job["prompt"]["user"])
+    emit(type="result", session=session)
+
+
+def bounds(rest: str, job: dict, session: str) -> None:
+    time.sleep(0.1)  # they are set right after the start
+    memory, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    emit(type="text", text=f"memory {memory}, nice {os.nice(0)}")
+    emit(type="result", session=session)
+
+
 WORDS = {
+    "cost": cost,
+    "prompt": prompt,
+    "bounds": bounds,
     "say": say,
     "wait": wait,
     "child": child,

@@ -47,3 +47,15 @@ async def test_a_broken_config_is_told_with_its_place(world: Any) -> None:
     world.config.write_text("version: 1\nchannels: [\n")
     told = await findings(world, 1)
     assert told["config"]["text"].startswith("config.yaml:3:1: ")
+
+
+async def test_status_tells_by_its_exit_code_whether_all_is_well(world: Any) -> None:
+    assert (await world.run("status", str(world.config)))[0] == 1
+    await world.start()
+    assert (await world.run("status", str(world.config)))[0] == 0
+    (world.folder / "demo.json").write_text("{}")
+    world.write(**{"type: botcord": "type: botcord\n    stream: false"})
+    await world.until(lambda: "stopped" in world.log.read_text())
+    code, output = await world.run("status", str(world.config))
+    assert code == 1
+    assert "stopped" in output

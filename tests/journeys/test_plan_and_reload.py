@@ -90,6 +90,27 @@ async def test_a_reload_by_command_tells_what_came_of_it(world: Any) -> None:
     assert (code, text) == (1, "sidecar: no sidecar runs with this state folder\n")
 
 
+async def test_a_reload_can_wait_for_channels_and_for_turns_with_the_old_config(
+    world: Any,
+) -> None:
+    await world.start()
+    world.hub.owner_says("demo", "wait go")
+    await world.until(lambda: world.runs)
+    world.write(**{"level: debug": "level: info"})
+    code, text = await world.run("reload", f"{world.config}", "--wait", "0.2")
+    assert code == 1
+    assert "still runs with an older config" in text
+    world.touch("go")
+    code, text = await world.run("reload", f"{world.config}", "--wait", "--json")
+    assert code == 0, text
+    assert json.loads(text)["late"] == []
+    assert await world.replies(1) == ["waited for go"]
+    world.write(**{"    type: botcord\n": "    type: botcord\n    hub_url: http://127.0.0.1:9\n"})
+    code, text = await world.run("reload", f"{world.config}", "--wait")
+    assert code == 1
+    assert "channel demo: waiting " in text
+
+
 async def test_status_shows_what_the_last_save_changed_and_what_waits_for_a_restart(
     world: Any,
 ) -> None:

@@ -1,0 +1,104 @@
+"""Context providers as a snapshot holds them and a turn asks them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sidecar import metrics
+from sidecar.api import Asked, ContextType, Host
+from sidecar.app.contexts import ContextUse, ask, build_contexts, hold, release, retire
+from sidecar.app.supervisor import Supervisor
+from sidecar.config.model import Context
+from sidecar.model import Conversation, Message, Sender
+
+PLACE = Conversation("rm_1", "group")
+ASKED = Asked(Message("c", "a", "m", PLACE, Sender("s", "human"), "hi", 0.0), Path("/"), 0.0)
+
+
+class Provider:
+    """Tells its number after a while, or fails."""
+
+    def __init__(self, value: object, wait: float = 0.0) -> None:
+        self.told = value
+        self.wait = wait
+        self.asked = 0
+        self.closed = False
+
+    async def value(self, asked: Asked) -> object:
+        self.asked += 1
+        if self.wait:
+            try:
+                await asyncio.sleep(self.wait)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.2)  # a stubborn one
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def use(provider: Provider) -> ContextUse:
+    return ContextUse(ContextType("x", {}, lambda *_: provider, empty="empty"), {}, provider)
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    found = Supervisor()
+    yield found
+    await found.close()
+
+
+async def test_only_what_is_needed_is_asked_and_what_fails_or_hangs_is_empty(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = {
+        "good": Provider(1),
+        "bad": Provider(ValueError("no luck")),
+        "slow": Provider(2, wait=30.0),
+        "idle": Provider(3),
+    }
+    contexts = {name: use(provider) for name, provider in parts.items()}
+    before = metrics.value("context_failures_total", context="slow")
+    began = time.monotonic()
+    found = await ask(
+        contexts, ["good", "bad", "slow"], ASKED, timeout=0.05, spawn=supervisor.spawn
+    )
+    assert time.monotonic() - began < 0.15  # also though the slow one resists
+    assert found == {"good": 1, "bad": "empty", "slow": "empty"}
+    assert parts["idle"].asked == 0
+    assert metrics.value("context_failures_total", context="slow") == before + 1
+    assert "context bad: ValueError: no luck" in caplog.text
+    assert "context slow: no answer within 0.05 s" in caplog.text
+
+
+async def test_a_retired_provider_is_closed_after_its_last_turn(supervisor: Supervisor) -> None:
+    kept, gone = Provider(1), Provider(2)
+    old = {"kept": use(kept), "gone": use(gone)}
+    hold(old)
+    retire(old, {"kept": old["kept"]}, supervisor.spawn)
+    await asyncio.sleep(0)
+    assert not gone.closed
+    release(old, supervisor.spawn)
+    async with asyncio.timeout(5):
+        while not gone.closed:
+            await asyncio.sleep(0)
+    assert not kept.closed
+
+
+async def test_an_unchanged_provider_is_taken_over(supervisor: Supervisor, tmp_path: Path) -> None:
+    def host(name: str) -> Host:
+        log = logging.getLogger("test")
+        return Host(name, log, tmp_path, supervisor.spawn, lambda: None)  # type: ignore[arg-type, return-value]
+
+    first = build_contexts(Context(), host, {})
+    again = build_contexts(Context(room_ttl=1.0, working_memory=False), host, first)
+    assert set(first) == {"memory", "activity", "room", "repo", "quoted"}
+    assert set(again) == {"activity", "room", "repo", "quoted"}
+    assert again["activity"] is first["activity"]
+    assert again["room"] is not first["room"]

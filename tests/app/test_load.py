@@ -1,0 +1,101 @@
+"""A config file checked by a process of its own, again and again."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.app.load import NO_MEMORY, Candidate, Loader, Loading, Memory
+from sidecar.config.model import Config
+
+COUNT = 450
+
+
+class Saved:
+    """A config with many routes. `change` is what differs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "config.yaml"
+
+    def save(self, *, head: str = "", change: str = "", end: str = "") -> None:
+        routes = "".join(
+            f"  - name: r{number}\n    match: {{conversation: rm_{number}}}\n    runtime: echo\n"
+            f"    cwd: {self.path.parent}\n{change if number == 7 else ''}"
+            for number in range(COUNT)
+        )
+        runtimes = "runtimes: {echo: {type: command, command: [cat]}}\n"
+        place = f"default_route: {{runtime: echo, cwd: {self.path.parent}}}\n"
+        self.path.write_text(f"version: 1\n{head}{runtimes}{place}routes:\n{routes}{end}")
+
+    def check(self, memory: Memory = NO_MEMORY) -> Candidate:
+        return Loading(self.path, memory).wait()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Iterator[Saved]:
+    found = Saved(tmp_path)
+    found.save()
+    return found
+
+
+def usable(candidate: Candidate) -> Config:
+    assert candidate.problems == ()
+    assert candidate.config is not None
+    return candidate.config
+
+
+def test_what_did_not_change_comes_from_the_memory(saved: Saved) -> None:
+    first = saved.check()
+    before = usable(first).routes
+    assert [route.name for route in before] == [f"r{number}" for number in range(COUNT)]
+    saved.save(change="    args: [--fast]\n")
+    after = usable(saved.check(first.memory)).routes
+    assert after[7].args == ("--fast",)
+    assert [number for number in range(COUNT) if after[number] is not before[number]] == [7]
+
+
+def test_with_another_head_all_is_checked_anew(saved: Saved) -> None:
+    first = saved.check()
+    saved.save(head="limits: {queue_depth: 5}\n")
+    second = saved.check(first.memory)
+    assert usable(second).limits.queue_depth == 5
+    assert usable(second).routes == usable(first).routes
+    saved.path.write_text(saved.path.read_text().replace("{echo: {", "{other: {"))
+    problems = saved.check(second.memory).problems
+    assert len([one for one in problems if one.code == "unknown-runtime"]) == COUNT + 1
+
+
+def test_a_mistake_is_told_with_its_place_also_where_most_is_known(saved: Saved) -> None:
+    first = saved.check()
+    saved.save(change="    trust: ownr\n")
+    second = saved.check(first.memory)
+    assert second.config is None
+    [problem] = second.problems
+    line = 5 + 7 * 4 + 4
+    assert (problem.position.line, problem.position.column) == (line, 12)
+    assert problem.hint == "did you mean 'owner'?"
+    assert saved.path.read_text() == second.sources[problem.position.file]
+
+
+def test_a_warning_is_told_when_it_starts_and_no_reload_takes_longer_for_it(saved: Saved) -> None:
+    saved.save(end=f"  - {{name: all, runtime: echo, cwd: {saved.path.parent}}}\n" * 1)
+    text = saved.path.read_text()
+    saved.path.write_text(f"{text}  - {{name: late, runtime: echo, cwd: {saved.path.parent}}}\n")
+    first = saved.check()
+    assert [one.code for one in first.problems] == ["unreachable-route"]
+    assert first.config is not None
+    second = saved.check(first.memory)
+    assert usable(second).routes[7] is first.config.routes[7]
+
+
+async def test_a_check_that_has_begun_is_taken_over(saved: Saved) -> None:
+    loader = Loader(saved.path)
+    loader.begin()
+    begun = loader.begun
+    assert begun is not None
+    await asyncio.wait_for(asyncio.shield(begun), 20)
+    saved.path.unlink()
+    found = await loader.load(saved.path, begun)
+    assert len(usable(found).routes) == COUNT
+    assert (await loader.load(saved.path)).config is None

@@ -1,0 +1,234 @@
+"""A config that is read quickly means what the parser makes of it, or is not read quickly."""
+
+import copy
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar import plugins
+from sidecar.app.system import MachineSystem
+from sidecar.config.accepts import quick_check
+from sidecar.config.load import Loaded, load
+from sidecar.config.parse import parse
+from sidecar.config.plain import NotPlain, read_item
+from sidecar.config.quick import QuickRoutes
+from sidecar.config.schema import Schema
+from sidecar.config.validator import Validator
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+HEAD = """\
+version: 1
+runtimes: {{echo: {{type: command, command: [cat]}}}}
+default_route: {{runtime: echo, cwd: "{folder}"}}
+"""
+PARTS = [
+    "name", "a b", "true", "~", "1", "-1", "--x", ".5", "x:y", "http://x", "$", "''", '""', "''''",
+    ": ", ":", ", ", "[", "]", "{", "}", "[a, 'b']", "{a: b, c: [1]}", "[a, ]", "- ", "-",
+    "- - a", "\n", "\n  ", "\n    ", "\n  k: v", "\n  k:\n    - a", "\n    - b",
+    "\n  k: {a: 1}", " #", "# c",
+    "\n  # c", "\n  t: |\n    one\n\n    two\n", "\n  t: |-\n    one", "|", ">", "!t",
+    "&a", "*a", "%",
+    "<<", "? ", "@", "é", "\t", "\\", "'", '"', "\x00", "null: 1", "\n  null: 1", "\n...", "\n---",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=10), st.booleans(), st.sampled_from(["", "  "]))
+@settings(max_examples=1500, deadline=None)
+def test_what_is_read_without_the_parser_is_what_the_parser_reads(
+    parts: list[str], named: bool, indent: str
+) -> None:
+    text = ("- name: x" if named else "- ") + "".join(parts)
+    lines = [f"{indent}{line}" if line else line for line in text.split("\n")]
+    try:
+        found = read_item(lines)
+    except NotPlain:
+        return
+    document, problems = parse("\n".join(["routes:", *lines, ""]), "file")
+    assert problems == ()
+    assert document is not None
+    assert repr(document.data) == repr({"routes": [found.data]})
+    assert {("routes", 0, key) for key in found.blocks} == document.blocks
+
+
+def test_a_usual_route_is_read_without_the_parser() -> None:
+    text = """\
+- name: owner             # your own chat
+  match: {sender_kind: owner, kind: [direct, group]}
+  runtime: "claude"
+  cwd: ~/src/project
+  args:
+    - --model
+    - 'opus'
+  user_turn: |
+    {{ message.text }}
+
+    End.
+"""
+    found = read_item(text.rstrip("\n").split("\n"))
+    assert found.data["match"] == {"sender_kind": "owner", "kind": ["direct", "group"]}
+    assert found.data["args"] == ["--model", "opus"]
+    assert found.data["user_turn"] == "{{ message.text }}\n\nEnd.\n"
+    assert found.blocks == {"user_turn"}
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*place, step)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*place, step))
+
+
+WRONG = [None, True, 1, -1, 2.5, "", "x", "10m", [], {}, ["a"], {"a": 1}, "owner", [1], [{}]]
+
+
+def test_the_quick_check_of_the_form_takes_nothing_that_the_validator_refuses() -> None:
+    document, _ = parse(EXAMPLE.read_text(), "example")
+    assert document is not None
+    schema = Schema().joined
+    accepts, validator = quick_check(schema), Validator(schema)
+    assert accepts(document.data)
+    chance, known = random.Random(7), list(places(document.data))
+    taken = 0
+    for _ in range(300):
+        data = copy.deepcopy(document.data)
+        *way, last = chance.choice(known)
+        holder: Any = data
+        for step in way:
+            holder = holder[step]
+        if isinstance(holder, dict) and chance.random() < 0.2:
+            del holder[last]
+        else:
+            holder[last] = chance.choice(WRONG)
+        if accepts(data):
+            taken += 1
+            assert next(validator.iter_errors(data), None) is None
+    assert taken > 20
+
+
+class Saved:
+    """A config with routes, read again and again by its memory of the last time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "config.yaml"
+        self.head = HEAD.format(folder=folder)
+        self.routes = [self.route(number) for number in range(6)]
+        self.known = QuickRoutes().known
+
+    def route(self, number: int, more: str = "") -> str:
+        place = f"match: {{conversation: rm_{number}}}, cwd: {self.path.parent}"
+        return f"  - {{name: r{number}, {place}, runtime: echo{more}}}\n"
+
+    def load(self) -> tuple[Loaded, QuickRoutes]:
+        self.path.write_text(f"{self.head}routes:\n{''.join(self.routes)}")
+        quick = QuickRoutes(self.known)
+        found = self.read(quick)
+        if not found.problems:
+            self.known = quick.learned
+        return found, quick
+
+    def read(self, quick: QuickRoutes | None = None) -> Loaded:
+        return load(self.path, MachineSystem(), Schema(), types=plugins, quick=quick)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Saved:
+    found = Saved(tmp_path)
+    found.load()
+    return found
+
+
+def test_the_first_time_every_route_is_read_and_means_the_same(saved: Saved) -> None:
+    saved.known = QuickRoutes().known
+    found, quick = saved.load()
+    assert quick.kept == [None] * 6
+    assert found.config is not None
+    assert found.config == saved.read().config
+
+
+def test_routes_that_did_not_change_are_not_read_again(saved: Saved) -> None:
+    saved.routes[2] = saved.route(2, ", args: [x]")
+    saved.routes.insert(0, saved.routes.pop(4))
+    found, quick = saved.load()
+    assert not quick.misled
+    assert quick.kept == [4, 0, 1, None, 3, 5]
+    assert found.config is not None
+    assert found.config.routes[3].args == ("x",)
+    assert saved.load()[1].kept == [0, 1, 2, 3, 4, 5]
+
+
+def test_known_routes_are_no_good_once_anything_else_changed(saved: Saved) -> None:
+    saved.head = saved.head.replace("echo: {", "other: {")
+    _, quick = saved.load()
+    assert quick.misled
+
+
+def test_a_folder_that_went_is_noticed_though_the_text_is_the_same(saved: Saved) -> None:
+    folder = saved.path.parent / "sub"
+    folder.mkdir()
+    saved.routes[1] = saved.route(1).replace(f"{saved.path.parent}", f"{folder}")
+    assert saved.load()[0].problems == ()
+    assert saved.load()[1].kept[1] == 1
+    folder.rmdir()
+    assert [problem.code for problem in saved.load()[0].problems] == ["no-folder"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda saved: saved.routes.append(saved.routes[0]), "duplicate-route"),
+        (
+            lambda saved: saved.routes.insert(1, "  - {runtime: echo, cwd: .}\n"),
+            "unreachable-route",
+        ),
+        (lambda saved: saved.routes.append("  - {name: x, cwd: .}\n"), "missing-key"),
+        (lambda saved: saved.routes.append("  - name: &a x\n"), "missing-key"),
+        (lambda saved: saved.routes.append("  - name: x\n - y\n"), "yaml"),
+    ],
+)
+def test_a_mistake_among_known_routes_is_found(
+    saved: Saved, change: Callable[[Saved], object], code: str
+) -> None:
+    change(saved)
+    assert code in [problem.code for problem in saved.load()[0].problems]
+    assert code in [problem.code for problem in saved.read().problems]
+
+
+def test_variables_templates_and_routes_without_a_name_are_read_each_time(saved: Saved) -> None:
+    saved.routes[0] = saved.route(0, ', args: ["${HOME}"]')
+    saved.routes[1] = saved.route(1, ', user_turn: "{{ message.text }}"')
+    saved.routes[2] = saved.route(2).replace("name: r2, ", "")
+    saved.load()
+    found, quick = saved.load()
+    assert quick.kept == [None, None, None, 3, 4, 5]
+    assert found.config is not None
+    assert found.config.routes[2].name == "routes[2]"
+
+
+def test_a_template_keeps_its_line(saved: Saved) -> None:
+    place = f"cwd: {saved.path.parent}\n    runtime: echo"
+    saved.routes.append(f"  - name: t\n    {place}\n    user_turn: |\n      Hi\n")
+    found, _ = saved.load()
+    whole = saved.read()
+    assert found.config is not None
+    assert whole.config is not None
+    template, other = found.config.routes[-1].user_turn, whole.config.routes[-1].user_turn
+    assert template is not None
+    assert other is not None
+    assert (template.line, template.indent) == (other.line, other.indent)
+
+
+def test_included_routes_are_known_too(saved: Saved) -> None:
+    other = saved.path.with_name("more.yaml")
+    other.write_text(f"routes:\n{saved.route(7)}{saved.route(8)}")
+    saved.head += "include: [more.yaml]\n"
+    saved.load()
+    found, quick = saved.load()
+    assert quick.kept == list(range(8))
+    assert found.problems == ()
+    other.write_text(f"routes:\n{saved.route(7)}{saved.route(9)}")
+    assert saved.load()[1].kept == [0, 1, 2, 3, 4, 5, 6, None]

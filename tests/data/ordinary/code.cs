@@ -1,0 +1,1 @@
+var map = new Dictionary<System, List<User>>(); if (n < System.MaxValue && m > 0) map[System] = x;
