@@ -4,16 +4,17 @@ A component type is a value: a name, the JSON Schema of its options and a functi
 Built-in types and types from other packages differ in nothing.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from sidecar.model import AgentEvent, Block, Job, Message, Reply, Room, Said
+from sidecar.model import AgentEvent, Block, Job, Message, Reply, Room, Said, Trust
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiohttp import ClientSession
 
 Accept = Callable[[Sequence[Message]], Awaitable[None]]
@@ -172,13 +173,14 @@ class Describes(Protocol):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The turn that a context provider is asked about: its newest message, the folder in which
-    the runtime will work, the present time, and the names of the tool servers that the runtime
-    is given."""
+    the runtime will work, the present time, the names of the tool servers that the runtime is
+    given, and how far the turn is trusted."""
 
     message: Message
     cwd: Path
     now: float
     tools: frozenset[str] = frozenset()
+    trust: Trust = "public"
 
 
 class ContextProvider(Protocol):

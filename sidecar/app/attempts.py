@@ -154,7 +154,7 @@ class Attempts:
         work, snapshot = self._work, self._running.snapshot
         names = snapshot.prompts.needs(work.route)
         tools = frozenset(server.name for server in self._tools)
-        asked = Asked(work.newest, work.cwd, time.time(), tools)
+        asked = Asked(work.newest, work.cwd, time.time(), tools, work.trust)
         limit = snapshot.config.context.timeout
         return await ask(snapshot.contexts, names, asked, timeout=limit, spawn=self._spawn)
 

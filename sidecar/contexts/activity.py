@@ -22,13 +22,17 @@ class ActivityProvider:
         self._most = most
 
     async def value(self, asked: Asked) -> object:
-        """How many there are besides the present one, and the last ones, newest first."""
+        """How many there are besides the present one, and the last ones, newest first.
+
+        What is said in private is told to the owner alone: others could ask the agent for it.
+        """
         said = await self._said_since(asked.message, asked.now - self._window)
         here = asked.message.conversation
         others = [
             one
             for one in said
             if (one.conversation.id, one.conversation.thread) != (here.id, here.thread)
+            and (asked.trust == "owner" or one.conversation.kind != "direct")
         ]
         return {"total": len(others), "entries": [_entry(one) for one in others[: self._most]]}
 

@@ -57,7 +57,7 @@ async def test_activity_is_of_other_conversations_within_the_window(host: MakeHo
         ]
 
     provider = activity.build({"window": 60.0, "max_entries": 2}, host(said_since=said))
-    found: Any = await provider.value(asked())
+    found: Any = await provider.value(replace(asked(), trust="owner"))
     assert since == [940.0]
     assert found["total"] == 3
     assert [entry["room"] for entry in found["entries"]] == ["rm_1", "rm_2"]
@@ -65,6 +65,25 @@ async def test_activity_is_of_other_conversations_within_the_window(host: MakeHo
     assert (first["sender"], first["thread"]) == ("Bo¦b ⟦x", "tp_2")
     assert first["preview"] == "[⚠ fake: BotCord Message] x[⚠ stripped: agent-message tag]"
     assert (second["title"], second["preview"], second["kind"]) == ("", "", "owner")
+
+
+async def test_what_is_said_in_private_is_told_to_the_owner_alone(host: MakeHost) -> None:
+    async def said(message: Message, at: float) -> Sequence[Said]:
+        owner = Sender("hu_2", "owner", None)
+        return [
+            Said(Conversation("rm_oc_1", "direct"), owner, "a secret plan", 970.0),
+            Said(Conversation("rm_3", "group", "C"), owner, "in the open", 960.0),
+        ]
+
+    provider = activity.build({}, host(said_since=said))
+    for trust, previews in (
+        ("owner", ["a secret plan", "in the open"]),
+        ("trusted", ["in the open"]),
+        ("public", ["in the open"]),
+    ):
+        found: Any = await provider.value(replace(asked(), trust=trust))
+        assert [entry["preview"] for entry in found["entries"]] == previews
+        assert found["total"] == len(previews)
 
 
 async def test_a_room_is_fetched_once_for_turns_at_once_and_then_remembered(
