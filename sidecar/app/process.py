@@ -1,6 +1,7 @@
 """The process around a sidecar: signals, logs and exit codes."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -9,25 +10,33 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from sidecar import logs
-from sidecar.app.load import Memory
+from sidecar.app.candidate import Memory
+from sidecar.app.digests import Digests
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.notify import Notifier
 from sidecar.app.sidecar import Sidecar
-from sidecar.app.watch import Digests
+from sidecar.app.termination import leave
 from sidecar.config.model import Config
+from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
 from sidecar.runtimes.orphans import sweep
 
 log = logging.getLogger(__name__)
 
 
-def serve(path: Path, config: Config, inputs: Digests, memory: Memory) -> int:
-    """Run a sidecar until it is told to stop; the exit code of the process."""
+def serve(
+    path: Path, config: Config, inputs: Digests, memory: Memory, rejected: tuple[str, ...] = ()
+) -> int:
+    """Run a sidecar until it is told to stop; the exit code of the process. `rejected` are the
+    problems of the file, where `config` is an earlier one."""
+    _share_one_heap()
     configure_logs(config)
+    sidecar = Sidecar(path, config, inputs, memory=memory, rejected=rejected)
     try:
-        return asyncio.run(until_stopped(Sidecar(path, config, inputs, memory=memory)))
+        return asyncio.run(until_stopped(sidecar))
     except (SidecarError, OSError) as error:
         log.critical("cannot start: %s", error)
+        leave(Redactor(config.secrets).redact(f"cannot start: {error}\n"))
         return 1
     finally:
         logs.shutdown()
@@ -58,6 +67,17 @@ async def until_stopped(
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         notifier.tell("STOPPING=1")
     return 0
+
+
+def _share_one_heap() -> None:
+    """Let all threads allocate from one heap: what their own ones would hold is never given back.
+
+    https://man7.org/linux/man-pages/man3/mallopt.3.html, of the GNU C library alone.
+    """
+    arena_max = -8
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(arena_max, 1)
 
 
 async def _until(event: asyncio.Event) -> None:

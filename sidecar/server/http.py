@@ -14,13 +14,15 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
 from sidecar.server import acts, event_stream
 from sidecar.server.address import OWN_HEADER
-from sidecar.server.exposition import CONTENT_TYPE, Figures, Gauge, render
+
+if TYPE_CHECKING:
+    from sidecar.server.exposition import Gauge
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class Inside(Protocol):
     async def picture(self) -> Mapping[str, object]:
         """How it is."""
 
-    def gauges(self) -> Iterable[Gauge]:
+    def gauges(self) -> "Iterable[Gauge]":
         """The states that a monitoring system asks for."""
 
     def not_ready(self) -> list[str]:
@@ -129,6 +131,9 @@ class HttpServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._check_token(request)
+        # A sidecar that nobody scrapes does without the megabytes of this.
+        from sidecar.server.exposition import CONTENT_TYPE, Figures, render
+
         figures = Figures.now(self._inside.gauges())
         body = await asyncio.to_thread(render, figures)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
