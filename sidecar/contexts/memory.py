@@ -37,8 +37,11 @@ class MemoryProvider:
         Raises:
             MemoryUnavailable: it cannot be read.
         """
-        found = await asyncio.to_thread(memory_file(self._state, asked.message.account).read)
+        found = await asyncio.to_thread(self._read, asked.message.account)
         return shown(found or Memory(), tool=SERVER in asked.tools)
+
+    def _read(self, account: str) -> Memory | None:
+        return memory_file(self._state, account).read()
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -18,7 +18,7 @@ class QuotedProvider:
 
     async def value(self, asked: Asked) -> object:
         """What was said, by whom and when; None where the message replies to nothing known."""
-        found = await self._replied_to(asked.message)
+        found = await self._replied_to(asked.message) if asked.message.reply_to else None
         if found is None:
             return None
         text = found.text.strip()

@@ -33,8 +33,8 @@ class ProcessTurn:
         self._process = process
         self._notes = launch.notes
         self._codec = launch.codec
-        self._dialogue = launch.dialogue
-        self._attended = launch.dialogue if isinstance(launch.dialogue, Attended) else None
+        self._dialogue = dialogue = launch.dialogue
+        self._attended = dialogue if dialogue and isinstance(dialogue, Attended) else None
         self._lines = Lines() if launch.lines else None
         self._job = job
         self._host = host

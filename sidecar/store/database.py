@@ -47,9 +47,14 @@ def open_database(path: Path, *, now: float) -> tuple[sqlite3.Connection, Path |
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A second connection, for reading only. It sees what is committed and delays no writer."""
+    """A second connection, for reading only, to be used by one thread at a time. It sees what is
+    committed and delays no writer."""
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
     )
 
 

@@ -135,9 +135,11 @@ async def test_what_is_quoted_is_told_with_its_author_and_bounded(host: MakeHost
     async def find(message: Message) -> Message | None:
         return replace(MESSAGE, text="é" * 3000, sender=Sender("ag_me", "agent", "Fake"))
 
-    found: Any = await quoted.build({}, host(replied_to=find)).value(asked())
+    provider, quoting = quoted.build({}, host(replied_to=find)), asked(reply_to="m_0")
+    found: Any = await provider.value(quoting)
     assert (found["sender"], found["own"], len(found["text"])) == ("ag_me", True, quoted.LONGEST)
-    assert await quoted.build({}, host()).value(asked()) is None
+    assert await provider.value(asked()) is None
+    assert await quoted.build({}, host()).value(quoting) is None
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -64,14 +64,14 @@ async def test_what_turns_cost_is_summed_by_route_and_hour_and_outlives_them(
 
 
 async def test_a_session_knows_its_turns_its_tokens_and_when_it_was_used(
-    journal: Journal, message: MakeMessage, key: SessionKey
+    folder: Path, journal: Journal, message: MakeMessage, key: SessionKey
 ) -> None:
     usage = Usage(100, 20)
     for number, session in enumerate(("s1", "s1", "s2")):
         await run(
             journal, message(f"m{number}"), key, now=2.0 + number, session=session, usage=usage
         )
-        [told] = await looked(journal._path.parent, lambda db: listing.sessions(db, most=10))
+        [told] = await looked(folder, lambda db: listing.sessions(db, most=10))
         assert (told["session"], told["runtime"], told["conversation"]) == (
             session, key.runtime.partition(":")[2], "rm_1",
         )  # fmt: skip
@@ -115,8 +115,8 @@ def test_a_folder_without_a_journal_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="there is no journal"), listing.reader(tmp_path):
         pass
     (tmp_path / "journal.db").write_text("no database " * 100)
-    with pytest.raises(JournalError, match="cannot be read"), listing.reader(tmp_path) as db:
-        listing.sessions(db, most=1)
+    with pytest.raises(JournalError, match="cannot be read"), listing.reader(tmp_path):
+        pass
 
 
 async def test_history_is_what_was_said_in_one_conversation_with_the_answers(
@@ -184,3 +184,11 @@ def test_a_journal_of_the_first_version_is_taken_over_with_its_sessions(tmp_path
         [told] = listing.sessions(db, most=9)
         assert (told["turns"], told["tokens"]) == (4, 0)
         assert listing.turns(db, state=None, conversation=None, most=9) == []
+
+
+@pytest.mark.parametrize(("version", "told"), [(1, "older sidecar"), (999, "newer sidecar")])
+def test_a_journal_of_another_version_is_called_so(tmp_path: Path, version: int, told: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db:
+        db.execute(f"pragma user_version = {version}")
+    with pytest.raises(JournalError, match=told), listing.reader(tmp_path):
+        pass
