@@ -1,27 +1,37 @@
 # What one does with this checkout. It needs make and Python 3.11 or newer, and writes nothing
-# outside the checkout but pip's cache. `make` alone lists the targets.
+# outside the checkout but pip's and npm's caches. `make` alone lists the targets.
 
 VENV ?= .venv
 PYTHON ?=
 UV ?= uv
 ARGS ?=
+SEED ?= 1
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check install -qq
+# Many tests wait for other processes: one worker more than there are processors.
+workers := $(shell n=$$(getconf _NPROCESSORS_ONLN); [ $$n -gt 7 ] && echo 8 || echo $$((n + 1)))
 lock := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrade --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types layers bench check docs lock clean
+.PHONY: help run test proofs e2e-runtimes lint types layers bench check docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.installed ## set up and try it: a development Hub, the sidecar and a chat
 	@$(python) -m sidecar dev $(ARGS)
 
 test: $(VENV)/.installed-dev ## set up and run the tests (ARGS="-k word" for some)
-	@$(python) -m pytest -q -n auto --maxprocesses 8 --dist worksteal $(ARGS)
+	@$(python) -m pytest -q -n $(workers) --dist worksteal $(ARGS)
+
+e2e-runtimes: $(VENV)/.installed-dev ## the real CLIs, which npm installs, against played model APIs
+	@$(python) -m tests.e2e $(ARGS)
+
+proofs: $(VENV)/.installed-dev ## the long proofs: crashes, faults, reloads (SEED=1, ARGS="-k word")
+	@PROOFS=1 PROOFS_SEED=$(SEED) $(python) -m pytest -q -s tests/proofs \
+		tests/config/test_diff_properties.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff: rules and format
 	@$(python) -m ruff check --quiet . && $(python) -m ruff format --quiet --check . \
@@ -30,8 +40,9 @@ lint: $(VENV)/.installed-dev ## ruff: rules and format
 types: $(VENV)/.installed-dev ## mypy, strict
 	@$(python) -m mypy
 
-layers: $(VENV)/.installed-dev ## import-linter: who may import whom
+layers: $(VENV)/.installed-dev ## who may import whom, and each module by itself
 	@$(VENV)/bin/lint-imports --no-logo
+	@$(python) .ci/import_each.py
 
 bench: $(VENV)/.installed-dev ## the benchmarks, short (FULL=1 for the real figures)
 	@$(python) -m benchmarks $(if $(FULL),,--smoke) $(ARGS)
@@ -49,7 +60,7 @@ lock: ## renew requirements/*.txt from pyproject.toml; needs uv
 		-c requirements/build.txt -o requirements/dev.txt >/dev/null
 
 clean: ## remove the environments, caches and builds
-	@rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	@rm -rf .venv .venv-* .e2e dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
 		.hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-NAMES = ("turn", "render", "warm", "throughput", "routing", "render", "longline", "journal", "idle", "reload")
+NAMES = (
+    "turn",
+    "render",
+    "warm",
+    "throughput",
+    "routing",
+    "ndjson",
+    "longline",
+    "journal",
+    "idle",
+    "reload",
+)
 
 if __name__ == "__main__":
     failed = []

@@ -35,6 +35,11 @@ ROUTE = """\
     trust: public
     args: [--number, "{tag}"]
 """
+TEMPLATE = """\
+    system_context: |
+      {{% extends "botcord/system_context.j2" %}}
+      {{% block memory %}}You are {tag}.{{% endblock %}}
+"""
 
 
 class Saves:
@@ -51,12 +56,15 @@ class Saves:
         self._reloads = 0
         self._seen = 0
 
-    def text(self, routes: int, *, changed: int | None = None) -> str:
-        """A config with so many routes. All of them differ from those before, or only so many."""
+    def text(self, routes: int, *, changed: int | None = None, templates: int = 0) -> str:
+        """A config with so many routes. All of them differ from those before, or only so many.
+        The first ones have templates."""
         tag = next(self._tags)
         changed = routes if changed is None else changed
         told = (
-            ROUTE.format(folder=self._folder, number=n, tag=f"{n}-{tag if n < changed else 0}")
+            (ROUTE + TEMPLATE * (n < templates)).format(
+                folder=self._folder, number=n, tag=f"{n}-{tag if n < changed else 0}"
+            )
             for n in range(routes)
         )
         return self._head + ("routes:\n" if routes else "") + "".join(told)
@@ -111,11 +119,12 @@ def stalls(folder: Path) -> Iterator[list[float]]:
         connection.close()
 
 
-async def latency(saves: Saves, routes: int, *, changed: int | None = None) -> float:
-    await saves.save(saves.text(routes, changed=0))
-    return sorted([await saves.save(saves.text(routes, changed=changed)) for _ in range(SAVES)])[
-        SAVES // 2
-    ]
+async def latency(
+    saves: Saves, routes: int, *, changed: int | None = None, templates: int = 0
+) -> float:
+    await saves.save(saves.text(routes, changed=0, templates=templates))
+    texts = (saves.text(routes, changed=changed, templates=templates) for _ in range(SAVES))
+    return sorted([await saves.save(text) for text in texts])[SAVES // 2]
 
 
 def held(pid: int) -> tuple[int, int]:
@@ -155,12 +164,13 @@ async def measure() -> int:
 
 async def figures(found: World, saves: Saves, folder: Path) -> AsyncIterator[Figure]:
     """Each result."""
-    for name, routes, changed, goal in (
-        ("500 routes", 500, None, 400),
-        ("10,000 routes", 10_000, None, 1500),
-        ("1 of 10,000 routes", 10_000, 1, 500),
+    for name, routes, changed, templates, goal in (
+        ("500 routes", 500, None, 0, 400),
+        ("500 routes, 100 templates", 500, None, 100, 1000),
+        ("10,000 routes", 10_000, None, 0, 1500),
+        ("1 of 10,000 routes", 10_000, 1, 0, 500),
     ):
-        taken = await latency(saves, routes, changed=changed)
+        taken = await latency(saves, routes, changed=changed, templates=templates)
         yield Figure(name, milliseconds(taken), taken * 1000, "ms", goal=goal)
     with stalls(folder) as found_stalls:
         for _ in range(SAVES):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from sidecar.model import AgentEvent, Block, Job, Message, Reply, Room, Said, Trust
+from sidecar.model import AgentEvent, Attention, Block, Job, Message, Reply, Room, Said, Trust
 
 if TYPE_CHECKING:
     import asyncio
@@ -136,6 +136,17 @@ class KnowsRooms(Protocol):
 
     async def room(self, conversation: str) -> Room | None:
         """What there is to know of a conversation; None where the account may not see it.
+
+        Raises:
+            ChannelError: the chat system does not tell now.
+        """
+
+
+class KnowsAttention(Protocol):
+    """A channel may also be able to do this."""
+
+    async def attention(self, conversation: str) -> Attention | None:
+        """Which messages of a conversation are to wake the agent; None where nothing is said.
 
         Raises:
             ChannelError: the chat system does not tell now.

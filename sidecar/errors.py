@@ -12,7 +12,9 @@ SidecarError
 │   └── StateLocked         another sidecar uses the state folder
 ├── MemoryRefused       a change of a working memory that is against its rules
 ├── MemoryUnavailable   a working memory that cannot be read or written
+├── NoLastGood          no earlier config that a start could fall back to
 ├── ActionRefused       what a person asked of the running sidecar cannot be done
+├── ControlRefused      what the control plane asked cannot be done; nothing has changed
 └── PluginError         a component type that cannot be loaded
 
 An exception carries facts and the decision that follows from them; its text is for the log.
@@ -87,8 +89,20 @@ class MemoryUnavailable(SidecarError):
     """A working memory that cannot be read or written."""
 
 
+class NoLastGood(SidecarError):
+    """There is no earlier config to start with; the text tells why."""
+
+
 class ActionRefused(SidecarError):
     """What a person asked of the running sidecar cannot be done; the text tells them why."""
+
+
+class ControlRefused(SidecarError):
+    """What the control plane asked cannot be done; nothing has changed. `code` is for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class PluginError(SidecarError):

@@ -99,6 +99,22 @@ class Said:
     at: float
 
 
+AttentionMode = Literal["always", "mention_only", "keyword", "allowed_senders", "muted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Which messages of a conversation the owner wants the agent to be woken by.
+
+    `muted_until` holds besides the mode; None is not muted.
+    """
+
+    mode: AttentionMode = "always"
+    keywords: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    muted_until: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of a room. `role` is the channel's own word, empty where there is none."""

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+# Nothing here speaks TLS, and reading all certificates takes each of the many processes a while.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
 
 @pytest.fixture(autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:

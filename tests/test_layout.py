@@ -62,31 +62,6 @@ def test_every_module_says_what_it_is_for() -> None:
     assert [str(path) for path in MODULES if not ast.get_docstring(tree_of(path))] == []
 
 
-IMPORT_EACH_ALONE = """
-import importlib, sys
-for name in sys.argv[1:]:
-    for loaded in [known for known in sys.modules if known.split(".")[0] == "sidecar"]:
-        del sys.modules[loaded]
-    importlib.import_module(name)
-"""
-
-
-def test_every_module_can_be_imported_first() -> None:
-    names = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in MODULES
-        if path.name != "__main__.py"
-    ]
-    result = subprocess.run(
-        [sys.executable, "-c", IMPORT_EACH_ALONE, *names],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-
-
 def test_the_drawing_of_the_exceptions_is_true() -> None:
     drawn: dict[str, str] = {}
     above: list[str] = []

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.outbox import Outbox
@@ -19,13 +19,21 @@ Done = Mapping[str, object]
 """What was done, as JSON values."""
 
 
+async def _no_agents(agent: str) -> Done:
+    raise ActionRefused(f"{agent} is not an agent of the control plane")
+
+
 class Actions:
-    """Does what is asked, at once. Each method raises ActionRefused when it cannot be done."""
+    """Does what is asked, at once. Each method raises ActionRefused when it cannot be done.
+
+    `forget_agent` removes an agent that the control plane added.
+    """
 
     def __init__(self, journal: Journal, dispatcher: Dispatcher, outbox: Outbox) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
         self._outbox = outbox
+        self.forget_agent: Callable[[str], Awaitable[Done]] = _no_agents
 
     async def act(self, kind: str, verb: str, target: str) -> Done:
         """Do one thing, such as `cancel` one of `turns`, to the one that `target` names."""
@@ -39,7 +47,9 @@ class Actions:
             case "outbox", "retry":
                 done = await self._retry_reply(_number(target))
             case "outbox", "drop":
-                done = self._drop_reply(_number(target))
+                done = await self._drop_reply(_number(target))
+            case "agents", "forget":
+                done = await self.forget_agent(target)
             case _:
                 raise ActionRefused(f"{kind} cannot be told to {verb}")
         log.info("%s: %s %s", kind, verb, target)
@@ -61,12 +71,15 @@ class Actions:
 
     async def _forget(self, name: str) -> Done:
         try:
-            count = await self._journal.forget_named(name)
+            found = set(await self._journal.forget_named(name))
+            for key in self._dispatcher.forget(name, found):
+                found.add(key)  # its turn may have kept the session meanwhile
+                await self._journal.forget_session(key)
         except JournalError as error:
             raise ActionRefused(str(error)) from error
-        if not count:
+        if not found:
             raise ActionRefused(f"no session, and no conversation with one, is called {name}")
-        return {"sessions": count}
+        return {"sessions": len(found)}
 
     async def _retry_reply(self, reply: int) -> Done:
         if self._outbox.holds(reply):
@@ -81,8 +94,8 @@ class Actions:
         self._outbox.add([again])
         return {"reply": reply}
 
-    def _drop_reply(self, reply: int) -> Done:
-        if not self._outbox.drop(reply):
+    async def _drop_reply(self, reply: int) -> Done:
+        if not await self._outbox.drop(reply):
             raise ActionRefused(f"reply {reply} does not wait, or is being sent now")
         return {"reply": reply}
 

@@ -8,14 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TypeVar
 
 from sidecar import events, metrics
 from sidecar.api import Asked, Progress, Spawn
+from sidecar.app import tracing
 from sidecar.app.contexts import ask
 from sidecar.app.tools import tool_servers
 from sidecar.app.work import Running, Work
-from sidecar.core import rotation
+from sidecar.core import rotation, usage
 from sidecar.model import (
     Block,
     Exchange,
@@ -32,8 +32,6 @@ from sidecar.store.records import StartedTurn
 from sidecar.store.workspace import prepare
 
 log = logging.getLogger(__name__)
-
-Number = TypeVar("Number", int, float)
 
 RETRY_WAIT = 1.0
 """Seconds before a turn that failed for a moment is run once more, plus up to as many again."""
@@ -103,7 +101,7 @@ class Attempts:
         self._facts = await self._ask()
         while True:
             ended = await self._once(session, retried=retried)
-            self._usage = _sum(self._usage, ended.usage)
+            self._usage = usage.together(self._usage, ended.usage)
             failure = ended.failure
             if failure is None:
                 return ended
@@ -159,7 +157,13 @@ class Attempts:
         return await ask(snapshot.contexts, names, asked, timeout=limit, spawn=self._spawn)
 
     async def _once(self, session: str | None, *, retried: bool) -> TurnEnded:
-        job = self._job(self._prompt(session, retried=retried), session)
+        self._running.resumed = session is not None
+        with tracing.part("render"):
+            prompt = self._prompt(session, retried=retried)
+        with tracing.part("run", runtime=self._work.route.runtime):
+            return await self._play(self._job(prompt, session))
+
+    async def _play(self, job: Job) -> TurnEnded:
         ended: TurnEnded | None = None
         clock = _Clock(self._work.route.runtime)
         try:
@@ -249,22 +253,8 @@ class Attempts:
             },
             limits=self._limits,
             tools=self._tools,
+            env=tracing.environment(),
         )
-
-
-def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
-    """What two runs used together; what neither tells stays unknown."""
-    if one is None or other is None:
-        return one or other
-    return Usage(
-        _add(one.input_tokens, other.input_tokens),
-        _add(one.output_tokens, other.output_tokens),
-        _add(one.cost_usd, other.cost_usd),
-    )
-
-
-def _add(one: Number | None, other: Number | None) -> Number | None:
-    return one if other is None else other if one is None else one + other
 
 
 class _Clock:

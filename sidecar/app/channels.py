@@ -5,13 +5,16 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 from sidecar import metrics
-from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, Spawn
+from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, KnowsRooms, Spawn
 from sidecar.config.model import Channel as ChannelConfig
 from sidecar.core.backoff import delay
+from sidecar.core.redact import Redactor
 from sidecar.errors import ChannelStopped, PluginError
+from sidecar.model import Message, Room
 from sidecar.plugins import channel_type
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class Channels:
         self._running: dict[str, _Running] = {}
         self._broken: dict[str, tuple[ChannelConfig, ChannelStatus]] = {}
         self._wanted: Mapping[str, ChannelConfig] = {}
+        self._redactor = Redactor(())
 
     def get(self, name: str) -> Channel | None:
         """The channel of an id, None when there is none."""
@@ -73,9 +77,20 @@ class Channels:
         """The configuration of a channel, also of a discovered one; None when it is not wanted."""
         return self._wanted.get(name)
 
+    async def room_of(self, message: Message) -> Room | None:
+        """What the channel of a message knows of its conversation. Raises what a channel does."""
+        channel = self.get(message.channel)
+        if channel is None or not hasattr(channel, "room"):
+            return None
+        return await cast(KnowsRooms, channel).room(message.conversation.id)
+
     def use(self, wanted: Mapping[str, ChannelConfig]) -> None:
         """Let the rules of the wanted channels hold at once; connections follow with `apply`."""
         self._wanted = wanted
+
+    def hide(self, secrets: Collection[str]) -> None:
+        """Let no reason tell these secrets: it may quote what a part or the other side said."""
+        self._redactor = Redactor(secrets)
 
     def statuses(self) -> dict[str, tuple[str, ChannelStatus]]:
         """Account and status of each channel, by its id."""
@@ -83,7 +98,12 @@ class Channels:
             name: (entry.channel.account, entry.status or entry.channel.status)
             for name, entry in self._running.items()
         }
-        return {**found, **{name: ("", status) for name, (_, status) in self._broken.items()}}
+        found |= {name: ("", status) for name, (_, status) in self._broken.items()}
+        redact = self._redactor.redact
+        return {
+            name: (account, replace(status, reason=redact(status.reason)))
+            for name, (account, status) in found.items()
+        }
 
     def build(self, wanted: Mapping[str, ChannelConfig], must: Collection[str] = ()) -> Built:
         """Build what `apply` will start, beside what runs; nothing is touched.

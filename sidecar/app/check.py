@@ -8,60 +8,94 @@ not bring a sidecar down.
 import gc
 import pickle
 import sys
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sidecar import plugins
-from sidecar.app.load import Candidate, Memory, write_answer
+from sidecar.app.candidate import Candidate, Memory, write_answer
+from sidecar.app.digests import digests
 from sidecar.app.system import MachineSystem
-from sidecar.app.watch import digests
 from sidecar.config.load import load
+from sidecar.config.model import Config
+from sidecar.config.problems import Problem
 from sidecar.config.quick import KnownRoutes, QuickRoutes
 from sidecar.config.schema import Schema
 from sidecar.config.system import System
-from sidecar.prompts.render import Prompts
+from sidecar.config.templates import fingerprint, templates
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the next check of a config need not look at: its routes, and its templates by their
+    fingerprints."""
+
+    routes: KnownRoutes = field(default_factory=KnownRoutes)
+    templates: frozenset[bytes] = frozenset()
 
 
 def check(
-    path: Path, system: System | None = None, *, quick: QuickRoutes | None = None
+    path: Path,
+    system: System | None = None,
+    *,
+    quick: QuickRoutes | None = None,
+    right: Collection[bytes] = (),
+    inside: str = "",
 ) -> Candidate:
     """Load and check a config file and its templates, on this machine where no other is given.
 
     Blocks; bad input never raises. What is read with `quick` is good only where there is no
-    problem.
+    problem. `right` are the fingerprints of templates that are known to be right. What the
+    control plane set is in the state folder, or in the folder `inside` it.
     """
-    loaded = load(path, system or MachineSystem(), Schema(), types=plugins, quick=quick)
+    machine = system or MachineSystem()
+    loaded = load(path, machine, Schema(), types=plugins, quick=quick, inside=inside)
     problems = loaded.problems
     if loaded.draft is not None:
-        problems += Prompts.compile(loaded.draft)[1]
+        problems += _try_templates(loaded.draft, right)
     usable = not any(problem.level == "error" for problem in problems)
     config, held = loaded.config if usable else None, digests(loaded.inputs)
     return Candidate(config, loaded.draft, problems, loaded.sources, held)
 
 
-def main(path: str) -> None:
-    """Write what a file comes to to standard output, for `sidecar.app.load`; what was known of its
-    routes comes by standard input."""
+def _try_templates(config: Config, right: Collection[bytes]) -> tuple[Problem, ...]:
+    if all(fingerprint(template, config.context) in right for _, template in templates(config)):
+        return ()
+    # Importing it takes longer than all else that a usual config takes.
+    from sidecar.prompts.render import Prompts
+
+    return Prompts.compile(config, right)[1]
+
+
+def main(path: str, inside: str) -> None:
+    """Write what a file comes to to standard output, for `sidecar.app.candidate`; what was known
+    of it comes by standard input."""
     gc.disable()  # this process ends before there is anything to collect
     given = sys.stdin.buffer.read()
-    known: KnownRoutes = pickle.loads(given) if given else KnownRoutes()  # noqa: S301 -- our own
-    found, quick = _quickly(Path(path), known)
+    known: Known = pickle.loads(given) if given else Known()  # noqa: S301 -- our own
+    found, quick = _quickly(Path(path), known, inside)
     told = found.problems if not given or found.config is None else ()
     kept = quick.kept
     if told:
-        full = check(Path(path))
+        full = check(Path(path), inside=inside)
         found, kept = full, [None] * len(full.config.routes if full.config else ())
     else:
         found = replace(found, problems=(), sources={})
-    memory = Memory(pickle.dumps(quick.learned)) if found.config is not None else found.memory
-    write_answer(replace(found, memory=memory), kept, sys.stdout.buffer)
+    if found.config is not None:
+        found = replace(found, memory=_memory(found.config, quick))
+    write_answer(found, kept, sys.stdout.buffer)
 
 
-def _quickly(path: Path, known: KnownRoutes) -> tuple[Candidate, QuickRoutes]:
+def _quickly(path: Path, known: Known, inside: str) -> tuple[Candidate, QuickRoutes]:
     """What a file seems to come to, and how it was read."""
-    quick = QuickRoutes(known)
-    found = check(path, quick=quick)
+    quick = QuickRoutes(known.routes)
+    found = check(path, quick=quick, inside=inside, right=known.templates)
     if quick.misled:
         quick = QuickRoutes()
-        found = check(path, quick=quick)
+        found = check(path, quick=quick, inside=inside, right=known.templates)
     return found, quick
+
+
+def _memory(config: Config, quick: QuickRoutes) -> Memory:
+    right = frozenset(fingerprint(one, config.context) for _, one in templates(config))
+    return Memory(pickle.dumps(Known(quick.learned, right)))

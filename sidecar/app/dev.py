@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from sidecar.config.model import Config
+from sidecar.control import login
 from sidecar.devhub import DevHub
 from sidecar.server.address import DEVELOPMENT
 
@@ -17,14 +19,18 @@ class Development:
     def __init__(self, hub: DevHub) -> None:
         self.hub = hub
         self.agents: list[str] = []
+        self._is_logged_in = False
 
     async def adapt(self, config: Config) -> Config:
         """Lead every BotCord channel to the development Hub, with an identity that it knows.
 
         The channels stay ordinary ones; only where they find their Hub and their credentials
-        differs. State goes to a folder of its own.
+        differs. State goes to a folder of its own, and that Hub's control plane is on.
         """
         state = config.state.dir / DEVELOPMENT
+        # Also the one above, which a sidecar may use for real later.
+        for folder in (config.state.dir, state):
+            await asyncio.to_thread(folder.mkdir, 0o700, parents=True, exist_ok=True)
         channels = {}
         for name, channel in config.channels.items():
             if channel.type != "botcord":
@@ -44,7 +50,21 @@ class Development:
             # Any free port: a sidecar that runs for real may have the configured one.
             server=replace(config.server, listen="127.0.0.1:0") if config.server else None,
             log=replace(config.log, file=state / "sidecar.log"),
+            control_plane=replace(
+                config.control_plane,
+                enabled=True,
+                credentials=await asyncio.to_thread(self._log_in, state / "user-auth.json"),
+                public_keys=(self.hub.control.public_key,),
+            ),
         )
+
+    def _log_in(self, file: Path) -> Path:
+        if not self._is_logged_in:
+            self._is_logged_in = True
+            given = self.hub.control.grant(self.hub.control.add_instance(), self.hub.url)
+            login.write(file, login.granted(given, self.hub.url, time.time()), now=time.time())
+            login.clear_expired(file)
+        return file
 
     def _register(self, agent: str, file: Path) -> None:
         known = json.loads(file.read_text("utf-8")) if file.exists() else None

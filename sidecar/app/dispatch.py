@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -22,6 +22,7 @@ from sidecar.core.slots import Slots
 from sidecar.core.trust import granted, lower
 from sidecar.model import ConversationKey, Message, ReplyKind, Trust
 from sidecar.store.journal import Journal
+from sidecar.store.records import PendingReply, SessionKey
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +128,7 @@ class Dispatcher:
         kind: ReplyKind = "notice",
     ) -> None:
         """Record that a turn will not run, and tell the sender where there is something to tell."""
-        metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
-        events.publish("turn.dropped", turn=turn, reason=reason.partition(":")[0])
-        log.info("turn %s not run: %s", turn, reason)
+        _tell_drop(turn, reason)
         replies = [reply_to(message, tell, kind)] if tell is not None else []
 
         async def record() -> None:
@@ -139,6 +138,11 @@ class Dispatcher:
             self._outbox.add(pending)
 
         _ = self._spawn(record(), f"drop:{turn}")
+
+    def refused(self, turn: str, reason: str, replies: Sequence[PendingReply]) -> None:
+        """The journal has it that a turn will not run: tell that, and deliver the replies."""
+        _tell_drop(turn, reason)
+        self._outbox.add(replies)
 
     def cancel(self, turn: str, reason: str, *, tell: str | None = None) -> bool:
         """Stop a running turn, or drop a waiting one. False: it is neither, or it is too late."""
@@ -156,6 +160,17 @@ class Dispatcher:
         self._ask_for_slot(key)
         self.drop(turn, work.newest, reason, tell=tell)
         return True
+
+    def forget(self, conversation: str, keys: Container[SessionKey]) -> list[SessionKey]:
+        """Let running turns of a conversation, or with one of these keys, keep no session; their
+        keys."""
+        found = []
+        for work, running in self._running.values():
+            key = running.key
+            if key and (key in keys or work.newest.conversation.id == conversation):
+                running.forgotten = True
+                found.append(key)
+        return found
 
     def use(self, snapshot: Snapshot) -> None:
         """Take over a new snapshot: what waits is routed anew, what runs goes on as it began."""
@@ -254,6 +269,12 @@ def _cancel_soon(running: Running) -> None:
             running.task.cancel()
 
     asyncio.get_running_loop().call_soon(cancel)
+
+
+def _tell_drop(turn: str, reason: str) -> None:
+    metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
+    events.publish("turn.dropped", turn=turn, reason=reason.partition(":")[0])
+    log.info("turn %s not run: %s", turn, reason)
 
 
 def _ticket(work: Work) -> Ticket:

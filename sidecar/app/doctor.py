@@ -15,9 +15,9 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
+from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
 from sidecar.app.findings import Finding, failure, ok, warning
-from sidecar.app.load import Candidate
 from sidecar.channels.reach import SKEW, reach
 from sidecar.config.model import Config, Runtime, Server
 from sidecar.runtimes.probe import probe
@@ -177,7 +177,10 @@ async def _channels(config: Config) -> AsyncIterator[Finding]:
 
 
 def _runtime(name: str, runtime: Runtime) -> Finding:
-    part, found = f"runtime {name}", probe(runtime, os.environ, Path.cwd())
+    part = f"runtime {name}"
+    if runtime.options.get("command") is None:  # one of another package, which may start nothing
+        return ok(part, f"of type {runtime.type}: not examined")
+    found = probe(runtime, os.environ, Path.cwd())
     if found.path is None:
         text = found.warning or f"the program {found.program!r} is not found"
         return failure(part, text, "install it, or set `command` to its path")

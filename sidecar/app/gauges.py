@@ -47,9 +47,8 @@ class Gauges:
 
     def _config(self) -> Iterator[Gauge]:
         reloader = self._reloader
-        failed = bool(reloader.history) and reloader.history[-1].result == "rejected"
         info = {"hash": reloader.digest, "generation": str(reloader.snapshot.generation)}
         yield "config_info", info, 1
-        yield "config_last_reload_successful", {}, float(not failed)
+        yield "config_last_reload_successful", {}, float(not reloader.rejected)
         yield "config_last_reload_success_timestamp_seconds", {}, reloader.confirmed_at
         yield "config_pending_restart", {}, len(reloader.pending)

@@ -1,4 +1,4 @@
-"""The way in: messages become durable, then each is admitted or refused."""
+"""The way in: messages become durable, each with the decision whether it may start a turn."""
 
 import asyncio
 import time
@@ -6,15 +6,20 @@ from collections.abc import Callable, Sequence
 
 from sidecar import metrics
 from sidecar.api import Spawn
+from sidecar.app import tracing
+from sidecar.app.attention import AttentionPolicies
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.work import reply_to
 from sidecar.config import model as config
-from sidecar.core.admission import Admission
-from sidecar.model import Message
+from sidecar.core.admission import Admission, unfit
+from sidecar.model import Attention, Message
 from sidecar.store.journal import Journal
+from sidecar.store.records import Refused
 
 
 class Intake:
-    """Takes messages over from channels. `channel` finds the configuration of a channel."""
+    """Takes messages over from channels. `channel` finds the configuration of a channel,
+    `attention` knows which messages are to wake their agents."""
 
     def __init__(
         self,
@@ -22,11 +27,13 @@ class Intake:
         dispatcher: Dispatcher,
         channel: Callable[[str], config.Channel | None],
         spawn: Spawn,
+        attention: AttentionPolicies,
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
         self._channel = channel
         self._spawn = spawn
+        self._attention = attention
         self._admission = Admission()
 
     async def accept(self, messages: Sequence[Message]) -> None:
@@ -40,20 +47,39 @@ class Intake:
         await asyncio.shield(self._spawn(self._take(messages), "accept"))
 
     async def _take(self, messages: Sequence[Message]) -> None:
+        attention = await self._attention.of(messages)
+        wanted = {one.id: found for one, found in zip(messages, attention, strict=True)}
         now = time.time()
-        accepted = await self._journal.accept(messages, now=now)
+        # What is not listened to must not reach the agent by way of its other rooms either.
+        unheard = {one.id for one in messages if unfit(one, self._rules(one)) is not None}
+        accepted = await self._journal.accept(
+            messages,
+            now=now,
+            unheard=unheard,
+            refuse=lambda one: self._refuse(one, wanted[one.id], now),
+        )
         for _ in range(len(messages) - len(accepted)):
             _count(messages[0], "repeated")  # one call has the messages of one channel
         for one in accepted:
-            message = one.message
-            rules = self._channel(message.channel) or config.Channel(message.channel, "removed")
-            refusal = self._admission.check(message, rules, now)
-            _count(message, "accepted" if refusal is None else refusal.reason)
-            if refusal is None:
-                self._dispatcher.offer(one.turn, message)
+            _count(one.message, one.refused or "accepted")
+            if one.refused is None:
+                tracing.received(one.turn, one.message.received_at, time.time())
+                self._dispatcher.offer(one.turn, one.message)
             else:
-                self._dispatcher.drop(one.turn, message, refusal.reason, tell=refusal.tell)
+                self._dispatcher.refused(one.turn, one.refused, one.replies)
         self._dispatcher.fill()
+
+    def _refuse(self, message: Message, attention: Attention, now: float) -> Refused | None:
+        """Why a new message starts no turn. Called in the journal's thread alone: what was asked
+        before is counted there."""
+        refusal = self._admission.check(message, self._rules(message), now, attention)
+        if refusal is None:
+            return None
+        tell = refusal.tell
+        return Refused(refusal.reason, [reply_to(message, tell, "notice")] if tell else [])
+
+    def _rules(self, message: Message) -> config.Channel:
+        return self._channel(message.channel) or config.Channel(message.channel, "removed")
 
 
 def _count(message: Message, disposition: str) -> None:

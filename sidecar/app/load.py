@@ -1,100 +1,39 @@
 """From the config file to something that can run, checked in another process."""
 
 import asyncio
-import io
-import pickle
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
-from sidecar.app.watch import Digests
-from sidecar.config.model import Config, Route
+from sidecar.app.candidate import NO_MEMORY, Candidate, Memory, read_answer
+from sidecar.config.model import Config
 from sidecar.config.problems import Position, Problem
 
 TIMEOUT = 120.0
 """Seconds after which a check that does not end is given up."""
-PIECE = 200
-"""Routes that are read at once: it takes a few milliseconds, in which no other thread runs."""
 
 _PROGRAM = """\
 import sys
-sys.path[:] = sys.argv[2:]
+sys.path[:] = sys.argv[3:]
 from sidecar.app.check import main
-main(sys.argv[1])
+main(*sys.argv[1:3])
 """
 
 Adapt = Callable[[Config], Awaitable[Config]]
 """Changes a checked configuration before it is used, as the development Hub does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What makes the next check of a config quick: what the checker knows of its routes, pickled,
-    and the routes themselves."""
+class Loading:
+    """A config file that is being checked by another process.
 
-    known: bytes = b""
-    routes: tuple[Route, ...] = ()
-
-
-NO_MEMORY = Memory()
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What became of a config file. `config` is None where there is an error.
-
-    `draft` is what could be understood all the same, for commands that only look. `sources` are
-    the texts that problems point into, `inputs` the files whose content matters, with what they
-    held. `memory` is for the next check.
+    What the control plane set is in the state folder, or in the folder `inside` it.
     """
 
-    config: Config | None
-    draft: Config | None
-    problems: tuple[Problem, ...]
-    sources: Mapping[str, str]
-    inputs: Digests
-    memory: Memory = NO_MEMORY
-
-
-def write_answer(found: Candidate, kept: Sequence[int | None], file: IO[bytes]) -> None:
-    """Write what a check found, in pieces. Of each route of the config, `kept` tells which one it
-    is of those that the memory had, None for a new one."""
-    routes: Sequence[Route] = ()
-    if found.config is not None:
-        routes = [
-            route for route, old in zip(found.config.routes, kept, strict=True) if old is None
-        ]
-        found = replace(found, config=replace(found.config, routes=()))
-    pickle.dump((replace(found, draft=None), kept), file)
-    for start in range(0, len(routes), PIECE):
-        pickle.dump(routes[start : start + PIECE], file)
-
-
-def read_answer(answer: bytes, memory: Memory) -> Candidate:
-    """What a check found, that was given a memory. Blocks, but no other thread."""
-    file = io.BytesIO(answer)
-    found, kept = _next(file)
-    if found.config is None:
-        return found  # type: ignore[no-any-return]  # as it was written
-    new = (route for _ in kept for route in _next(file))
-    routes = tuple(next(new) if old is None else memory.routes[old] for old in kept)
-    config = replace(found.config, routes=routes)
-    learned = Memory(found.memory.known, routes)
-    return replace(found, config=config, draft=config, memory=learned)  # type: ignore[no-any-return]
-
-
-def _next(file: IO[bytes]) -> Any:
-    return pickle.load(file)  # noqa: S301 -- from our own process
-
-
-class Loading:
-    """A config file that is being checked by another process."""
-
-    def __init__(self, path: Path, memory: Memory = NO_MEMORY) -> None:
+    def __init__(self, path: Path, memory: Memory = NO_MEMORY, inside: str = "") -> None:
         self._path = path
+        self._inside = inside
         self._memory = memory
         self._checker: subprocess.Popen[bytes] | None = None
         self._refusal = ""
@@ -106,7 +45,7 @@ class Loading:
     def _start(self, path: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 -- our own program
             # It must not take modules from the folder in which it happens to run.
-            [sys.executable, "-I", "-c", _PROGRAM, str(path), *sys.path],
+            [sys.executable, "-I", "-c", _PROGRAM, str(path), self._inside, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -138,10 +77,18 @@ class Loader:
     """Checks the config file `path`, and others beside it, without holding up the loop.
 
     A check is quick where little differs from the last one of the file that found no error, which
-    `memory` is of. `adapt` changes what is found.
+    `memory` is of. `adapt` changes what is found; what the control plane set is in the folder
+    `inside` the state folder.
     """
 
-    def __init__(self, path: Path, memory: Memory = NO_MEMORY, adapt: Adapt | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        memory: Memory = NO_MEMORY,
+        adapt: Adapt | None = None,
+        inside: str = "",
+    ) -> None:
+        self._inside = inside
         self._path = path.absolute()
         self._memory = memory
         self._adapt = adapt
@@ -167,4 +114,4 @@ class Loader:
         return replace(found, config=await self._adapt(found.config)) if self._adapt else found
 
     def _check(self, path: Path) -> Candidate:
-        return Loading(path, self._memory).wait()
+        return Loading(path, self._memory, self._inside).wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sidecar import logs, metrics
 from sidecar.api import Channel, Spawn
+from sidecar.app import tracing
 from sidecar.app.durable import durably
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
@@ -44,8 +46,8 @@ class Outbox:
         self._sending: set[int] = set()
         self._dropped: set[int] = set()
         self._wake = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._due: dict[ConversationKey, float] = {}
+        self._stirred = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -67,7 +69,6 @@ class Outbox:
                 queue.append(pending)
                 continue
             self._queues[key] = deque([pending])
-            self._empty.clear()
             _ = self._spawn(self._deliver(key), f"outbox:{reply.channel}")
 
     def retry(self) -> None:
@@ -79,34 +80,48 @@ class Outbox:
         """Whether a reply waits, or is being sent."""
         return any(pending.id == reply for queue in self._queues.values() for pending in queue)
 
-    def drop(self, reply: int) -> bool:
+    async def drop(self, reply: int) -> bool:
         """Give up a reply that waits. False: it does not, or it is being sent now."""
-        if not self.holds(reply) or reply in self._sending:
-            return False
-        self._dropped.add(reply)
-        self.retry()
-        return True
+        for queue in self._queues.values():
+            for pending in queue:
+                if pending.id == reply and reply not in self._sending:
+                    await self._drop(pending, queue)
+                    return True
+        return False
 
-    async def drained(self) -> None:
-        """Return when nothing waits."""
-        await self._empty.wait()
+    async def drained(self, by: float = math.inf) -> None:
+        """Return when nothing waits that is to be tried before `by`, seconds since the epoch."""
+        while any(self._due.get(key, 0.0) < by for key in self._queues):
+            await self._stirred.wait()
+
+    async def _drop(self, pending: PendingReply, queue: deque[PendingReply]) -> None:
+        if pending is queue[0]:  # whoever tries it gives it up
+            self._dropped.add(pending.id)
+            self.retry()
+            return
+        # Those before it may wait for long, and a restart must not bring it back.
+        queue.remove(pending)
+        with logs.bound(turn=pending.turn, channel=pending.reply.channel):
+            await self._refused(pending, DROPPED)
 
     async def _deliver(self, key: ConversationKey) -> None:
         queue = self._queues[key]
         try:
             while queue:
                 pending = queue[0]
-                with logs.bound(turn=pending.turn, channel=key.channel):
-                    await self._send(pending)
+                with (
+                    logs.bound(turn=pending.turn, channel=key.channel),
+                    tracing.delivery(pending.turn, channel=key.channel),
+                ):
+                    await self._send(key, pending)
                 queue.popleft()
         finally:
             del self._queues[key]
-            if not self._queues:
-                self._empty.set()
+            self._stir()
 
-    async def _send(self, pending: PendingReply) -> None:
+    async def _send(self, key: ConversationKey, pending: PendingReply) -> None:
         attempts = pending.attempts
-        await self._pause(pending.next_at - time.time())
+        await self._pause(key, pending.next_at - time.time())
         while True:
             if pending.id in self._dropped:
                 self._dropped.remove(pending.id)
@@ -119,7 +134,9 @@ class Outbox:
             except ChannelUnavailable as error:
                 attempts += 1
                 self._sending.discard(pending.id)
-                await self._postpone(pending, attempts, error)
+                wait = await self._postpone(pending, attempts, error)
+                if pending.id not in self._dropped:
+                    await self._pause(key, wait)
             else:
                 return await self._delivered(pending, provider_id)
             finally:
@@ -154,7 +171,8 @@ class Outbox:
 
     async def _postpone(
         self, pending: PendingReply, attempts: int, error: ChannelUnavailable
-    ) -> None:
+    ) -> float:
+        """Record that a reply is to be tried again, and tell in how many seconds."""
         wait = delay(attempts - 1, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
         wait = max(wait, error.wait or 0.0)
         metrics.count("replies_postponed_total", channel=pending.reply.channel)
@@ -165,12 +183,21 @@ class Outbox:
                 pending.id, attempts=attempts, next_at=next_at, error=str(error)
             )
         )
-        if pending.id not in self._dropped:
-            await self._pause(wait)
+        return wait
 
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            try:
-                await asyncio.wait_for(self._wake.wait(), seconds)
-            except TimeoutError:
-                return
+    async def _pause(self, key: ConversationKey, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        self._due[key] = time.time() + seconds
+        self._stir()
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+        finally:
+            del self._due[key]
+
+    def _stir(self) -> None:
+        """Something waits longer, or no more: who waits for all looks again."""
+        self._stirred.set()
+        self._stirred = asyncio.Event()

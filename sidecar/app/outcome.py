@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sidecar.config.managed import LEFT_OUT
 from sidecar.config.model import Config
 from sidecar.config.plan import Plan, brief
 from sidecar.config.problems import Problem
 
 MOST_CHANGES = 100
 """Changes of one reload that are kept and logged; the rest is a number."""
+MOST_ERRORS = 50
+"""Errors of one reload that are kept and logged; the rest is a number."""
 SHOWN = 5
 """Changes that the message itself names."""
 
@@ -68,8 +71,16 @@ def summary(plan: Plan) -> str:
 
 
 def error_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Each error with its place and what to do about it."""
-    return tuple(_line(problem) for problem in problems if problem.level == "error")
+    """Each error with its place and what to do about it; of very many, the first ones."""
+    errors = [problem for problem in problems if problem.level == "error"]
+    more = len(errors) - MOST_ERRORS
+    told = [_line(problem) for problem in errors[:MOST_ERRORS]]
+    return (*told, *([f"{more} more: `sidecar validate` tells them"] if more > 0 else []))
+
+
+def left_out(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """What of the control plane's is not used, and why."""
+    return tuple(_line(problem) for problem in problems if problem.code == LEFT_OUT)
 
 
 def _line(problem: Problem) -> str:

@@ -6,10 +6,12 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 
 from sidecar import logs
+from sidecar.app import tracing
 from sidecar.app.candidate import Memory
 from sidecar.app.digests import Digests
 from sidecar.app.log_setup import configure_logs
@@ -23,6 +25,9 @@ from sidecar.runtimes.orphans import sweep
 
 log = logging.getLogger(__name__)
 
+SWITCH = 0.001
+"""Seconds after which a thread that computes lets another one go on."""
+
 
 def serve(
     path: Path, config: Config, inputs: Digests, memory: Memory, rejected: tuple[str, ...] = ()
@@ -33,12 +38,14 @@ def serve(
     configure_logs(config)
     sidecar = Sidecar(path, config, inputs, memory=memory, rejected=rejected)
     try:
+        tracing.start(os.environ)
         return asyncio.run(until_stopped(sidecar))
     except (SidecarError, OSError) as error:
         log.critical("cannot start: %s", error)
         leave(Redactor(config.secrets).redact(f"cannot start: {error}\n"))
         return 1
     finally:
+        tracing.stop()
         logs.shutdown()
 
 
@@ -54,6 +61,8 @@ async def until_stopped(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
+    # Work in other threads, as of a reload, may hold up each step of the loop for so long.
+    sys.setswitchinterval(SWITCH)
     async with sidecar:
         # What was made until now stays: without this, each full collection looks through it all,
         # which holds up whatever turn is under way for more than 10 ms.

@@ -32,7 +32,7 @@ def recover(
             text = f"⚠️ {wording.INTERRUPTED} (reference {turn.turn})"
             dispatcher.drop(turn.turn, newest, "cut", tell=text, kind="error")
         elif (refusal := unfit(newest, rules)) is not None:
-            # The end came between the message and the record of its refusal.
+            # The rules have changed since.
             dispatcher.drop(turn.turn, newest, refusal.reason, tell=refusal.tell)
         else:
             dispatcher.offer(turn.turn, *turn.messages, recovered=True)

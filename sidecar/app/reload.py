@@ -5,14 +5,15 @@ import gc
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sidecar import events, logs, metrics
 from sidecar.api import Host, Spawn
+from sidecar.app.candidate import Candidate
 from sidecar.app.contexts import retire
-from sidecar.app.load import Candidate
+from sidecar.app.digests import Digests
 from sidecar.app.outcome import (
     MOST_CHANGES,
     Outcome,
@@ -20,10 +21,10 @@ from sidecar.app.outcome import (
     Result,
     error_lines,
     facts,
+    left_out,
     summary,
 )
 from sidecar.app.snapshot import Snapshot, build, types_of
-from sidecar.app.watch import Digests
 from sidecar.config.diff import difference, pending
 from sidecar.config.digest import digest
 from sidecar.config.model import Config
@@ -47,10 +48,11 @@ of the named channels cannot be built."""
 
 class Reloader:
     """Owns the current snapshot and replaces it by what `load` finds in the file `path`. `apply`
-    makes the parts that run follow it.
+    makes the parts that run follow it, `keep` is for one that is in force.
 
     `digest` names its configuration, `pending` are the keys of it that wait for a new process,
-    and `confirmed_at` is when the file was last found to be in force.
+    and `confirmed_at` is when the file was last found to be in force. `left_out` tells what of the
+    control plane's the last load did not take.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Reloader:
         host: Callable[[str], Host],
         spawn: Spawn,
         apply: Apply,
+        keep: Callable[[Config], Coroutine[object, object, None]],
     ) -> None:
         self.path = path.absolute()
         self.snapshot = first
         self.inputs = inputs
+        self.left_out: tuple[str, ...] = ()
         self.digest = digest(first.config)
         self.pending: tuple[str, ...] = ()
         self.confirmed_at = time.time()
@@ -74,6 +78,7 @@ class Reloader:
         self._host = host
         self._spawn = spawn
         self._apply = apply
+        self._keep = keep
         self._begun_with = first.config
         self._one_at_a_time = asyncio.Lock()
         self._asked = 0
@@ -93,10 +98,28 @@ class Reloader:
             serves = self._asked
             # Who asked later may have changed the file after the check began.
             with _no_collections():
-                outcome = await self._attempt(trigger, begun if serves == mine else None)
+                begun = begun if serves == mine else None
+                outcome = await self._attempt(trigger, self._load(self.path, begun))
             self.history.append(outcome)
             self._served = serves
         return outcome
+
+    @property
+    def rejected(self) -> bool:
+        """Whether what the file held last could not be used."""
+        return bool(self.history) and self.history[-1].result == "rejected"
+
+    def began_with_last_good(self, problems: tuple[str, ...]) -> None:
+        """Tell that the file was invalid at the start, and an earlier config is in force."""
+        generation, name = self.snapshot.generation, self.digest
+        self.confirmed_at = 0.0
+        outcome = Outcome(
+            time.time(), "start", "rejected", generation, name, name, 0.0, Plan(), problems, ()
+        )
+        self.history.append(outcome)
+        metrics.count("config_reloads_total", result=outcome.result)
+        log.critical("%s is invalid: this is a start with the last good config", self.path)
+        _log(outcome)
 
     async def plan(self, path: Path) -> Proposal:
         """Tell what would change if the config file held what this one holds."""
@@ -107,14 +130,27 @@ class Reloader:
         plan = await asyncio.to_thread(difference, self.snapshot.config, config)
         return Proposal(config, plan, error_lines(found.problems))
 
-    async def _attempt(self, trigger: str, begun: Awaitable[Candidate] | None) -> Outcome:
+    async def adopt(self, trigger: str, change: Callable[[Config], Config]) -> Outcome:
+        """Change the configuration that is in force, whatever the file holds: for what must not
+        wait until somebody mends the file."""
+
+        async def changed() -> Candidate:
+            return Candidate(change(self.snapshot.config), None, (), {}, self.inputs)
+
+        async with self._one_at_a_time:
+            outcome = await self._attempt(trigger, changed())
+            self.history.append(outcome)
+        return outcome
+
+    async def _attempt(self, trigger: str, load: Awaitable[Candidate]) -> Outcome:
         began, before, previous = time.monotonic(), self.snapshot, self.digest
         result: Result = "rejected"
         plan, secrets = Plan(), before.config.secrets
         problems: tuple[str, ...] = ()
         try:
-            found = await self._load(self.path, begun)
+            found = await load
             self.inputs = found.inputs
+            self.left_out = left_out(found.problems)
             if found.config is None:
                 problems = error_lines(found.problems)
             else:
@@ -150,6 +186,8 @@ class Reloader:
             seconds=outcome.seconds,
         )
         _log(outcome)
+        for told in self.left_out:
+            log.warning("%s", told)
         return outcome
 
     async def _take(self, config: Config) -> Plan:
@@ -176,6 +214,7 @@ class Reloader:
             raise
         self.snapshot, self.digest, self.pending = new, name, waiting
         self._retire(old, new)
+        _ = self._spawn(self._keep(config), "last good config")
         return plan
 
     def _retire(self, old: Snapshot, new: Snapshot) -> None:

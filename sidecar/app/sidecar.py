@@ -4,35 +4,43 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from sidecar import __version__, metrics
-from sidecar.api import Host, KnowsRooms
+from sidecar.api import Host
+from sidecar.app.attention import AttentionPolicies
 from sidecar.app.budgets import Budgets
+from sidecar.app.candidate import NO_MEMORY, Memory
 from sidecar.app.channels import Channels
+from sidecar.app.chores import prune, reap
+from sidecar.app.control_parts import ControlParts, Inside
+from sidecar.app.control_plane import ControlPlane
+from sidecar.app.digests import Digests
 from sidecar.app.discovery import Discovery
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.http_client import http_client
 from sidecar.app.intake import Intake
 from sidecar.app.lag import watch_loop
-from sidecar.app.load import NO_MEMORY, Adapt, Loader, Memory
+from sidecar.app.last_good import LastGood
+from sidecar.app.load import Adapt, Loader
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
-from sidecar.app.snapshot import Snapshot, build
+from sidecar.app.snapshot import Snapshot, build, close
 from sidecar.app.status import Status
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.supervisor import Supervisor, cancel
 from sidecar.app.turn import TurnRunner
-from sidecar.app.watch import Digests, changes
+from sidecar.app.watch import changes
 from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
+from sidecar.config.managed import FOLDER
 from sidecar.config.model import Config
 from sidecar.core.budgets import KEPT
-from sidecar.model import Message, Room, Said
-from sidecar.runtimes.orphans import reap_strays, sweep
+from sidecar.model import Message
+from sidecar.runtimes.orphans import sweep
 from sidecar.server import address
 from sidecar.server.http import HttpServer
 from sidecar.store.journal import Journal
@@ -40,19 +48,16 @@ from sidecar.store.lock import StateLock
 
 log = logging.getLogger(__name__)
 
-PRUNE_INTERVAL = 3600.0
-"""Seconds between clean-ups of the journal."""
 DISCOVERY_INTERVAL = 2.0
 """Seconds between looks for new credentials files."""
-REAP_INTERVAL = 5.0
-"""Seconds between collections of dead processes that were left to us."""
 
 
 class Sidecar:
     """A sidecar in this process, for one `async with`: it runs inside and has stopped after.
 
     `config` is what the file `path` held, as checked, `inputs` are the files to watch, and with
-    `memory` the next check is quick.
+    `memory` the next check is quick. `rejected` are the problems of the file, where `config` is
+    the last good one instead.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Sidecar:
         inputs: Digests,
         adapt: Adapt | None = None,
         memory: Memory = NO_MEMORY,
+        rejected: tuple[str, ...] = (),
     ) -> None:
         self._path = path
         self._config = config
@@ -71,10 +77,13 @@ class Sidecar:
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
-        self._loader = Loader(path, memory, adapt)
+        inside = address.DEVELOPMENT if adapt is not None else ""
+        self._loader = Loader(path, memory, adapt, inside)
         self._stack = AsyncExitStack()
         self._one_at_a_time = asyncio.Lock()
         self._own = OwnWrites()
+        self._rejected = rejected
+        self._last_good = LastGood(self.state, path)
 
     async def __aenter__(self) -> Self:
         """Start everything; channels connect in the background.
@@ -89,9 +98,12 @@ class Sidecar:
             await self._open_state(stack)
             snapshot = build(self._config, self._host)
             self._build_parts(snapshot)
+            if self._rejected:
+                self.reloader.began_with_last_good(self._rejected)
+            await self.control.recover()
             await self._serve(stack)
             stack.push_async_callback(self.channels.close)
-            stack.push_async_callback(self._close_runtimes)
+            stack.push_async_callback(lambda: close(self.reloader.snapshot))
             stack.push_async_callback(self._supervisor.close)
             # What is left of an earlier run; once channels run, the journal has more than that.
             replies = await self.journal.pending_replies()
@@ -103,13 +115,18 @@ class Sidecar:
             background = [
                 self._supervisor.keep(self._watch, "watch"),
                 self._supervisor.keep(self._discover, "discovery"),
-                self._supervisor.keep(self._prune, "prune"),
-                self._supervisor.keep(self._reap, "reap"),
+                self._supervisor.keep(
+                    lambda: prune(self.journal, self._config.state.journal_ttl), "prune"
+                ),
+                self._supervisor.keep(self.plane.run, "control plane"),
+                self._supervisor.keep(reap, "reap"),
                 self._supervisor.keep(watch_loop, "loop"),
             ]
-            stack.push_async_callback(_cancel, background)
+            stack.push_async_callback(cancel, background)
             self._stack = stack.pop_all()
         self._runs = True
+        if not self._rejected:
+            _ = self.spawn(self._last_good.keep(self._config), "last good config")
         log.info(
             "sidecar %s runs %s: %d channel(s), %d route(s)",
             __version__,
@@ -139,6 +156,7 @@ class Sidecar:
         lock = StateLock(state.dir)
         await asyncio.to_thread(lock.acquire)
         stack.push_async_callback(asyncio.to_thread, lock.release)
+        await asyncio.to_thread((state.dir / FOLDER).mkdir, mode=0o700, exist_ok=True)
         self._http = http_client()
         stack.push_async_callback(self._http.close)
         self.journal = await Journal.open(state.dir, session_ttl=state.session_ttl, now=time.time())
@@ -155,7 +173,10 @@ class Sidecar:
         self.dispatcher = Dispatcher(
             self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
         )
-        self._intake = Intake(self.journal, self.dispatcher, self.channels.config, self.spawn)
+        attention = AttentionPolicies(self.channels.get)
+        self._intake = Intake(
+            self.journal, self.dispatcher, self.channels.config, self.spawn, attention
+        )
         self._discovery = Discovery(scan)
         self.reloader = Reloader(
             self._path,
@@ -165,15 +186,31 @@ class Sidecar:
             self._host,
             self.spawn,
             self._apply,
+            self._last_good.keep,
         )
+        parts = (self.channels, self.dispatcher, self.outbox, self.journal, self.budgets)
+        self.plane = ControlPlane(self._host("control"), self.journal)
+        self.status = Status(self.reloader, *parts, self._own, self.plane)
+        inside = Inside(
+            self.reloader,
+            self.channels,
+            self.dispatcher,
+            self.journal,
+            attention,
+            self._own,
+            self._accept,
+            self.status.picture,
+            self.spawn,
+        )
+        self.control = ControlParts(inside, self.plane.send)
+        self.status.forget_agents(self.control.forget)
+        self.plane.obey(self.control.act, self.control.connected)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         wanted = self._config.server
         if wanted is None:
             return
-        parts = (self.channels, self.dispatcher, self.outbox, self.journal, self.budgets)
-        inside = Status(self.reloader, *parts)
-        server = HttpServer(wanted.listen, wanted.token, inside)
+        server = HttpServer(wanted.listen, wanted.token, self.status)
         await server.start()
         stack.push_async_callback(server.close)
         await asyncio.to_thread(address.write, self.state, server.address)
@@ -189,16 +226,11 @@ class Sidecar:
         await self.channels.stop_receiving()
         log.info("stopping: %d turn(s) run", len(self.dispatcher.running))
         await self.dispatcher.drain(max(0.0, deadline - grace - time.monotonic()))
-        try:
-            await asyncio.wait_for(self.outbox.drained(), max(0.5, deadline - time.monotonic()))
-        except TimeoutError:
+        left = max(0.5, deadline - time.monotonic())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.outbox.drained(by=time.time() + left), left)
+        if self.outbox.waiting:
             log.warning("%d reply(s) stay for the next start", self.outbox.waiting)
-
-    async def _close_runtimes(self) -> None:
-        for use in self.reloader.snapshot.runtimes.values():
-            await use.runtime.close()
-        for context in self.reloader.snapshot.contexts.values():
-            await context.provider.close()
 
     async def _accept(self, messages: Sequence[Message]) -> None:
         await self._intake.accept(messages)
@@ -211,30 +243,26 @@ class Sidecar:
             spawn=self.spawn,
             http=lambda: self._http,
             wrote=self._own.note,
-            said_since=self._said_since,
+            said_since=lambda message, since: self.journal.said_since(
+                message.channel, message.account, since
+            ),
             replied_to=lambda message: self.journal.replied_to(message),
-            room_of=self._room_of,
+            room_of=lambda message: self.channels.room_of(message),
         )
-
-    async def _said_since(self, message: Message, since: float) -> Sequence[Said]:
-        return await self.journal.said_since(message.channel, message.account, since)
-
-    async def _room_of(self, message: Message) -> Room | None:
-        channel = self.channels.get(message.channel)
-        if channel is None or not hasattr(channel, "room"):
-            return None
-        return await cast(KnowsRooms, channel).room(message.conversation.id)
 
     async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> None:
         """Make what runs follow a snapshot; not, if one of the channels `must` cannot be built."""
         async with self._one_at_a_time:
             await self._apply_logs(snapshot.config)
+            self.channels.hide(snapshot.config.secrets)
             await self._discovery.look(snapshot.config)
             wanted = self._discovery.channels(snapshot.config)
             built = self.channels.build(wanted, must)
             self.channels.use(wanted)
             self.dispatcher.use(snapshot)
             await self.channels.apply(wanted, built)
+            self.plane.use(snapshot.config.control_plane)
+            self.control.use(snapshot.config)
         self.outbox.retry()
 
     async def _apply_logs(self, config: Config) -> None:
@@ -265,21 +293,3 @@ class Sidecar:
                     await self.channels.apply(self._discovery.channels(config))
             if changed:
                 self.outbox.retry()
-
-    async def _prune(self) -> None:
-        while True:
-            ttl = self._config.state.journal_ttl
-            removed = await self.journal.prune(now=time.time(), journal_ttl=ttl)
-            metrics.count("journal_pruned_total", removed)
-            await asyncio.sleep(PRUNE_INTERVAL)
-
-    async def _reap(self) -> None:
-        while True:
-            reap_strays()
-            await asyncio.sleep(REAP_INTERVAL)
-
-
-async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

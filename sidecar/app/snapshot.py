@@ -108,3 +108,11 @@ def build_runtime(wanted: config.Runtime, host: Host) -> Runtime:
         "warm": wanted.warm,
     }
     return runtime_type(wanted.type).build(options, host)
+
+
+async def close(snapshot: Snapshot) -> None:
+    """End what the runtimes and context providers of a snapshot still have."""
+    for use in snapshot.runtimes.values():
+        await use.runtime.close()
+    for context in snapshot.contexts.values():
+        await context.provider.close()

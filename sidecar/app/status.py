@@ -5,7 +5,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from sidecar import __version__, metrics
@@ -13,12 +13,15 @@ from sidecar.api import ChannelStatus
 from sidecar.app.actions import Actions
 from sidecar.app.budgets import Budgets
 from sidecar.app.channels import Channels
+from sidecar.app.control_plane import ControlPlane
+from sidecar.app.digests import digests
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.gauges import Gauge, Gauges
 from sidecar.app.outbox import Outbox
 from sidecar.app.outcome import Outcome
 from sidecar.app.reload import Reloader
 from sidecar.app.work import Work
+from sidecar.app.written import OwnWrites
 from sidecar.config.model import Config, Route
 from sidecar.config.plan import to_json
 from sidecar.errors import JournalError
@@ -39,6 +42,8 @@ class Status:
         outbox: Outbox,
         journal: Journal,
         budgets: Budgets,
+        own: OwnWrites,
+        plane: ControlPlane,
     ) -> None:
         self._reloader = reloader
         self._channels = channels
@@ -46,9 +51,17 @@ class Status:
         self._outbox = outbox
         self._journal = journal
         self._budgets = budgets
-        self.act = Actions(journal, dispatcher, outbox).act
+        self._own = own
+        self._plane = plane
+        self.remarks = plane.remarks
+        self._actions = Actions(journal, dispatcher, outbox)
+        self.act = self._actions.act
         self._since = time.time()
         self._gauges = Gauges(reloader, channels, dispatcher, outbox)
+
+    def forget_agents(self, forget: Callable[[str], Awaitable[Mapping[str, object]]]) -> None:
+        """From now on, `forget` removes an agent of the control plane that a person names."""
+        self._actions.forget_agent = forget
 
     def gauges(self) -> Iterable[Gauge]:
         """The states that a monitoring system asks for."""
@@ -75,8 +88,11 @@ class Status:
             "generation": self._reloader.snapshot.generation,
             "digest": self._reloader.digest,
             "pending": self._reloader.pending,
+            "on_disk": await self._on_disk(),
             "not_ready": self.not_ready(),
             "channels": {name: _channel(*found) for name, found in statuses.items()},
+            "control_plane": self._plane.picture(),
+            "remarks": self.remarks(),
             "running": [
                 {
                     **_turn(work),
@@ -89,6 +105,7 @@ class Status:
             "outbox": {"pending": self._outbox.waiting, "refused": counts.replies_refused},
             "journal": {"turns": dict(counts.turns), "sessions": counts.sessions},
             "spending": self._budgets.picture(_routes(self._reloader.snapshot.config)),
+            "last_error": self._last_error(),
             "reloads": [_reload(one) for one in self._reloader.history],
             "counters": metrics.snapshot(),
         }
@@ -122,6 +139,31 @@ class Status:
             for name, (_, status) in self._channels.statuses().items()
             if status.state in ("starting", "stopped")
         ]
+
+    def degraded(self) -> bool:
+        """Whether it works, but not with what the config file holds."""
+        return self._reloader.rejected
+
+    async def _on_disk(self) -> dict[str, object]:
+        """The hash of the config file, whether what runs was made of it and of all that it names,
+        and what has changed since it was looked at."""
+        known, path = self._reloader.inputs, self._reloader.path
+        now = await asyncio.to_thread(digests, {path, *known})
+        changed = [
+            str(one) for one, held in known.items() if not self._own.lead(held, now.get(one))
+        ]
+        held = now[path]
+        return {
+            "sha256": held.hex() if held is not None else None,
+            "in_force": not changed and not self._reloader.rejected,
+            "changed": changed,
+        }
+
+    def _last_error(self) -> dict[str, object] | None:
+        for one in reversed(self._reloader.history):
+            if one.result == "rejected":
+                return {"at": one.at, "trigger": one.trigger, "problems": one.problems}
+        return None
 
     def _on_old_runtimes(self, config: Config | None) -> list[str]:
         """The running turns whose runtime would be closed when they have ended."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from sidecar import metrics
 
@@ -55,3 +55,10 @@ class Supervisor:
             return
         metrics.count("task_failures_total", task=task.get_name().partition(":")[0])
         log.error("task %s failed", task.get_name(), exc_info=failure)
+
+
+async def cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

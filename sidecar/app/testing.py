@@ -10,6 +10,7 @@ from sidecar.app.invocation import invocation
 from sidecar.app.preview import Preview, name_of, preview, situation_of
 from sidecar.app.testfiles import Case
 from sidecar.config.model import Config, Route, Template
+from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
 from sidecar.prompts.render import Prompts
 from sidecar.prompts.trace import blocks_of
@@ -48,10 +49,11 @@ class Coverage:
 def run(config: Config, cases: Iterable[Case], *, update: bool = False) -> Iterator[Result]:
     """Run tests one by one. With `update`, snapshots become what is there now. Blocks."""
     prompts = Prompts(config.context)
+    redact = Redactor(config.secrets).redact  # arguments may be made of some
     for case in cases:
         began = time.perf_counter()
         found, wrong = _run(config, prompts, case, update=update)
-        yield Result(case, found, tuple(wrong), time.perf_counter() - began)
+        yield Result(case, found, tuple(map(redact, wrong)), time.perf_counter() - began)
 
 
 def coverage(config: Config, results: Sequence[Result]) -> Coverage:

@@ -8,6 +8,7 @@ from typing import cast
 
 from sidecar import events, metrics
 from sidecar.api import Channel, Progress, ShowsProgress, Spawn
+from sidecar.app import tracing
 from sidecar.app.attempts import Attempts
 from sidecar.app.budgets import Budgets
 from sidecar.app.durable import durably
@@ -53,6 +54,12 @@ class TurnRunner:
         if (refusal := self._budgets.refusal(work, time.time())) is not None:
             await self._refuse(work, running, refusal)
             return
+        message, route = work.newest, work.route
+        facts = {"route": route.name, "runtime": route.runtime, "channel": message.channel}
+        with tracing.turn(work.turn, message.received_at, running.since, **facts):
+            await self._run(work, running)
+
+    async def _run(self, work: Work, running: Running) -> None:
         progress: Progress | None = None
         session: str | None = None
         replies: list[Reply] = []
@@ -91,6 +98,7 @@ class TurnRunner:
         """Record that a turn is not run, with those that were merged into it."""
         running.committing = True
         metrics.count("turns_dropped_total", reason=refusal.reason)
+        events.publish("turn.dropped", turn=work.turn, reason=refusal.reason)
         log.info("turn not run: %s", refusal.reason)
         replies = [reply_to(work.newest, refusal.tell, "notice")] if refusal.tell else []
         turns = (work.turn, *work.merged)
@@ -101,7 +109,7 @@ class TurnRunner:
         )
 
     async def _start(self, work: Work, running: Running) -> StartedTurn:
-        key = work.session_key(running.use.config)
+        key = running.key = work.session_key(running.use.config)
         return await durably(
             lambda: self._journal.start(
                 work.turn,
@@ -184,11 +192,18 @@ class TurnRunner:
         session: str | None,
         replies: list[Reply],
     ) -> list[PendingReply]:
-        key, now = work.session_key(running.use.config), time.time()
+        now = time.time()
         self._budgets.spend(work, outcome.usage, now)
+        key, session = running.key, None if running.forgotten else session
         pending = await durably(
             lambda: self._journal.finish(
-                work.turn, outcome, key=key, session=session, now=now, replies=replies
+                work.turn,
+                outcome,
+                key=key,
+                session=session,
+                resumed=running.resumed,
+                now=now,
+                replies=replies,
             )
         )
         log.info("turn %s in %.2f s", outcome.state, time.time() - running.since)
@@ -197,6 +212,7 @@ class TurnRunner:
 
 def _count(work: Work, outcome: Outcome) -> None:
     route, runtime, usage = work.route.name, work.route.runtime, outcome.usage
+    tracing.note(outcome=outcome.state)
     metrics.count("turns_total", route=route, runtime=runtime, outcome=outcome.state)
     if usage is not None:
         metrics.count("tokens_total", usage.input_tokens or 0, runtime=runtime, kind="input")

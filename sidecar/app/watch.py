@@ -7,16 +7,14 @@ on the way to a file lies: editors replace files, and Kubernetes replaces the li
 
 import asyncio
 import logging
-import os
-import stat
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 
 from sidecar import metrics
-from sidecar.app.written import OwnWrites, digest
+from sidecar.app.digests import NOTHING, WILDCARDS, Digests, digests
+from sidecar.app.written import OwnWrites
 
 log = logging.getLogger(__name__)
 # It tells every event, also those of a log file that lies in a watched folder: without an end.
@@ -26,19 +24,15 @@ SETTLE = 0.2
 """Seconds without a change after which a file counts as written."""
 LONGEST_SETTLE = 5.0
 """Seconds after which a file that is written all the time counts as changed all the same."""
-LARGEST = 64 * 1024 * 1024
-"""Bytes of a file that are compared."""
 FIRST_LOOK = 0.05
 LOOK = 1.0
 """Seconds between a new watch and a look at what happened before it was there: little after the
 first, which follows a change, and more after the one that takes its place when all is quiet."""
+_STEP = 5
+"""Milliseconds without a further event after which events are told: the settling is ours."""
 _MOST_LINKS = 40
 """Links that lead on to each other; the kernel follows as many."""
-_WILDCARDS = frozenset("*?[")
 
-Digests = Mapping[Path, bytes | None]
-"""Files with the hash of their content, None where there is no file."""
-NOTHING: Digests = MappingProxyType({})
 _Folders = frozenset[tuple[Path, int, int]]
 
 
@@ -129,6 +123,7 @@ class _Bell:
             watch_filter=None,
             recursive=False,
             rust_timeout=int(pause * 1000),
+            step=_STEP,
             yield_on_timeout=True,
         )
         self._folders, self._pause = folders, pause
@@ -154,40 +149,6 @@ async def _settled(inputs: Callable[[], Collection[Path]], now: Digests) -> Dige
 
 def _differ(known: Digests, now: Digests, own: OwnWrites) -> bool:
     return any(path in known and not own.lead(known[path], held) for path, held in now.items())
-
-
-def digests(inputs: Collection[Path]) -> Digests:
-    """What the files hold now. Blocks."""
-    return {path: _digest(path) for path in inputs}
-
-
-def _digest(path: Path) -> bytes | None:
-    """The hash of a file's content, None where there is no file."""
-    try:
-        if stat.S_ISREG(path.stat().st_mode):
-            with path.open("rb") as file:
-                return digest(file.read(LARGEST))
-    except OSError:
-        if _WILDCARDS & set(str(path)):
-            return digest(os.fsencode("\0".join(_matches(path))))
-    return None
-
-
-def _matches(pattern: Path) -> list[str]:
-    folder = _plain_folder(pattern)
-    with suppress(OSError, ValueError):
-        return sorted(str(found) for found in folder.glob(str(pattern.relative_to(folder))))
-    return []
-
-
-def _plain_folder(pattern: Path) -> Path:
-    """The last folder of a path that has no wildcard before or in it."""
-    folder = Path(pattern.anchor)
-    for part in pattern.parts[1:-1]:
-        if _WILDCARDS & set(part):
-            break
-        folder /= part
-    return folder
 
 
 def _folders(inputs: Collection[Path]) -> _Folders:
@@ -217,7 +178,7 @@ def _on_the_way(path: Path) -> set[Path]:
             current = current.parent
             continue
         step = current / part
-        if _WILDCARDS & set(part) and not step.exists():
+        if WILDCARDS & set(part) and not step.exists():
             rest = []
         if step.is_symlink():
             found.add(current)

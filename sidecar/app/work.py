@@ -15,16 +15,23 @@ from sidecar.store.workspace import workspace_of
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """What a turn holds while it runs. `committing`: it is too late to cancel it; `tell` is what
-    the room is told when it is cancelled."""
+    """What a turn holds while it runs.
+
+    `key` names its session once it has started; `resumed`: the runtime was given one to go on with;
+    `forgotten`: the next turn is to begin a new one. `committing`: it is too late to cancel the
+    turn; `tell` is what the room is told when it is cancelled.
+    """
 
     snapshot: Snapshot
     use: RuntimeUse
     since: float
     task: "asyncio.Task[None] | None" = None
     cancelled_by: str | None = None
+    key: SessionKey | None = None
+    resumed: bool = False
     committing: bool = False
     tell: str | None = None
+    forgotten: bool = False
 
 
 @dataclass(slots=True, eq=False)

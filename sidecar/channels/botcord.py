@@ -19,13 +19,14 @@ from sidecar.channels.pacing import Pacer
 from sidecar.channels.progress import OwnerProgress, Pace
 from sidecar.channels.sending import Sender
 from sidecar.channels.websocket import Limits
+from sidecar.codecs.attention import attention_of
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.botcord_room import is_shared, room_of
 from sidecar.codecs.loose import record_of, text_of
 from sidecar.config.shipped import read_schema
 from sidecar.config.values import rate
 from sidecar.errors import ChannelStopped
-from sidecar.model import Message, Reply, Room
+from sidecar.model import Attention, Message, Reply, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,13 @@ class BotcordChannel:
         if not is_shared(conversation):
             return None
         return room_of(await (await self._hub()).room(conversation), conversation)
+
+    async def attention(self, conversation: str) -> Attention | None:
+        """Which messages of a room of several people are to wake the agent; of another it is not
+        asked, there all do."""
+        if not is_shared(conversation):
+            return None
+        return attention_of(await (await self._hub()).attention(conversation))
 
     async def close(self) -> None:
         """Nothing is held besides `run`; what is under way belongs to the host."""

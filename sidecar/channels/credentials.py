@@ -3,9 +3,7 @@
 import base64
 import binascii
 import json
-import os
 import stat
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +11,8 @@ from pathlib import Path
 from sidecar.codecs.botcord import hub_url, is_safe_id
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.codecs.signing import public_key, signing_key
-from sidecar.config.system import is_private
 from sidecar.errors import ChannelStopped
-
-LARGEST_FILE = 1 << 20
-"""Bytes; what is larger is something else."""
+from sidecar.hubclient.private_file import parse_object, read_private, replace_file
 
 # The older spelling comes second.
 _HUB = ("hubUrl", "hub_url", "hub")
@@ -58,7 +53,7 @@ def read(path: Path) -> Credentials:
     Raises:
         ChannelStopped: it cannot be used; the text tells why, and how it is mended.
     """
-    record = _parse(path, _read_private(path))
+    record = parse_object(path, read_private(path))
     agent = _required(path, record, _AGENT)
     if not is_safe_id(agent):
         raise ChannelStopped(f"{path}: {agent!r} cannot be the id of an agent")
@@ -99,7 +94,7 @@ def store_token(
     except FileNotFoundError:
         return
     try:
-        record = _parse(path, text)
+        record = parse_object(path, text)
     except ChannelStopped:
         return
     if _first(record, _AGENT) != agent:
@@ -108,7 +103,7 @@ def store_token(
     changed = {**record, "token": token, expiry: int(expires_at)}
     content = (json.dumps(changed, indent=2, ensure_ascii=False) + "\n").encode()
     wrote(text, content)
-    _replace(target, content, mode)
+    replace_file(target, content, mode)
 
 
 def token_of(record: Record, name: str) -> str | None:
@@ -120,36 +115,6 @@ def token_of(record: Record, name: str) -> str | None:
 def seconds(time: float) -> float:
     """A time in seconds. Some Hubs give milliseconds, which no date of ours reaches."""
     return time / 1000 if time > 1e10 else float(time)
-
-
-def _read_private(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise ChannelStopped(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
-            raise ChannelStopped(f"{path}: is not a credentials file")
-        if not is_private(status.st_mode, status.st_uid, os.geteuid()):
-            raise ChannelStopped(
-                f"{path}: other users of this machine have access to the private key in it;"
-                f" mend it with: chmod 600 {path}"
-            )
-        return os.read(descriptor, LARGEST_FILE)
-    finally:
-        os.close(descriptor)
-
-
-def _parse(path: Path, text: bytes) -> dict[str, object]:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        # The text of the error could quote what is in the file.
-        raise ChannelStopped(f"{path}: is not valid JSON") from error
-    if not isinstance(record, dict):
-        raise ChannelStopped(f"{path}: is not a JSON object")
-    return record
 
 
 def _first(record: Record, names: tuple[str, ...]) -> str | None:
@@ -179,18 +144,3 @@ def _seed(path: Path, record: Record) -> bytes:
 def _expiry(record: Record) -> float:
     found = next((at for name in _EXPIRY if (at := number_of(record, name)) is not None), 0.0)
     return seconds(found)
-
-
-def _replace(target: Path, content: bytes, mode: int) -> None:
-    """Write beside the file and rename, so that a reader never sees half of it."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

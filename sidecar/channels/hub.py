@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from nacl.signing import SigningKey
 
 from sidecar.api import Host
 from sidecar.channels.credentials import Credentials
-from sidecar.channels.http import Answer, HubClock, request
 from sidecar.channels.token import Token
 from sidecar.codecs.botcord import is_final, is_missing_route, socket_url
 from sidecar.codecs.botcord_inbox import page_of
 from sidecar.codecs.signing import signing_key
 from sidecar.errors import ChannelError, ChannelStopped, ChannelUnavailable
+from sidecar.hubclient.http import Answer, AnswerTooLarge, HubClock, request
 
 PAGE = 50
 """Items of one inbox page, the most that the Hub gives."""
+FEWER = 7
+"""By so much smaller are the pages that follow one that was too large to be read."""
 PATIENCE = 60.0
 """Seconds for which an unknown agent may become known: a new one is written down here first."""
 
@@ -48,6 +51,7 @@ class Hub:
         self._timeout = timeout
         self._short_timeout = short_timeout
         self._patient_until = asyncio.get_running_loop().time() + patience
+        self._page = PAGE
         self._missing: set[str] = set()
 
     async def inbox(self) -> tuple[list[object], bool]:
@@ -56,7 +60,12 @@ class Hub:
         The Hub leases the items for two minutes and gives them again unless they are acknowledged.
         """
         # Without `ack=false` the Hub forgets what it gives.
-        answer = self._good(await self._call("GET", f"/hub/inbox?limit={PAGE}&ack=false"))
+        path = f"/hub/inbox?limit={self._page}&ack=false"
+        try:
+            answer = self._good(await self._call("GET", path))
+        except AnswerTooLarge:
+            self._page = max(1, self._page // FEWER)
+            raise
         page = page_of(answer.body)
         if page is None:
             raise ChannelUnavailable(f"{answer}: the answer is not an inbox page")
@@ -81,6 +90,21 @@ class Hub:
         """What the Hub tells about a room, JSON. None when the agent may not see it."""
         answer = await self._call("GET", f"/hub/rooms/{room}")
         if answer.status in (403, 404) and not is_final(answer.status, answer.code):
+            return None
+        return self._good(answer).body
+
+    async def attention(self, room: str) -> object:
+        """Which messages of a room are to wake the agent, JSON. None of a Hub that has no such
+        thing; it is not asked again."""
+        path = "/hub/attention-policy"
+        if path in self._missing:
+            return None
+        answer = await self._call(
+            "GET", f"{path}?room_id={quote(room, safe='')}", None, self._short_timeout
+        )
+        if is_missing_route(answer.status, answer.code):
+            self._missing.add(path)
+            self._host.log.info("the Hub has no %s", path)
             return None
         return self._good(answer).body
 

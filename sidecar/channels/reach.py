@@ -10,10 +10,10 @@ from aiohttp import ClientSession
 
 from sidecar.channels.botcord import account
 from sidecar.channels.credentials import default_path, read
-from sidecar.channels.http import HubClock, request
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.loose import text_of
 from sidecar.errors import ChannelError, ChannelStopped
+from sidecar.hubclient.http import HubClock, request
 
 TIMEOUT = 5.0
 """Seconds for the Hub's answer."""

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from sidecar import metrics
 from sidecar.api import Host
 from sidecar.channels.credentials import Credentials, seconds, store_token, token_of
-from sidecar.channels.http import Answer, HubClock
 from sidecar.codecs.loose import number_of
 from sidecar.codecs.signing import sign_challenge, signing_key
 from sidecar.errors import ChannelError, ChannelUnavailable
+from sidecar.hubclient.http import Answer, HubClock
 
 MARGIN = 60.0
 """Seconds before its end from which on a token is replaced."""

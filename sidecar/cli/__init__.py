@@ -6,7 +6,7 @@ Exit codes: 0 fine, 1 a failure, 2 a usage error or an invalid configuration.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -31,10 +31,15 @@ COMMANDS = {
     "stop": "stop a running sidecar, letting running turns finish",
     "turns": "list and show turns, with their cost; cancel and retry one",
     "sessions": "list what agents remember, and forget it",
+    "agents": "list the agents of this machine, and forget one that the Hub added",
     "outbox": "list replies that wait or were refused; retry and drop one",
+    "route": "list the routes of a config, try them, add and remove one",
     "memory": "read and change what an agent has noted",
     "mcp": "the tools of that memory, for coding agents; they start it",
+    "login": "let the Hub of a person steer this machine",
+    "logout": "forget that login",
     "example-agent": "the bundled example agent, a runtime of type command",
+    "completion": "print what makes a shell complete commands and options",
     "version": "print the version",
 }
 
@@ -42,16 +47,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(
-        prog="sidecar", description="Connect chat channels to coding agents, from one YAML file."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        if given[:1] == [name]:
-            _module(name).configure(command)
-    parsed = parser.parse_args(given)
+    parsed = build_parser(given[:1]).parse_args(given)
     try:
         code: int = _module(parsed.command).run(parsed)
         sys.stdout.flush()
@@ -59,6 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def build_parser(wanted: Collection[str]) -> argparse.ArgumentParser:
+    """The parser of the command line; only the commands `wanted` know their arguments."""
+    parser = argparse.ArgumentParser(
+        prog="sidecar", description="Connect chat channels to coding agents, from one YAML file."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if name in wanted:
+            _module(name).configure(command)
+    return parser
 
 
 def _module(command: str) -> ModuleType:

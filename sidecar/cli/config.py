@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sidecar.app.load import Candidate
+from sidecar.app.candidate import Candidate
 from sidecar.cli.config_file import add_config, usable, whole_schema
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.app.load import Candidate
+from sidecar.app.candidate import Candidate
 from sidecar.cli.screen import wants_colours
 from sidecar.config.model import Config
 from sidecar.config.problems import Problem, render_text
@@ -48,13 +48,14 @@ def readable(candidate: Candidate) -> Config | None:
     return None if shown else candidate.draft
 
 
-def drafted(path: Path) -> Config | None:
+def drafted(path: Path, inside: str = "") -> Config | None:
     """What can be understood of a config, for commands about a sidecar that may be running: a
     file that its last save has broken is when people want to look. What keeps all of it from
-    being read is told on standard error."""
+    being read is told on standard error. What the control plane set is in the state folder, or in
+    the folder `inside` it."""
     from sidecar.app.check import check
 
-    found = check(path).draft
+    found = check(path, inside=inside).draft
     if found is None:
         print(f"sidecar: {path} cannot be read; see `sidecar validate`", file=sys.stderr)
     return found

@@ -6,11 +6,12 @@ import logging
 import sys
 from pathlib import Path
 
+from sidecar.app.digests import Digests
 from sidecar.app.load import Loading
-from sidecar.app.watch import Digests
 from sidecar.cli.config_file import usable
 from sidecar.config.model import Config
 from sidecar.errors import SidecarError
+from sidecar.server.address import DEVELOPMENT
 
 CONFIG = Path("config.yaml")
 EXAMPLE = "config.example.yaml"
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     path = arguments.config or _own_config()
     # The development Hub gives the channels their credentials.
-    candidate = Loading(path).wait()
+    candidate = Loading(path, inside=DEVELOPMENT).wait()
     config = usable(candidate, without={"credentials-missing"})
     if config is None:
         return 2

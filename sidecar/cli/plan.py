@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.app.load import Candidate
+from sidecar.app.candidate import Candidate
 from sidecar.cli.config_file import add_config, usable
 from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask
 from sidecar.config.diff import difference

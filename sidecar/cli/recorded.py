@@ -41,7 +41,7 @@ def look(arguments: argparse.Namespace, find: Callable[[Connection], T]) -> T | 
     read, which has been told."""
     from sidecar.store.listing import reader
 
-    config = _config(arguments)
+    config = configured(arguments)
     if config is None:
         return 2
     try:
@@ -56,7 +56,7 @@ def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]
 
     `told` are the words for what was done.
     """
-    config = _config(arguments)
+    config = configured(arguments)
     if config is None:
         return 2
     path = f"/-/{kind}/{quote(arguments.target, safe='')}/{arguments.action}"
@@ -74,8 +74,10 @@ def failed(text: str) -> int:
     return 1
 
 
-def _config(arguments: argparse.Namespace) -> Config | None:
-    config = drafted(arguments.config)
+def configured(arguments: argparse.Namespace) -> Config | None:
+    """The config that is meant, with the state folder that is meant; None, which has been told,
+    where nothing of it can be read."""
+    config = drafted(arguments.config, DEVELOPMENT if arguments.dev else "")
     if config is None or not arguments.dev:
         return config
     return replace(config, state=replace(config.state, dir=config.state.dir / DEVELOPMENT))

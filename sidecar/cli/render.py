@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.cli.config_file import add_config, readable
 from sidecar.cli.screen import clear
+from sidecar.cli.told import add_message
 
 if TYPE_CHECKING:
     from sidecar.app.preview import Preview
@@ -19,23 +20,8 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add_config(parser)
-    parser.add_argument("--text", default="hello", help="what is said (default: hello)")
-    parser.add_argument("--as", dest="kind", choices=("owner", "human", "agent"), default="owner",
-                        help="who says it (default: owner)")  # fmt: skip
-    parser.add_argument("--sender", metavar="ID", help="the id of the sender")
-    parser.add_argument("--name", help="the name of the sender")
-    parser.add_argument("--channel", metavar="ID", help="the channel (default: the first one)")
-    parser.add_argument("--conversation", metavar="ID", help="the id of the conversation")
-    parser.add_argument("--group", action="store_true", help="in a group; direct without it")
-    parser.add_argument("--title", help="the title of the conversation")
-    parser.add_argument("--thread", metavar="ID", help="the topic in it")
-    parser.add_argument("--mentioned", action="store_true", help="the agent is mentioned")
-    parser.add_argument("--message", type=Path, metavar="FILE",
-                        help="the message as JSON, in the form of the config's tests")  # fmt: skip
-    parser.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
+    add_message(parser)
     parser.add_argument("--route", metavar="NAME", help="as this route, whichever matches")
-    parser.add_argument("--facts", type=Path, metavar="FILE",
-                        help="what the context is, by name: room, memory, activity, …")  # fmt: skip
     parser.add_argument("--watch", action="store_true", help="print it anew after each save")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -60,8 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _watch(arguments: argparse.Namespace) -> int:
     from sidecar.app.check import check
+    from sidecar.app.digests import NOTHING, Digests, digests
     from sidecar.app.renders import InMemory
-    from sidecar.app.watch import NOTHING, Digests, changes, digests
+    from sidecar.app.watch import changes
 
     beside = {file.absolute() for file in (arguments.message, arguments.facts) if file is not None}
     inputs: Digests = NOTHING

@@ -68,14 +68,8 @@ def _lines(picture: dict[str, Any], now: float) -> Iterator[str]:
     yield f"sidecar {picture['version']}  pid {picture['pid']}  up {up}  config {name}"
     if picture["pending"]:
         yield f"takes effect after a restart: {', '.join(picture['pending'])}"
-    if picture["reloads"]:
-        last = picture["reloads"][-1]
-        yield f"last reload: {last['result']} {age(now - last['at'])} ago ({last['trigger']})"
-        yield from (f"  {problem}" for problem in last["problems"])
-        plan = from_json(last["plan"]).cut(SHOWN)
-        yield from (f"  {brief(change)}" for change in plan.changes)
-        if plan.more:
-            yield f"  … and {plan.more} more"
+    yield from _config(picture, now)
+    yield from _control_plane(picture, now)
     yield ""
     yield from table(
         ("CHANNEL", "ACCOUNT", "STATE", "SINCE", "RECONNECTS", "REASON"),
@@ -115,6 +109,35 @@ def _lines(picture: dict[str, Any], now: float) -> Iterator[str]:
     yield ""
     outbox = picture["outbox"]
     yield f"outbox: {outbox['pending']} waiting, {outbox['refused']} refused for good"
+
+
+def _control_plane(picture: dict[str, Any], now: float) -> Iterator[str]:
+    plane = picture["control_plane"]
+    if plane is not None:
+        who = f" as {plane['instance']}" if plane["instance"] else ""
+        yield f"control plane: {plane['state']} for {age(now - plane['since'])}{who}"
+        if plane["refused"]:
+            yield f"  last frame that was refused: {plane['refused']}"
+    yield from picture["remarks"]
+
+
+def _config(picture: dict[str, Any], now: float) -> Iterator[str]:
+    """What became of what was saved."""
+    if not picture["on_disk"]["in_force"]:
+        changed = ", ".join(picture["on_disk"]["changed"])
+        why = f"not looked at yet: {changed}" if changed else "it is invalid"
+        yield f"what is saved in {picture['config']} does not run: {why}"
+    if picture["reloads"]:
+        last = picture["reloads"][-1]
+        yield f"last reload: {last['result']} {age(now - last['at'])} ago ({last['trigger']})"
+        yield from (f"  {problem}" for problem in last["problems"])
+        plan = from_json(last["plan"]).cut(SHOWN)
+        yield from (f"  {brief(change)}" for change in plan.changes)
+        if plan.more:
+            yield f"  … and {plan.more} more"
+        error = picture["last_error"]
+        if error is not None and error["at"] != last["at"]:
+            yield f"last error {age(now - error['at'])} ago: {error['problems'][0]}"
 
 
 def _turn(turn: dict[str, Any], state: str, seconds: float) -> tuple[str, ...]:

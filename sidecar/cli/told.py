@@ -19,6 +19,26 @@ class Unusable(Exception):
     """The arguments name something that is not there, or is no such thing."""
 
 
+def add_message(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that tell a message, and what is known beside it."""
+    parser.add_argument("--text", default="hello", help="what is said (default: hello)")
+    parser.add_argument("--as", dest="kind", choices=("owner", "human", "agent"), default="owner",
+                        help="who says it (default: owner)")  # fmt: skip
+    parser.add_argument("--sender", metavar="ID", help="the id of the sender")
+    parser.add_argument("--name", help="the name of the sender")
+    parser.add_argument("--channel", metavar="ID", help="the channel (default: the first one)")
+    parser.add_argument("--conversation", metavar="ID", help="the id of the conversation")
+    parser.add_argument("--group", action="store_true", help="in a group; direct without it")
+    parser.add_argument("--title", help="the title of the conversation")
+    parser.add_argument("--thread", metavar="ID", help="the topic in it")
+    parser.add_argument("--mentioned", action="store_true", help="the agent is mentioned")
+    parser.add_argument("--message", type=Path, metavar="FILE",
+                        help="the message as JSON, in the form of the config's tests")  # fmt: skip
+    parser.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
+    parser.add_argument("--facts", type=Path, metavar="FILE",
+                        help="what the context is, by name: room, memory, activity, …")  # fmt: skip
+
+
 def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
     """What is told, with the real environment; without facts, the context is empty.
 

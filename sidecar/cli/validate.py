@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sidecar.app.load import Candidate
+from sidecar.app.candidate import Candidate
 from sidecar.cli.screen import wants_colours
 from sidecar.config.problems import render_github, render_json, render_text
 

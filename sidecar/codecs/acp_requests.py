@@ -91,7 +91,8 @@ def _permission(
     allowed = _outcome(options, _ALLOW)
     rejected = _outcome(options, _REJECT)
     tool = record_of(request.params, "toolCall")
-    if trust == "owner" or not _names(servers).isdisjoint((tool.get("name"), tool.get("title"))):
+    called = (text_of(tool, "name"), text_of(tool, "title"))
+    if trust == "owner" or not _names(servers).isdisjoint(called):
         return allowed
     paths = (*_paths(tool, "locations"), *_paths(tool, "content"))
     if trust == "public" or text_of(tool, "kind") not in _EDITS or not paths:

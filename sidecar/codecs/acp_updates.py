@@ -54,7 +54,7 @@ class Updates:
 
     def feed(self, update: Record) -> Iterator[Block]:
         """Take one `update`."""
-        match update.get("sessionUpdate"):
+        match text_of(update, "sessionUpdate"):
             case "agent_message_chunk":
                 yield from self._said(update)
             case "agent_thought_chunk":
@@ -66,7 +66,7 @@ class Updates:
             case "plan":
                 yield Block("other", _plan(update), name="plan")
             case kind if kind not in _SILENT:
-                yield Block("other", name=kind if isinstance(kind, str) else "")
+                yield Block("other", name=kind or "")
 
     def tool(self, told: Record, *, begun: bool = False) -> Iterator[Block]:
         """Take what is told about a tool. `begun`: it is about to run, whatever its state says."""

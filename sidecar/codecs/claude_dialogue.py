@@ -96,7 +96,7 @@ class ClaudeDialogue:
         event = parse(line)
         if event is None:
             return not line.strip()
-        kind, subtype = event.get("type"), event.get("subtype")
+        kind, subtype = text_of(event, "type"), text_of(event, "subtype")
         if kind == "system":
             return subtype not in _WORK and not event.get("tasks")
         return kind in _QUIET

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sidecar.config.channels import channels
 from sidecar.config.choices import check_choices
+from sidecar.config.control_keys import control_keys
 from sidecar.config.model import (
     Config,
     Context,
@@ -14,13 +15,13 @@ from sidecar.config.model import (
     Limits,
     Log,
     Server,
-    State,
 )
 from sidecar.config.options import can_use, check_credentials, options
 from sidecar.config.part import Part, Source
 from sidecar.config.routes import default_route, routes
 from sidecar.config.runtimes import runtimes
 from sidecar.config.schema import Schema
+from sidecar.config.state import state
 from sidecar.config.values import duration
 
 UNIX = "unix:"
@@ -38,7 +39,7 @@ def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
     root = source.root
     check_choices(root, schema)
     return Config(
-        state=_state(root.part("state")),
+        state=state(root.part("state")),
         server=_server(root),
         log=_log(root.part("log")),
         limits=_limits(root.part("limits")),
@@ -51,17 +52,6 @@ def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
         control_plane=_control_plane(root.part("control_plane")),
         tests=tuple(test.data for test in root.parts("tests")),
         secrets=frozenset(source.interpolation.secrets),
-    )
-
-
-def _state(part: Part) -> State:
-    told = Path(part.system.env.get("XDG_STATE_HOME", ""))
-    base = told if told.is_absolute() else part.system.home / ".local/state"
-    default = State(base / "sidecar")
-    return State(
-        dir=part.absolute(part.data["dir"], "dir") if part.has("dir") else default.dir,
-        session_ttl=part.duration("session_ttl", default.session_ttl),
-        journal_ttl=part.duration("journal_ttl", default.journal_ttl),
     )
 
 
@@ -178,6 +168,10 @@ def _control_plane(part: Part) -> ControlPlane:
         enabled=part.get("enabled", False),
         credentials=part.absolute(credentials, "credentials"),
         label=part.get("label"),
+        public_keys=control_keys(part),
+        roots=tuple(
+            part.absolute(root, "roots", index) for index, root in enumerate(part.texts("roots"))
+        ),
     )
     if plane.enabled:
         check_credentials(part, "credentials", credentials)

@@ -5,7 +5,7 @@ Only the places of keys are told, never values: some are secret.
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -35,6 +35,7 @@ RELOAD: Mapping[str, Reload] = MappingProxyType(
         "channels.loop_guard": "hot",
         "runtimes": "component",
         "control_plane": "component",
+        "control_plane.public_keys": "hot",
     }
 )
 """By top-level key, or by one below it without the name between; all others are `hot`.
@@ -132,12 +133,24 @@ class _Found:
         self.unchanged[section] = 0
         for name, part in new.items():
             if name not in old:
-                self.changes.append(Change("added", place(name), kind))
+                self.changes.append(Change("added", place(name), kind, _is_managed(part)))
             elif part is old[name] or part == old[name]:
                 self.unchanged[section] += 1
             else:
+                before = len(self.changes)
                 self.compare((section,), old[name], part, place(name))
-        self.changes += [Change("removed", place(name), kind) for name in old if name not in new]
+                if _is_managed(part):
+                    changed = self.changes[before:]
+                    self.changes[before:] = [replace(one, managed=True) for one in changed]
+        self.changes += [
+            Change("removed", place(name), kind, _is_managed(part))
+            for name, part in old.items()
+            if name not in new
+        ]
+
+
+def _is_managed(part: object) -> bool:
+    return bool(getattr(part, "managed", False))
 
 
 def _place(section: str, name: str) -> str:

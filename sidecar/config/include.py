@@ -90,7 +90,7 @@ class _Gathering:
         folder = Path(*path.parts[: wild[0]])
         try:
             found = self.reading.system.glob(folder, str(path.relative_to(folder)))
-        except ValueError as error:
+        except (OSError, ValueError) as error:  # OSError: a folder went while it was looked at
             self._problem("bad-pattern", str(error), at)
             return
         for one in found:

@@ -15,6 +15,7 @@ from sidecar.config.document import Document
 from sidecar.config.model import FileText
 from sidecar.config.problems import Place, Position, Problem, dotted, near
 from sidecar.config.reading import Reading
+from sidecar.config.templates import TEMPLATES
 
 SHORTEST_SECRET = 4
 """Characters. Hiding shorter texts would hide words that mean nothing."""
@@ -23,7 +24,6 @@ _EXPRESSION = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?", re.DOTALL)
 _FILE = "file:"
 _FORMS = "${NAME}, ${NAME:-default}, ${NAME:?message} or ${file:/path}; $$ is a dollar"
-_TEMPLATES = ("system_context", "user_turn")
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ def _is_literal(place: Place) -> bool:
         case ("tests", *_):
             return True
         case ("routes", int(), last) | ("default_route", last):
-            return last in _TEMPLATES
+            return last in TEMPLATES
     return False
 
 

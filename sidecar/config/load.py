@@ -9,6 +9,7 @@ from sidecar.config.build import build
 from sidecar.config.document import Document
 from sidecar.config.include import gather
 from sidecar.config.interpolate import Interpolation
+from sidecar.config.layer import Layer, read_layer
 from sidecar.config.masking import masked
 from sidecar.config.model import Config
 from sidecar.config.others import Types, joined
@@ -17,6 +18,7 @@ from sidecar.config.problems import Problem
 from sidecar.config.quick import QuickRoutes
 from sidecar.config.reading import Reading
 from sidecar.config.schema import Schema
+from sidecar.config.state import state_dir
 from sidecar.config.system import System
 
 AVAILABLE = frozenset({"acp", "claude-code", "codex", "command", "gemini"})
@@ -51,26 +53,43 @@ def load(
     types: Types | None = None,
     available: Collection[str] = AVAILABLE,
     quick: QuickRoutes | None = None,
+    inside: str = "",
 ) -> Loaded:
     """Load and check a config file with all that it includes; all problems at once.
 
     The schema is joined with those of `types` that the config names. `available` are the built-in
-    runtime types that can run. Blocks while it reads files. Bad input never raises. What is read
-    with `quick` is good only where there is no problem.
+    runtime types that can run. What the control plane set is in the state folder, or in the folder
+    `inside` it. Blocks while it reads files. Bad input never raises. What is read with `quick` is
+    good only where there is no problem.
     """
     reading = Reading(system, quick)
-    document, interpolation = _read(reading, path)
-    if document is not None and types is not None:
-        schema = joined(schema, document.data, types)
-    source = None if document is None else _check(document, interpolation, schema)
-    # Read quickly, it is not known which routes are broken, so that nothing can be made of it.
-    stops = quick is not None and _is_broken(reading.problems)
-    draft = None if source is None or stops else build(source, schema, available)
+    user, interpolation = _read(reading, path)
+    source, draft = None, None
+    if user is not None:
+        kept = list(reading.problems)
+        layer = _layer(user, interpolation, inside)
+        while True:
+            document = layer.under(user)
+            schema = schema if types is None else joined(schema, document.data, types)
+            source = _check(document, interpolation, schema)
+            # Read quickly, it is not known which routes are broken: nothing can be made of it.
+            stops = quick is not None and _is_broken(reading.problems)
+            draft = None if stops else build(source, schema, available)
+            broken = layer.broken(reading.problems) if quick is None else {}
+            if not broken:
+                break
+            layer, warnings = layer.left_out(broken)
+            kept += warnings
+            reading.problems = list(kept)
     problems = _in_order(reading)
-    broken = _is_broken(problems)
-    config = None if broken else draft
+    config = None if _is_broken(problems) else draft
     inputs = frozenset(reading.inputs)
     return Loaded(config, draft, problems, reading.sources, inputs, source, schema)
+
+
+def _layer(user: Document, interpolation: Interpolation, inside: str) -> Layer:
+    state = Source(user, interpolation).root.part("state")
+    return read_layer(state_dir(state) / inside, interpolation.reading)
 
 
 def _read(reading: Reading, path: Path) -> tuple[Document | None, Interpolation]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ _TYPES = {
     "boolean": "true or false",
     "null": "null",
 }
+MOST = 1000
+"""Mistakes of one document that are told: more help nobody, and take minutes to find."""
 _LONGEST = 60
 """Characters of a wrong value that are shown."""
 _NUMBER = re.compile(r"([0-9]+)[ _/]*([A-Za-z]*)")
@@ -49,9 +52,10 @@ class Mistake:
 def explain(
     errors: "Iterable[ValidationError]", document: Document, hidden: Collection[Place]
 ) -> list[Mistake]:
-    """The mistakes that errors tell of, each once. Values at `hidden` places are not shown."""
+    """The mistakes that errors tell of, each once, the first `MOST` of them. Values at `hidden`
+    places are not shown."""
     found = (mistake for error in errors for mistake in _mistakes(error, document, hidden))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(islice(found, MOST)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,10 @@ class LoopGuard:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel. `options` are the keys of its type, with defaults and absolute paths."""
+    """One channel. `options` are the keys of its type, with defaults and absolute paths.
+
+    `managed`: the control plane added it, not the user.
+    """
 
     id: str
     type: str
@@ -98,6 +101,7 @@ class Channel:
     allow: Allow = Allow()
     rate_limit: Rate | None = Rate(20, 60.0)
     loop_guard: LoopGuard | None = LoopGuard()
+    managed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ class Route:
     """Which messages, and what to do with them. None takes the default of the limits.
 
     `cwd` None is the workspace of the account. `no_reply` is the answer that sends nothing; None:
-    there is no such answer.
+    there is no such answer. `managed`: the control plane set it, not the user.
     """
 
     name: str
@@ -221,6 +225,7 @@ class Route:
     budget: Budget | None = None
     session: SessionBounds = SessionBounds()
     recovery: Template | None = None
+    managed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +246,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """The Hub's control plane."""
+    """The Hub's control plane. In the folders `roots` agents that it adds may work; without any,
+    in those of the state folder. One of `public_keys` (base64) has to have signed a frame."""
 
     enabled: bool = False
     credentials: Path | None = None
     label: str | None = None
+    public_keys: tuple[str, ...] = ()
+    roots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,11 @@ class Part:
         """Where a value is written."""
         return self.source.document.value((*self.place, *steps))
 
+    @property
+    def is_managed(self) -> bool:
+        """Whether the control plane set it, not the user."""
+        return self.key_at().file == self.reading.managed
+
     def problem(
         self,
         code: str,

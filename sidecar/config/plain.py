@@ -6,6 +6,7 @@ parser; whatever is not sure to is not read at all, and is left to the parser.
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from sidecar.config.scalars import resolve
 
@@ -15,11 +16,12 @@ MAX_DEPTH = 10
 _WORDS = r"(?:[A-Za-z0-9_./~$]|--?(?=[A-Za-z0-9]))(?:[A-Za-z0-9_./~$+@=%-]|:(?=[A-Za-z0-9/]))*"
 _PLAIN = rf"{_WORDS}(?: {_WORDS})*"
 _QUOTED = r'"([^"\\]*)"|\'([^\']*)\''
-_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):(?: +|$)")
+_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,99}):(?: +|$)")
 _SCALAR = re.compile(rf"(?:({_PLAIN})|{_QUOTED})(?: +#.*| *)$")
 _ATOM = re.compile(rf"({_PLAIN})|{_QUOTED}")
-_BLANK = re.compile(r" *(?:#.*)?$")
 _END = re.compile(r"(?: +#.*| *)$")
+_ITEM = "- "
+_Read = TypeVar("_Read")
 
 
 class NotPlain(Exception):
@@ -36,146 +38,136 @@ class Plain:
     blocks: set[str] = field(default_factory=set)
 
 
+class _Row(NamedTuple):
+    """What a line holds, and the column where that begins."""
+
+    number: int
+    column: int
+    text: str
+
+
 def read_item(lines: list[str]) -> Plain:
-    """Read an item of a list, a mapping, from its lines: the first one begins with `- `.
+    """Read an item of a list, a mapping, from its lines: the first one begins with its dash.
 
     Raises NotPlain.
     """
     reader = _Reader(lines)
-    start = lines[0].index("-")
-    data = reader.value_after(lines[0][start + 1 :], start + 1, start, 1)
-    if not isinstance(data, dict) or reader.skip_blank():
+    data = reader.item(1)
+    if not isinstance(data, dict) or reader.row.number < len(lines):
         raise NotPlain
     return Plain(data, reader.key_lines, reader.key_blocks)
 
 
 class _Reader:
-    """Reads a block of lines from the top down."""
+    """Reads lines from the top down; `row` is the next one that is neither blank nor a comment,
+    and after the last one stands left of all of them."""
 
     def __init__(self, lines: list[str]) -> None:
+        if not "".join(lines).isprintable():
+            raise NotPlain
         self._lines = lines
+        self._rows = [
+            _Row(number, len(line) - len(text), text)
+            for number, line in enumerate(lines)
+            if (text := line.lstrip(" ")) and text[0] != "#"
+        ]
+        self._rows.append(_Row(len(lines), -1, ""))
         self._at = 0
+        self.row = self._rows[0]
         self.key_lines: dict[str, int] = {}
         self.key_blocks: set[str] = set()
 
-    def skip_blank(self) -> bool:
-        """Go to the next line that holds something; whether there is one."""
-        while self._at < len(self._lines):
-            line = self._lines[self._at]
-            if not line.isprintable():
-                raise NotPlain
-            if not _BLANK.match(line):
-                return True
-            self._at += 1
-        return False
-
-    def value_after(self, rest: str, column: int, indent: int, depth: int) -> object:
-        """The value that follows a `-` or a key, on its line or below. `rest` of the line begins
-        at a column; what is below is further to the right than `indent`."""
-        text = rest.lstrip(" ")
-        column += len(rest) - len(text)
-        if depth > MAX_DEPTH or not rest.isprintable():
-            raise NotPlain
-        if _BLANK.match(rest):
-            self._at += 1
-            return self._below(indent, depth)
-        if _KEY.match(text) and rest != text:
-            return self._mapping(text, column, depth)
-        if text.startswith("- "):
-            raise NotPlain
+    def _advance(self) -> None:
         self._at += 1
-        found = _inline(text, depth)
-        if self.skip_blank() and _indent(self._lines[self._at]) > indent:
-            raise NotPlain  # it goes on below
-        return found
+        self.row = self._rows[self._at]
 
-    def _below(self, indent: int, depth: int) -> object:
-        if not self.skip_blank():
+    def item(self, depth: int) -> object:
+        """The value of the list item whose dash begins the row."""
+        number, column, text = self.row
+        value = text[1:].lstrip(" ")
+        if not value or value[0] == "#":
+            self._advance()
+            return self._below(column, depth)
+        if not _KEY.match(value):
+            return self._on_line(value, column, depth)
+        self.row = _Row(number, column + len(text) - len(value), value)
+        return self._mapping(depth)
+
+    def _below(self, column: int, depth: int) -> object:
+        """The value of what began at a column in a line above; it stands further to the right."""
+        if self.row.column <= column:
             return None
-        line = self._lines[self._at]
-        column = _indent(line)
-        if line.startswith("- ", column):
-            return self._list(column, depth) if column > indent else None
-        return self._mapping(line[column:], column, depth) if column > indent else None
+        return self._list(depth) if self.row.text.startswith(_ITEM) else self._mapping(depth)
 
-    def _mapping(self, text: str, column: int, depth: int) -> dict[str, object]:
+    def _mapping(self, depth: int) -> dict[str, object]:
+        if depth > MAX_DEPTH:
+            raise NotPlain
         found: dict[str, object] = {}
-        while True:
-            key = _KEY.match(text)
+        column = self.row.column
+        while self.row.column == column:
+            key = _KEY.match(self.row.text)
             if key is None or key[1] in found or not isinstance(resolve(key[1]), str):
                 raise NotPlain
-            name, rest = key[1], text[key.end() :]
             if depth == 1:
-                self.key_lines[name] = self._at
-            found[name] = self._value(name, rest, column, depth + 1)
-            if not self.skip_blank():
-                return found
-            line = self._lines[self._at]
-            if _indent(line) != column or line.startswith("- ", column):
-                if _indent(line) > column:
-                    raise NotPlain
-                return found
-            text = line[column:]
+                self.key_lines[key[1]] = self.row.number
+            found[key[1]] = self._value(key, depth + 1)
+        return self._ended(found, column)
 
-    def _value(self, name: str, rest: str, column: int, depth: int) -> object:
-        """The value of a key that begins at a column."""
-        if rest[:1] == "|":
+    def _value(self, key: re.Match[str], depth: int) -> object:
+        """The value of the key that begins the row."""
+        column, value = self.row.column, self.row.text[key.end() :]
+        if value[:1] == "|":
             if depth == 2:
-                self.key_blocks.add(name)
-            return self._block(rest, column)
-        if not _BLANK.match(rest):
-            if depth > MAX_DEPTH or _KEY.match(rest):
-                raise NotPlain
-            self._at += 1
-            found = _inline(rest, depth)
-            if self.skip_blank() and _indent(self._lines[self._at]) > column:
-                raise NotPlain
-            return found
-        self._at += 1
-        if self.skip_blank():
-            line = self._lines[self._at]
-            if _indent(line) == column and line.startswith("- ", column):
-                return self._list(column, depth)
+                self.key_blocks.add(key[1])
+            return self._block(value, column)
+        if value and value[0] != "#":
+            return self._on_line(value, column, depth)
+        self._advance()
+        if self.row.column == column and self.row.text.startswith(_ITEM):
+            return self._list(depth)
         return self._below(column, depth)
 
-    def _list(self, column: int, depth: int) -> list[object]:
+    def _list(self, depth: int) -> list[object]:
+        if depth > MAX_DEPTH:
+            raise NotPlain
         found: list[object] = []
-        while self.skip_blank():
-            line = self._lines[self._at]
-            if _indent(line) != column or not line.startswith("- ", column):
-                if _indent(line) > column:
-                    raise NotPlain
-                break
-            found.append(self.value_after(line[column + 1 :], column + 1, column, depth + 1))
+        column = self.row.column
+        while self.row.column == column and self.row.text.startswith(_ITEM):
+            found.append(self.item(depth + 1))
+        return self._ended(found, column)
+
+    def _on_line(self, text: str, column: int, depth: int) -> object:
+        """A value that stands on the line of what began at a column."""
+        self._advance()
+        return self._ended(_inline(text, depth), column)
+
+    def _ended(self, found: _Read, column: int) -> _Read:
+        """What began at a column, when it does not go on further to the right."""
+        if self.row.column > column:
+            raise NotPlain
         return found
 
-    def _block(self, mark: str, indent: int) -> str:
-        """The text of a block scalar that keeps its lines."""
+    def _block(self, mark: str, above: int) -> str:
+        """The text of a block scalar that keeps its lines, of a key at the column `above`."""
         if mark.rstrip() not in ("|", "|-"):
             raise NotPlain
-        self._at += 1
+        number, column = self.row.number + 1, 0
         texts: list[str] = []
-        column = 0
-        while self._at < len(self._lines):
-            line = self._lines[self._at]
-            if not line.isprintable():
-                raise NotPlain
-            if line.strip(" "):
-                column = column or _indent(line)
-                if _indent(line) < column or column <= indent:
+        for line in self._lines[number:]:
+            here = len(line) - len(line.lstrip(" "))
+            if here < len(line):
+                column = column or here
+                if here < column or column <= above:
                     break
-            elif len(line) > column or not column:
+            elif here > column or not column:
                 raise NotPlain  # spaces at the end, or blank lines at the beginning
             texts.append(line[column:])
-            self._at += 1
+        while self.row.number < number + len(texts):
+            self._advance()
         text = "\n".join(texts).rstrip("\n")
         if not text:
             raise NotPlain
         return text if mark.startswith("|-") else f"{text}\n"
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
 
 
 def _inline(text: str, depth: int) -> object:

@@ -14,12 +14,13 @@ Reload = Literal["hot", "component", "process"]
 class Change:
     """One key, channel, runtime or route that differs. `path` is its place: `limits.output`,
     `channels.demo.grant.owner`; a route goes by its name. A route that `moved` is tried earlier
-    or later than before.
+    or later than before. `managed`: it is of a channel or route that the control plane set.
     """
 
     action: Action
     path: str
     reload: Reload
+    managed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,13 @@ def to_json(plan: Plan) -> dict[str, object]:
     """The plan as JSON values."""
     return {
         "changes": [
-            {"action": one.action, "path": one.path, "reload": one.reload} for one in plan.changes
+            {
+                "action": one.action,
+                "path": one.path,
+                "reload": one.reload,
+                **({"managed": True} if one.managed else {}),
+            }
+            for one in plan.changes
         ],
         "unchanged": dict(plan.unchanged),
         "more": plan.more,
@@ -60,7 +67,7 @@ def from_json(told: Mapping[str, Any]) -> Plan:
 def to_text(plan: Plan) -> str:
     """The plan for people: a line for each change, marked `+`, `~` or `-`, and one with `=`."""
     width = max((len(change.path) for change in plan.changes), default=0)
-    lines = [f"{brief(one):{width + 2}}  {_when(one)}" for one in plan.changes]
+    lines = [f"{brief(one):{width + 2}}  {_when(one)}{_whose(one)}" for one in plan.changes]
     if plan.more:
         lines.append(f"… and {plan.more} more")
     counts = [
@@ -81,6 +88,10 @@ def brief(change: Change) -> str:
 _MARKS: Mapping[Action, str] = MappingProxyType(
     {"added": "+", "changed": "~", "moved": "~", "removed": "-"}
 )
+
+
+def _whose(change: Change) -> str:
+    return " (by the control plane)" if change.managed else ""
 
 
 def _when(change: Change) -> str:

@@ -8,23 +8,25 @@ with one reads it again with the parser.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sidecar.config.document import Document, Marks
-from sidecar.config.model import Route, Template
+from sidecar.config.model import Route
 from sidecar.config.parse import parse
 from sidecar.config.plain import NotPlain, Plain, read_item
 from sidecar.config.problems import Place, Position, Problem
-from sidecar.config.system import System
+from sidecar.config.templates import TEMPLATES, templates_of
 
 MAX_TEXT = 2_000_000
 """Characters of a file that is read quickly: too few for more values than the parser allows."""
 
-_START = re.compile(r"^routes: *(?:#.*)?$", re.MULTILINE)
+MAX_ODD = 500
+"""Routes that the parser reads alone, each; with more, reading all at once takes less."""
+
+_START = re.compile(r"^routes:(?: +#.*| *)$", re.MULTILINE)
 _FIRST = re.compile(r"(?: *(?:#.*)?\n)*( *)- ")
-_SHARED = re.compile(r"[&*]\w")
+_SHARED = re.compile(r"[&*]\S")
 """An anchor or an alias, which may mean something elsewhere, or look like one."""
 
 
@@ -48,7 +50,7 @@ class KnownRoute(dict[str, object]):
 
 @dataclass(frozen=True, slots=True)
 class KnownRoutes:
-    """The routes of a config that was fine, by the hash of their text and folder. They are fine as
+    """The routes of a config that was fine, by the hash of their text and file. They are fine as
     long as the hash of all texts but those of routes, `rest`, is the same."""
 
     rest: bytes = b""
@@ -66,7 +68,6 @@ class QuickRoutes:
     known: KnownRoutes = KnownRoutes()
     found: dict[bytes, Known] = field(default_factory=dict)
     kept: list[int | None] = field(default_factory=list)
-    _folders: dict[str, bool] = field(default_factory=dict)
     _rest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def note(
@@ -80,18 +81,9 @@ class QuickRoutes:
             return
         self.kept.append(None)
         # The place of a template in its file has to be known when it fails.
-        if digest is not None and "name" in data and not _has_template(route):
+        if digest is not None and "name" in data and not any(templates_of(route)):
             known = Known(index, route.name, str(route.cwd or ""), not data.get("match"))
             self.found[digest] = known
-
-    def has_folder(self, known: Known, system: System) -> bool:
-        """Whether the folder of a known route, if it names one, is still there. Each is looked at
-        once."""
-        if not known.cwd:
-            return True
-        if known.cwd not in self._folders:
-            self._folders[known.cwd] = system.is_dir(Path(known.cwd))
-        return self._folders[known.cwd]
 
     @property
     def learned(self) -> KnownRoutes:
@@ -110,7 +102,7 @@ class QuickRoutes:
         """Read one document as `parse.parse` does."""
         cut = _cut(text) if len(text) <= MAX_TEXT else None
         rest = text if cut is None else cut.rest
-        self._rest.update(f"{folder}\0{rest}\0".encode("utf-8", "surrogatepass"))
+        self._rest.update(f"{file}\0{folder}\0{rest}\0".encode("utf-8", "surrogatepass"))
         if cut is None:
             return parse(text, file)
         document, problems = parse(cut.rest, file)
@@ -125,7 +117,8 @@ class QuickRoutes:
         """The document with the routes that were cut out of it."""
         marks = Marks(dict(document.keys), dict(document.values), set(document.blocks))
         routes: list[object] = []
-        seed = hashlib.sha256(folder.encode("utf-8", "surrogateescape"))
+        odd = 0
+        seed = hashlib.sha256(f"{file}\0{folder}\0".encode("utf-8", "surrogatepass"))
         for line, item in cut.items():
             place: Place = ("routes", len(routes))
             marks.values[place] = Position(file, line)
@@ -134,7 +127,18 @@ class QuickRoutes:
                 hash_.update(item.encode("utf-8", "surrogatepass"))
                 marks.digests[place] = hash_.digest()
             known = self.known.routes.get(marks.digests.get(place, b""))
-            routes.append(KnownRoute(known) if known else _read(item, line, file, marks, place))
+            if known is not None:
+                routes.append(KnownRoute(known))
+                continue
+            try:
+                plain = read_item(item.split("\n"))
+            except NotPlain:
+                if (odd := odd + 1) > MAX_ODD:
+                    raise
+                routes.append(_parsed(item, line, file, marks, place))
+            else:
+                _mark(plain, line, file, marks, place)
+                routes.append(plain.data)
         data = {**document.data, "routes": routes}
         return Document(data, marks.keys, marks.values, frozenset(marks.blocks), marks.digests)
 
@@ -142,11 +146,12 @@ class QuickRoutes:
 @dataclass(frozen=True, slots=True)
 class _Cut:
     """A text whose routes are cut out: `rest` is what is left. Line `line` of the text has the
-    key, the text `routes` follows it, its items begin at `column`."""
+    key, the text `routes` begins at line `first`, its items begin at `column`."""
 
     rest: str
     line: int
     routes: str
+    first: int
     column: int
 
     def fits(self, document: Document) -> bool:
@@ -158,50 +163,39 @@ class _Cut:
         """The text of each item, with the number of its first line."""
         begin = re.compile(rf"^ {{{self.column}}}-(?: |$)", re.MULTILINE)
         starts = [found.start() for found in begin.finditer(self.routes)]
-        line = self.line + 1 + self.routes.count("\n", 0, starts[0])
+        line = self.first
         for start, end in zip(starts, [*starts[1:], len(self.routes)], strict=True):
-            yield line, self.routes[start:end].rstrip("\n")
+            yield line, self.routes[start:end]
             line += self.routes.count("\n", start, end)
-
-
-def _has_template(route: Route) -> bool:
-    return any(isinstance(getattr(route, one.name), Template) for one in fields(route))
 
 
 def _cut(text: str) -> _Cut | None:
     keys = list(_START.finditer(text))
     if len(keys) != 1 or (first := _FIRST.match(text, keys[0].end() + 1)) is None:
         return None
-    column, start = len(first[1]), keys[0].start()
+    column, (start, over), begin = len(first[1]), keys[0].span(), first.start(1)
     # The first line that is neither blank nor a comment, nor an item, nor further to the right.
     after = re.compile(rf"^(?! {{{column}}}(?: |-[ \n])| *(?:#|$))", re.MULTILINE)
-    over = after.search(text, keys[0].end() + 1)
-    end = len(text) if over is None else over.start()
-    body = text[keys[0].end() + 1 : end]
-    rest = f"{text[:start]}routes: []\n{text[end:]}"
-    return _Cut(rest, text.count("\n", 0, start) + 1, body, column)
-
-
-def _read(text: str, line: int, file: str, marks: Marks, place: Place) -> object:
-    try:
-        found = read_item(text.split("\n"))
-    except NotPlain:
-        return _parsed(text, line, file, marks, place)
-    _mark(found, line, file, marks, place)
-    return found.data
+    found = after.search(text, begin)
+    end = len(text) if found is None else found.start()
+    rest = f"{text[:start]}routes: []{text[over:begin]}{text[end:]}"
+    line = text.count("\n", 0, start) + 1
+    return _Cut(rest, line, text[begin:end], line + text.count("\n", start, begin), column)
 
 
 def _mark(found: Plain, line: int, file: str, marks: Marks, place: Place) -> None:
-    for key, offset in found.lines.items():
-        marks.values[*place, key] = Position(file, line + offset)
-    marks.blocks.update((*place, key) for key in found.blocks)
+    for key in TEMPLATES:  # elsewhere, positions are for problems only
+        if key in found.lines:
+            marks.values[*place, key] = Position(file, line + found.lines[key])
+        if key in found.blocks:
+            marks.blocks.add((*place, key))
 
 
 def _parsed(text: str, line: int, file: str, marks: Marks, place: Place) -> object:
     """An item that the parser has to read, alone. Raises NotPlain when it cannot stand alone."""
     if _SHARED.search(text):
         raise NotPlain
-    document, problems = parse(f"routes:\n{text}\n", file)
+    document, problems = parse(f"routes:\n{text}", file)
     match document.data if document is not None and not problems else None:
         case {"routes": [item], **others} if not others:
             pass

@@ -19,7 +19,8 @@ class Reading:
 
     `sources` are the texts by the name that positions bear, for excerpts. `inputs` are all files
     whose content matters; one with a wildcard stands for the files that match it. `quick` reads
-    documents where positions are not needed.
+    documents where positions are not needed. `managed` is the name of the file with what the
+    control plane set, empty before it was looked for.
     """
 
     system: System
@@ -27,8 +28,11 @@ class Reading:
     sources: dict[str, str] = field(default_factory=dict)
     inputs: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    managed: str = ""
     _folders: dict[str, Path] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
+    _paths: dict[tuple[Path, str], Path] = field(default_factory=dict)
+    _has_folder: dict[str, bool] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
         """How a file is called: relative to the present folder where it lies in that."""
@@ -42,9 +46,19 @@ class Reading:
 
     def absolute(self, text: str, file: str) -> Path:
         """The path that a text in a file means: `~` is the home folder, `..` goes up in names."""
+        folder = self.folder(file)
+        if (folder, text) in self._paths:
+            return self._paths[folder, text]
         in_home = text == "~" or text.startswith("~/")
-        path = self.system.home / text[2:] if in_home else self.folder(file) / text
-        return Path(normpath(path))
+        path = self.system.home / text[2:] if in_home else folder / text
+        found = self._paths[folder, text] = Path(normpath(path))
+        return found
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder. Each is looked at once, however many routes name it."""
+        if path not in self._has_folder:
+            self._has_folder[path] = self.system.is_dir(Path(path))
+        return self._has_folder[path]
 
     def open(self, path: Path, at: Position | None = None, shown: str = "") -> str | None:
         """Read a file that problems can point into. None, with a problem, when that fails."""

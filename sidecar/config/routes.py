@@ -58,7 +58,7 @@ def _known(part: Part) -> Route | None:
     if quick is None or not isinstance(part.data, KnownRoute):
         return None
     known = part.data.known
-    if not quick.has_folder(known, part.system):
+    if known.cwd and not part.reading.has_folder(known.cwd):
         part.problem("no-folder", f"{known.cwd} is no folder", "cwd")
     return Route(known.name, "", _ANYWHERE)
 
@@ -74,7 +74,7 @@ def _route(part: Part, root: Part, name: str) -> Route:
     turn_timeout, idle_timeout = part.get("turn_timeout"), part.get("idle_timeout")
     _check_known(part, ("runtime",), "runtimes", root)
     cwd = part.absolute(part.data["cwd"], "cwd") if part.has("cwd") else None
-    if cwd is not None and not part.system.is_dir(cwd):
+    if cwd is not None and not part.reading.has_folder(str(cwd)):
         part.problem("no-folder", f"{part.shown(str(cwd), 'cwd')} is no folder", "cwd")
     return Route(
         name=name,
@@ -94,6 +94,7 @@ def _route(part: Part, root: Part, name: str) -> Route:
         budget=budget(part),
         session=session_bounds(part.part("session")),
         recovery=_template(part, "recovery"),
+        managed=part.is_managed,
     )
 
 

@@ -60,8 +60,8 @@ class Schema:
         self.unusable = {type_: told for type_, told in others.items() if isinstance(told, str)}
 
     def check(self, document: Document, hidden: Collection[Place] = ()) -> list[Mistake]:
-        """All that is wrong with the form of a document. Values at `hidden` places are secrets
-        and are not shown."""
+        """What is wrong with the form of a document, as far as `explain` tells. Values at `hidden`
+        places are secrets and are not shown."""
         from sidecar.config.validator import Validator  # takes a while, and may not be needed
 
         errors = Validator(self.joined).iter_errors(document.data)

@@ -54,3 +54,10 @@ class System(Protocol):
 
     def which(self, command: str, folder: Path) -> str | None:
         """Where a command is found, None when it is not. One with a slash is relative to folder."""
+
+
+def usual_state_dir(system: System) -> Path:
+    """The state folder where a config names none."""
+    told = Path(system.env.get("XDG_STATE_HOME", ""))
+    base = told if told.is_absolute() else system.home / ".local/state"
+    return base / "sidecar"

@@ -48,11 +48,11 @@ class MemoryFile:
         """The memory; None when nobody has written one.
 
         Raises:
-            MemoryUnavailable: the file cannot be read.
+            MemoryUnavailable: the file cannot be read, or a newer sidecar wrote it.
         """
         with _told(self.path):
             try:
-                return decode(_content(self.path))
+                return _load(self.path)
             except FileNotFoundError:
                 if not any(map(os.path.exists, self._old)):
                     return None
@@ -89,7 +89,7 @@ class MemoryFile:
     def _mended(self) -> Memory | None:
         """The memory, after what is damaged is set aside and what is old is taken over."""
         try:
-            return decode(_content(self.path))
+            return _load(self.path)
         except FileNotFoundError:
             found = self._taken_over()
         except ValueError as error:
@@ -105,10 +105,10 @@ class MemoryFile:
     def _taken_over(self) -> Memory | None:
         for path in self._old:
             try:
-                found = decode(_content(path))
+                found = _load(path)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, MemoryUnavailable) as error:
                 metrics.count("memory_damaged_total")
                 log.warning("%s cannot be taken over: %s", path, error)
                 continue
@@ -152,6 +152,13 @@ def _daemon_files(account: str) -> Sequence[Path]:
         return ()
     places = (folder / "agents" / account / "state", folder / "daemon" / "memory" / account)
     return [place / "working-memory.json" for place in places]
+
+
+def _load(path: Path) -> Memory:
+    try:
+        return decode(_content(path))
+    except MemoryUnavailable as error:
+        raise MemoryUnavailable(f"{path}: {error}") from error
 
 
 def _content(path: Path) -> bytes:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sidecar.config.model import Channel, LoopGuard, Rate
-from sidecar.model import ConversationKey, Message
+from sidecar.core.attention import wakes
+from sidecar.model import Attention, ConversationKey, Message
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+NOT_WOKEN = "not_woken"
+"""The reason of a message that is not to wake the agent: it reads of it later, if at all."""
 MOST_TRACKED = 10_000
 """Senders, and conversations, whose history is kept; the longest unseen is forgotten first."""
 
@@ -34,10 +37,15 @@ class Admission:
         self._told: dict[tuple[str, str], float] = {}
         self._loops: dict[ConversationKey, deque[float]] = {}
 
-    def check(self, message: Message, channel: Channel, now: float) -> Refusal | None:
-        """The refusal of a message, None when it is admitted. `now` is in seconds."""
+    def check(
+        self, message: Message, channel: Channel, now: float, attention: Attention | None = None
+    ) -> Refusal | None:
+        """The refusal of a message, None when it is admitted. `now` is in seconds; `attention` is
+        what the owner wants in that conversation."""
         if (refusal := unfit(message, channel)) is not None:
             return refusal
+        if attention is not None and not wakes(attention, message, now):
+            return Refusal(NOT_WOKEN)
         if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, now):
             return Refusal("loop_guard")
         if channel.rate_limit is not None:

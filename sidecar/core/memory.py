@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sidecar.core.sanitise import clean
-from sidecar.errors import MemoryRefused
+from sidecar.errors import MemoryRefused, MemoryUnavailable
 
 GOAL = "goal"
 """The name of the goal, among those of sections."""
@@ -97,13 +97,17 @@ def decode(content: bytes) -> Memory:
     """What a file of version 2 or 1 holds. Sections with impossible names are left out.
 
     Raises:
-        ValueError: it is damaged, or of another version.
+        MemoryUnavailable: it is of a later version, and nothing that this program may set aside.
+        ValueError: it is damaged, or of no version.
     """
     try:
         record = json.loads(content)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     record = record if isinstance(record, dict) else {}
+    version = record.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise MemoryUnavailable(f"a newer sidecar wrote it, as version {version}")
     goal, sections = _text(record.get(GOAL)), record.get("sections")
     if record.get("version") == VERSION and isinstance(sections, dict):
         kept = {name: _text(text) for name, text in sections.items() if _NAME.fullmatch(name)}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sidecar.codecs import signing
-from sidecar.devhub.state import Agent, Key, Person, State, random_id, stable_id
+from sidecar.devhub.ids import random_id, stable_id
+from sidecar.devhub.state import Agent, Key, Person, State
 
 _SPELLINGS = {
     "hubUrl": ("hubUrl", "hub_url", "hub"),

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from sidecar.devhub import rooms
 from sidecar.devhub.envelopes import written
+from sidecar.devhub.ids import random_id
 from sidecar.devhub.inbox import Copy
 from sidecar.devhub.posting import Source, human_source, owner_source, post
 from sidecar.devhub.records import Posted
-from sidecar.devhub.state import Agent, Room, State, Trace, random_id
+from sidecar.devhub.state import Agent, Room, State, Trace
 
 
 def owner_says(state: State, agent: Agent, text: str) -> Posted:

@@ -25,6 +25,11 @@ ROUTES = frozenset(
         "/hub/rooms/{room}",
         "/hub/rooms/{room}/messages",
         "/hub/attention-policy",
+        "/daemon/auth/device-code",
+        "/daemon/auth/device-token",
+        "/daemon/auth/install-token",
+        "/daemon/auth/refresh",
+        "/daemon/ws",
     }
 )
 """The routes that faults and request counts are named by."""

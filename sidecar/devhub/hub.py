@@ -7,8 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from sidecar.devhub import accounts, acts, mailbox, page, progress, rooms, send, sockets, tokens
+from sidecar.devhub import (
+    accounts,
+    acts,
+    control_login,
+    control_socket,
+    mailbox,
+    page,
+    progress,
+    rooms,
+    send,
+    sockets,
+    tokens,
+)
 from sidecar.devhub.answers import Refused
+from sidecar.devhub.control import Control
 from sidecar.devhub.faults import Faults
 from sidecar.devhub.limits import Generation, HubLimits
 from sidecar.devhub.records import Block, Changed, Sent, Typing
@@ -25,7 +38,7 @@ class DevHub:
 
     `sent`, `blocks` and `typing` are what agents sent and the Hub accepted, in order. `ended` are
     the streams that have ended, by a reply or without one. `requests` counts the requests by
-    route, `faults` orders what goes wrong next.
+    route, `faults` orders what goes wrong next, `control` is the control plane.
     """
 
     def __init__(self, *, limits: HubLimits = DEFAULTS, generation: Generation = "today") -> None:
@@ -36,6 +49,7 @@ class DevHub:
         self.ended: list[str] = self.state.ended
         self.typing: list[Typing] = self.state.typing
         self.requests: Counter[str] = self.state.requests
+        self.control: Control = self.state.control
         self._chat_key = secrets.token_urlsafe(24)
         self._runner: web.AppRunner | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -69,6 +83,7 @@ class DevHub:
         self.state.news.tell()
         self.state.close_watchers()
         self.drop_sockets(1012)
+        self.control.drop(1012)
         await runner.cleanup()
 
     def _sweep(self) -> None:
@@ -160,6 +175,14 @@ class DevHub:
         )
         return list(posted.copies)
 
+    async def provision(self, name: str, **params: object) -> Mapping[str, object]:
+        """Have the only machine of the control plane run a new agent, and know it from then on;
+        the ack, with its credentials. Raises as `Control.ask`."""
+        ack = await self.control.provision(self.url, name, **params)
+        if ack["ok"] and isinstance(given := ack["credentials"], dict):
+            self.add_agent(name=name, credentials=given)
+        return ack
+
     def put_raw(self, agent: str, item: object) -> None:
         """Put an inbox item exactly as given, however wrong it is."""
         known = self.state.agent(agent)
@@ -244,6 +267,11 @@ def _routes(state: State) -> list[web.RouteDef]:
         web.post("/hub/typing", progress.typing),
         web.get("/hub/rooms/{room}", rooms.show),
         web.get("/hub/rooms/{room}/messages", rooms.history),
+        web.post("/daemon/auth/device-code", control_login.device_code),
+        web.post("/daemon/auth/device-token", control_login.device_token),
+        web.post("/daemon/auth/install-token", control_login.install_token),
+        web.post("/daemon/auth/refresh", control_login.refresh),
+        web.get("/daemon/ws", control_socket.serve),
         web.get("/chat", page.show),
         web.get("/chat/ws", page.serve),
     ]

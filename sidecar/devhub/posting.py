@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sidecar.devhub.flatten import body_of, flat_text
+from sidecar.devhub.ids import random_id
 from sidecar.devhub.inbox import Copy
 from sidecar.devhub.records import Author, Posted
 from sidecar.devhub.rooms import may_post
-from sidecar.devhub.state import Agent, Person, Room, State, Topic, random_id
+from sidecar.devhub.state import Agent, Person, Room, State, Topic
 
 
 @dataclass(frozen=True, slots=True)

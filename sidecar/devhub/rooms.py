@@ -8,8 +8,9 @@ from typing import Literal
 from aiohttp import web
 
 from sidecar.devhub.answers import Invalid, Refused, answer, take_number
+from sidecar.devhub.ids import random_id, stable_id
 from sidecar.devhub.records import Changed, Posted
-from sidecar.devhub.state import Agent, Room, State, Topic, random_id, stable_id
+from sidecar.devhub.state import Agent, Room, State, Topic
 from sidecar.devhub.tokens import authenticate
 
 Kind = Literal["direct", "owner", "group"]
@@ -140,9 +141,10 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def attention(request: web.Request) -> web.Response:
-    """GET /hub/attention-policy: this Hub's agents are always to be woken."""
-    authenticate(request)
-    return answer({"mode": "always", "keywords": [], "allowedSenderIds": []})
+    """GET /hub/attention-policy: this Hub's agents are always to be woken, unless it was told
+    otherwise."""
+    _, agent = authenticate(request)
+    return answer({"mode": "always", "keywords": [], "allowedSenderIds": [], **agent.attention})
 
 
 def _own_room(request: web.Request) -> tuple[State, Room]:

@@ -14,11 +14,12 @@ from aiohttp import web
 from sidecar.devhub.answers import Refused, answer, read_object
 from sidecar.devhub.envelopes import Envelope, check_form, check_proof, stored
 from sidecar.devhub.flatten import body_of
+from sidecar.devhub.ids import random_id
 from sidecar.devhub.posting import Source, post
 from sidecar.devhub.progress import end_traces
 from sidecar.devhub.records import Posted, Sent
 from sidecar.devhub.rooms import direct_room, kind_of, may_post, member_room, topic_in
-from sidecar.devhub.state import Agent, Room, State, Topic, random_id
+from sidecar.devhub.state import Agent, Room, State, Topic
 from sidecar.devhub.tokens import authenticate
 
 LONGEST_TOPIC = 256

@@ -1,20 +1,20 @@
 """What the Hub knows: agents, people, rooms, messages, streams. All of it in memory."""
 
 import asyncio
-import hashlib
-import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nacl.signing import SigningKey
 
+from sidecar.devhub.control import Control
 from sidecar.devhub.faults import Faults
 from sidecar.devhub.inbox import Copy, Inbox
 from sidecar.devhub.limits import Generation, HubLimits, SlidingWindow
+from sidecar.devhub.news import News
 from sidecar.devhub.records import Block, Event, Posted, Presence, Sent, Typing
 
 if TYPE_CHECKING:
@@ -24,21 +24,12 @@ WATCH_BACKLOG = 1000
 """Events that a watcher may leave unread before it is given up."""
 
 
-def random_id(prefix: str, digits: int) -> str:
-    """A new id: the prefix and random lower-case hex digits."""
-    return prefix + secrets.token_hex(digits // 2)
-
-
-def stable_id(prefix: str, digits: int, text: str) -> str:
-    """An id that is the same for the same text, also after a restart of the Hub."""
-    return prefix + hashlib.sha256(text.encode()).hexdigest()[:digits]
-
-
 @dataclass(slots=True)
 class Agent:
     """An agent account. `signer` is known when the Hub made the key pair or was given it.
 
-    `played` marks an agent that a person plays in the chat: nobody answers for it.
+    `played` marks an agent that a person plays in the chat: nobody answers for it. `attention` is
+    what the owner wants the agent to be woken by, as the Hub tells it.
     """
 
     id: str
@@ -47,6 +38,7 @@ class Agent:
     signer: SigningKey | None = None
     claimed: bool = True
     played: bool = False
+    attention: Mapping[str, object] = field(default_factory=dict)
     token: str | None = None
     nonces: set[str] = field(default_factory=set)
     inbox: Inbox = field(default_factory=Inbox)
@@ -121,28 +113,6 @@ class Trace:
     open: bool = True
 
 
-class News:
-    """Wakes those who wait for something to become true."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def tell(self) -> None:
-        """Let everybody who waits look again."""
-        self._event.set()
-        self._event = asyncio.Event()
-
-    async def until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait for the condition, at most `timeout` seconds; returns whether it holds."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not condition():
-                    await self._event.wait()
-        except TimeoutError:
-            return condition()
-        return True
-
-
 class State:
     """All that the Hub knows. One per `DevHub`; its parts share it."""
 
@@ -174,6 +144,7 @@ class State:
         self.connects: Counter[str] = Counter()
         self.faults = Faults()
         self.news = News()
+        self.control = Control(self.news)
         self._watchers: set[asyncio.Queue[Event | None]] = set()
 
     @property

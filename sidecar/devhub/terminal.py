@@ -11,15 +11,17 @@ from sidecar.devhub.hub import DevHub
 from sidecar.devhub.lines import InputLines, printable
 from sidecar.devhub.records import Author, Block, Ended, Event, Posted
 from sidecar.devhub.stage import Place, places, speak
+from sidecar.devhub.steering import HELP, steer
 
 PATIENCE = 900.0
 """Seconds that input from a pipe waits for an answer before it goes on without one."""
 _WIDTH = 100
 _ROLES: dict[str, Author] = {"owner": "owner", "member": "human", "agent": "agent"}
 _WHO = {"owner": "owner", "human": "room member", "agent": "another agent"}
-_HELP = """\
+_HELP = f"""\
   /as owner|member|agent   who you are: the agent's owner, a member of a room, another agent
   /agent NAME              which agent you talk to
+{HELP}
   /help                    this help
   /quit                    leave (so does the end of the input)
 Anything else is sent. In a room, write @NAME to mention the agent."""
@@ -128,7 +130,8 @@ class _Chat:
             case ["/agent", *_]:
                 await self._say(f"Agents: {', '.join(self._agents) or 'none yet'}")
             case [command, *_] if command.startswith("/"):
-                await self._say("That is no command. /help lists them.")
+                told = await steer(self._hub, line.split())
+                await self._say(told or "That is no command. /help lists them.")
             case _:
                 await self._send(line)
         return True

@@ -1,13 +1,14 @@
 """From a turn to its prompt: the route's templates, else the built-in ones, else the plain text."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from jinja2 import Template as Compilation
 
 from sidecar.config.model import Config, Context, Route, Template
 from sidecar.config.problems import Position, Problem
+from sidecar.config.templates import fingerprint, templates
 from sidecar.errors import TemplateFailed
 from sidecar.model import Prompt
 from sidecar.prompts.compiled import Compiled, Finding, compiled
@@ -48,11 +49,18 @@ class Prompts:
             self._of(template)
 
     @classmethod
-    def compile(cls, config: Config) -> tuple["Prompts", tuple[Problem, ...]]:
-        """Compile the templates of a configuration, and try each with sample messages."""
+    def compile(
+        cls, config: Config, right: Collection[bytes] = ()
+    ) -> tuple["Prompts", tuple[Problem, ...]]:
+        """Compile the templates of a configuration, and try each with sample messages.
+
+        Those whose fingerprints are among `right` are known to be so.
+        """
         prompts = cls(config.context)
         problems: dict[tuple[Position, str], Problem] = {}
-        for path, template in _templates(config):
+        for path, template in templates(config):
+            if right and fingerprint(template, config.context) in right:
+                continue
             for finding in prompts._of(template).findings:
                 problem = _problem(path, template, finding)
                 # One mistake may show in many samples, and in all routes that share a file.
@@ -123,20 +131,6 @@ class Prompts:
         if text not in self._compiled:
             self._compiled[text] = compiled(text, self._env, self._others)
         return self._compiled[text]
-
-
-def _templates(config: Config) -> Iterator[tuple[str, Template]]:
-    """All templates of a configuration with their places in it."""
-    routes = [(f"routes[{number}]", route) for number, route in enumerate(config.routes)]
-    if config.default_route is not None:
-        routes.append(("default_route", config.default_route))
-    for path, route in routes:
-        if route.system_context is not None:
-            yield f"{path}.system_context", route.system_context
-        if route.user_turn is not None:
-            yield f"{path}.user_turn", route.user_turn
-        if route.recovery is not None:
-            yield f"{path}.recovery", route.recovery
 
 
 def _problem(path: str, template: Template, finding: Finding) -> Problem:

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from sidecar.runtimes.claude_flags import (
     NEWER,
     ONE_TURN,
     arguments,
+    drift,
     overridden,
     tier,
     tools,
@@ -73,13 +73,14 @@ class ClaudeCode:
         self._contexts = PrivateFiles(host.state / "contexts")
         self._help = Help(NEWER, host.spawn)
         self._warned = False
+        self._drift = ""
 
     async def launch(
         self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
     ) -> Launch:
         """How to run a job: the prompt by standard input, the system context by a file."""
         session = session_to_resume(job)
-        known = await self._help.flags(program, job.cwd, env, marks)
+        known = await self._known(program, job, env, marks)
         theirs = (*self._args, *job.args)
         ours: list[Flag] = [("-p",), ("--output-format", "stream-json"), ("--verbose",)]
         if session is not None:
@@ -87,14 +88,15 @@ class ClaudeCode:
         ours += _chosen(job, known, env)
         # Otherwise a resumed session keeps the context with which it began.
         ours.append(("--system-prompt-snapshot", "off"))
-        files: list[Path] = []
+        has_context = job.prompt.system.strip() and CONTEXT not in overridden(theirs)
+        texts = [(job.prompt.system, ".txt")] if has_context else []
         if job.tools:
-            described = as_json(marked(job.tools, marks))
-            files.append(await self._contexts.write(described, ".json"))
+            texts.append((as_json(marked(job.tools, marks)), ".json"))
+        files = await self._contexts.write(*texts) if texts else []
+        if job.tools:
             ours += tools(job.tools, os.fspath(files[-1]))
-        if job.prompt.system.strip() and CONTEXT not in overridden(theirs):
-            files.append(await self._contexts.write(job.prompt.system))
-            ours.append((CONTEXT, os.fspath(files[-1])))
+        if has_context:
+            ours.append((CONTEXT, os.fspath(files[0])))
         return Launch(
             (program, *arguments(ours, theirs, known)),
             user_turn(job, _FILE_NAME).encode("utf-8", "replace"),
@@ -110,7 +112,7 @@ class ClaudeCode:
         theirs = (*self._args, *job.args)
         if alone := overridden(theirs) & ONE_TURN:
             raise LaunchFailed(Failure("internal", f"{', '.join(sorted(alone))} is for one turn"))
-        known = await self._help.flags(program, job.cwd, env, marks)
+        known = await self._known(program, job, env, marks)
         has_context = str(bool(job.prompt.system.strip()))
         return (
             *arguments(_chosen(job, known, env), theirs, known),
@@ -135,6 +137,18 @@ class ClaudeCode:
         known = known or job.prompt.system == before.context
         prompt = user_turn(job, _FILE_NAME) if known else renewed(job, _FILE_NAME)
         return _dialogue(job, prompt, before.spent, lifecycle=before.lifecycle)
+
+    async def _known(
+        self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
+    ) -> Set[str]:
+        """The flags that this version knows; what it does without is told once."""
+        known = await self._help.flags(program, job.cwd, env, marks)
+        missing = drift(known)
+        if self._help.answered and missing != self._drift:
+            self._drift = missing
+            if missing:
+                self._log.warning("%s %s", program, missing)
+        return known
 
     def _restrained(self, theirs: Sequence[str]) -> Sequence[Block]:
         if MODE in overridden(theirs):

@@ -17,6 +17,13 @@ EFFORT = "--effort"
 NEWER = frozenset({"--restricted", "--permission-prompts", "--system-prompt-snapshot"})
 """Flags that 2.1.197 does not know: it exits when it is given one."""
 
+_INSTEAD = {
+    "--restricted": "using no tools at all in public turns",
+    "--permission-prompts": "using what it does by itself where it would ask, which is to deny",
+    "--system-prompt-snapshot": "relying on it to read the system context anew in each turn",
+}
+"""What takes their place."""
+
 ONE_TURN = frozenset(
     {
         "--resume",
@@ -90,6 +97,15 @@ def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]
                 *_ISOLATED,
                 _NO_COMMANDS,
             )
+
+
+def drift(known: Set[str]) -> str:
+    """What a version does without that does not know all of `NEWER`; empty when it knows them."""
+    unknown = NEWER - known
+    if not unknown:
+        return ""
+    instead = [text for flag, text in _INSTEAD.items() if flag in unknown]
+    return f"does not know {', '.join(sorted(unknown))}; {', '.join(instead)}"
 
 
 def tools(servers: Sequence[ToolServer], file: str) -> tuple[Flag, ...]:

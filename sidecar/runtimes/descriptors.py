@@ -1,9 +1,13 @@
 """The descriptors between us and a child: pipes, and one that tells its exit."""
 
 import asyncio
+import fcntl
 import os
 import sys
 from contextlib import suppress
+
+PIPE_MOST = 1 << 20
+"""Bytes that a pipe can hold at most, where the system is as it comes."""
 
 
 class Descriptor:
@@ -40,10 +44,19 @@ def child_pipes() -> tuple[tuple[int, ...], tuple[int, ...]]:
             os.close(end)
         raise
     in_read, in_write, out_read, out_write, err_read, err_write = open_
+    _widen(out_write)
     ours = (in_write, out_read, err_read)
     for end in ours:
         os.set_blocking(end, False)
     return (in_read, out_write, err_write), ours
+
+
+def _widen(end: int) -> None:
+    """Let a pipe hold as much as it can: Gemini CLI loses what its pipe does not hold at its exit,
+    its last word included, after it has printed a prompt of 200 KB."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # this user has many such pipes: it holds less
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, PIPE_MOST)
 
 
 def exit_descriptor(pid: int) -> int:

@@ -1,8 +1,6 @@
-"""What of the sidecar's environment an agent is given, and where its program is found."""
+"""What of the sidecar's environment an agent is given."""
 
 import os
-import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +12,9 @@ TURN = "SIDECAR_TURN"
 all that it starts."""
 STATE = "SIDECAR_STATE"
 """Names the sidecar to which the turn belongs, by `state_mark`."""
+
+TRACE = frozenset({"TRACEPARENT", "TRACESTATE"})
+"""Name the span of a turn. A process that stays for several turns is not given them."""
 
 ALLOWED = (
     "HOME",
@@ -81,9 +82,3 @@ def state_mark(state: Path) -> str:
 def marks(state: Path, turn: str) -> dict[str, str]:
     """The variables by which everything that a turn has started is found."""
     return {STATE: state_mark(state), TURN: turn}
-
-
-def find_program(name: str, path: str) -> str | None:
-    """Where a program is: in `path` (colon-separated), else beside this Python. Blocks."""
-    beside = str(Path(sys.executable).parent)
-    return shutil.which(name, path=path) or shutil.which(name, path=beside)

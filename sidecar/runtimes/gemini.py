@@ -6,6 +6,7 @@ Measured with version 0.61, in which a tool that would ask does not exist withou
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 from sidecar.api import Host, Runtime, RuntimeType
@@ -101,12 +102,12 @@ class Gemini:
             ours.append(("-m", job.model))
         if session is not None:
             ours.append(("--resume", session))
-        files = []
+        files: list[Path] = []
         if job.trust in _POLICIES:
             # Neither extensions nor servers that the user's settings bring along.
             ours += [("-e", "none"), ("--allowed-mcp-server-names", "none")]
             if _POLICY not in left_out:
-                files.append(await self._policies.write(_POLICIES[job.trust], ".toml"))
+                files = await self._policies.write((_POLICIES[job.trust], ".toml"))
                 path = os.fspath(files[0])
                 # The first is ignored on machines that have policies of their own.
                 ours += [(_POLICY, path), ("--policy", path)]

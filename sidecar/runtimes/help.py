@@ -21,6 +21,11 @@ AGAIN = 60.0
 _FLAG = re.compile(rb"(?<![\w-])--[a-z][a-z-]*")
 
 
+def named(text: bytes) -> frozenset[str]:
+    """The flags that a help names."""
+    return frozenset(flag.decode() for flag in _FLAG.findall(text))
+
+
 class Help:
     """Tells which of `flags` a program knows. `spawn` ends what asking it has left behind."""
 
@@ -32,6 +37,11 @@ class Help:
         self._answered = False
         self._known: frozenset[str] = frozenset()
         self._fresh_until = 0.0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the program has given its help, the last time that it was asked."""
+        return self._answered
 
     async def flags(
         self, program: str, cwd: Path, env: Mapping[str, str], marks: Mapping[str, str]
@@ -50,7 +60,7 @@ class Help:
             if state != self._state or not self._answered:
                 text = await self._ask(program, cwd, env, marks)
                 self._answered = text is not None
-                self._known = self._flags & {flag.decode() for flag in _FLAG.findall(text or b"")}
+                self._known = self._flags & named(text or b"")
                 self._state = state
                 fresh = FRESH if self._answered else AGAIN
             self._fresh_until = loop.time() + fresh

@@ -8,7 +8,8 @@ from sidecar.api import Host, Invocation
 from sidecar.model import AgentEvent, Job, TurnEnded
 from sidecar.runtimes.launch import Cli, LaunchFailed
 from sidecar.runtimes.orphans import adopt
-from sidecar.runtimes.starting import Starter, remove
+from sidecar.runtimes.private import remove
+from sidecar.runtimes.starting import Starter
 from sidecar.runtimes.turn import ProcessTurn
 
 

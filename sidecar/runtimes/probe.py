@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,15 @@ from typing import Literal
 
 from sidecar.config.model import Runtime
 from sidecar.runtimes.claude_code import ClaudeCode
+from sidecar.runtimes.claude_flags import drift
 from sidecar.runtimes.codex import Codex
-from sidecar.runtimes.environment import find_program, inherited, read
+from sidecar.runtimes.environment import inherited, read
 from sidecar.runtimes.gemini import Gemini
+from sidecar.runtimes.help import LONGEST, named
+from sidecar.runtimes.places import find_program
 
 PATIENCE = 15.0
-"""Seconds for `--version`: a first start from a cold disk takes some."""
+"""Seconds for an answer: a first start from a cold disk takes some."""
 
 Login = Literal["yes", "no", "unknown"]
 Version = tuple[int, ...]
@@ -36,7 +39,8 @@ class Tool:
 
     `oldest` and `newest` are the versions whose behaviour was measured. A login is a variable of
     `login_names` that is set, or a file: `login_file` below the folder that the variable
-    `home_name` names, or else `home` below the home folder.
+    `home_name` names, or else `home` below the home folder. `drift` tells what a version does
+    without, by the flags that its help names.
     """
 
     inherits: Sequence[str]
@@ -46,6 +50,7 @@ class Tool:
     home_name: str
     home: str
     login_file: str
+    drift: Callable[[Set[str]], str] | None = None
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -63,6 +68,7 @@ TOOLS: Mapping[str, Tool] = {
         home_name="CLAUDE_CONFIG_DIR",
         home=".claude",
         login_file=".credentials.json",
+        drift=drift,
     ),
     "codex": Tool(
         inherits=Codex.inherits,
@@ -109,13 +115,16 @@ def probe(runtime: Runtime, base: Mapping[str, str], cwd: Path) -> Found:
         env |= read(runtime.env)
     except (OSError, UnicodeDecodeError) as error:
         return Found(program, None, warning=f"its environment cannot be made: {error}")
-    path = find_program(str(cwd / program) if "/" in program else program, env.get("PATH", ""))
+    path = find_program(str(cwd / program) if "/" in program else program, env)
     if path is None or tool is None:
         return Found(program, path)
-    text = _version_text(path, cwd, env)
+    text = _told(path, "--version", cwd, env)
     match = _VERSION.search(text)
     version = match[1].decode() if match else ""
-    return Found(program, path, version, _login(tool, env), _warning(tool, version))
+    warnings = [_warning(tool, version)]
+    if version and tool.drift is not None and (told := _told(path, "--help", cwd, env)):
+        warnings.append(tool.drift(named(told)))
+    return Found(program, path, version, _login(tool, env), "; ".join(filter(None, warnings)))
 
 
 def _login(tool: Tool, env: Mapping[str, str]) -> Login:
@@ -148,12 +157,12 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def _version_text(path: str, cwd: Path, env: Mapping[str, str]) -> bytes:
-    """What `--version` prints; nothing when that takes too long or fails."""
+def _told(path: str, flag: str, cwd: Path, env: Mapping[str, str]) -> bytes:
+    """What `--version` or `--help` prints; nothing when that takes too long or fails."""
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(  # noqa: S603 -- the operator configured the program
-                [path, "--version"],
+                [path, flag],
                 cwd=cwd if cwd.is_dir() else None,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
@@ -172,4 +181,4 @@ def _version_text(path: str, cwd: Path, env: Mapping[str, str]) -> bytes:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         output.seek(0)
-        return output.read(4096)
+        return output.read(LONGEST)

@@ -14,12 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sidecar.runtimes.descriptors import Descriptor, child_pipes, exit_descriptor
+from sidecar.runtimes.descriptors import PIPE_MOST, Descriptor, child_pipes, exit_descriptor
 
 CHUNK = 1 << 16
-"""Bytes of one read; a pipe holds as many, where nobody changed it."""
-PIPE_MOST = 1 << 20
-"""Bytes that a pipe can hold at most: what a dead child may have left to read."""
+"""Bytes of one read."""
 TAIL = 8192
 """Bytes of standard error that are kept: the last ones."""
 MOST_UNREAD = 8 << 20

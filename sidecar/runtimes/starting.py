@@ -13,6 +13,8 @@ from sidecar.model import Failure, Job
 from sidecar.runtimes import environment
 from sidecar.runtimes.bounds import Bounds
 from sidecar.runtimes.launch import Cli, LaunchFailed
+from sidecar.runtimes.places import find_program
+from sidecar.runtimes.private import remove
 from sidecar.runtimes.process import Process
 
 _PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY}
@@ -50,7 +52,7 @@ class Starter:
         """
         marks = environment.marks(self._host.state, name)
         env = {**self._base, **await self._configured(), **job.env, **marks}
-        program = await self._find(job.cwd, env.get("PATH", os.defpath))
+        program = await self._find(job.cwd, env)
         return Surroundings(program, env, marks)
 
     def start(
@@ -101,22 +103,17 @@ class Starter:
             failure = Failure("not_found", f"a file that `env` names cannot be read: {error}")
             raise LaunchFailed(failure) from error
 
-    async def _find(self, cwd: Path, path: str) -> str:
+    async def _find(self, cwd: Path, env: Mapping[str, str]) -> str:
         name = self._cli.program
         if os.sep in name:
             return os.fspath(cwd / name)
         if self._program is None:
-            self._program = await asyncio.to_thread(environment.find_program, name, path)
+            self._program = await asyncio.to_thread(find_program, name, env)
         if self._program is None:
-            detail = f"{name} is neither in PATH ({path}) nor beside this Python"
+            path = env.get("PATH", os.defpath)
+            detail = f"{name} is neither in PATH ({path}) nor where installers put programs"
             raise LaunchFailed(Failure("not_found", detail))
         return self._program
-
-
-def remove(files: Sequence[Path]) -> None:
-    """Remove the files of a turn. Blocks."""
-    for file in files:
-        file.unlink(missing_ok=True)
 
 
 def _not_started(

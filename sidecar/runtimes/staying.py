@@ -13,11 +13,13 @@ from sidecar import metrics
 from sidecar.api import Host, Invocation
 from sidecar.config.model import Warm
 from sidecar.model import AgentEvent, Block, Job, TurnEnded
+from sidecar.runtimes.environment import TRACE
 from sidecar.runtimes.launch import LaunchFailed, WarmCli
 from sidecar.runtimes.oneshot import OneShot
-from sidecar.runtimes.starting import Starter, Surroundings, remove
+from sidecar.runtimes.private import remove
+from sidecar.runtimes.starting import Starter, Surroundings
 from sidecar.runtimes.turn import ProcessTurn
-from sidecar.runtimes.warm import Pool, Resident, Seat, key_of
+from sidecar.runtimes.warm import Pool, Resident, Seat, key_of, owned
 
 COLD_FOR = 60.0
 """Seconds for which none is started to stay, after one that broke off its first turn."""
@@ -77,8 +79,9 @@ class Staying:
             if turn.broke_off:
                 self._broke_off(resident)
                 yield None
-            if isinstance(ended, TurnEnded) and ended.failure is None and ended.session is not None:
-                kept = turn.can_stay() and await self._pool.keep(resident, ended.session)
+            if isinstance(ended, TurnEnded) and ended.failure is None and turn.can_stay():
+                session = owned(job, ended.session)
+                kept = session is not None and await self._pool.keep(resident, session)
             for event in (*notes, ended):
                 yield event
         finally:
@@ -91,11 +94,13 @@ class Staying:
     async def _resident(self, job: Job) -> Resident | None:
         """The process for a turn; None when it has to run cold, or cannot run at all."""
         try:
-            found = await self._starter.surroundings(job, f"warm-{secrets.token_hex(8)}")
+            env = {name: job.env[name] for name in job.env.keys() - TRACE}
+            name = f"warm-{secrets.token_hex(8)}"
+            found = await self._starter.surroundings(replace(job, env=env), name)
             same = await self._cli.same(found.program, job, found.env, found.marks)
             unmarked = {name: found.env[name] for name in found.env.keys() - found.marks.keys()}
             key = key_of(job, unmarked, (found.program, *same))
-            resident = await self._pool.take(key, job.session)
+            resident = await self._pool.take(key, owned(job, job.session))
             if resident is not None:
                 return self._again(resident, job)
             if asyncio.get_running_loop().time() < self._not_before:
@@ -104,7 +109,7 @@ class Staying:
             return None if seat is None else await self._start(seat, key, found, job)
         except LaunchFailed as stopped:  # the cold run will tell, if it fails too
             self._host.log.debug("not warm: %s", stopped.failure.detail)
-            await self._pool.forget(job.session)
+            await self._pool.forget(owned(job, job.session))
             return None
 
     def _again(self, resident: Resident, job: Job) -> Resident:

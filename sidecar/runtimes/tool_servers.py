@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from sidecar.model import ToolServer
 
+START = 60.0
+"""Seconds that Codex waits for the start of a server."""
+
 
 def marked(servers: Sequence[ToolServer], marks: Mapping[str, str]) -> list[ToolServer]:
     """The servers, with the marks of the turn in their environment: not every tool passes on its
@@ -25,9 +28,10 @@ def as_json(servers: Sequence[ToolServer]) -> str:
     return json.dumps({"mcpServers": entries}, indent=2)
 
 
-def as_settings(server: ToolServer) -> tuple[str, str]:
-    """A server as two settings of Codex, `KEY=VALUE` with values of TOML. Its tools are called
-    without an approval, for nobody could give one.
+def as_settings(server: ToolServer) -> tuple[str, ...]:
+    """A server as settings of Codex, `KEY=VALUE` with values of TOML. Its tools are called without
+    an approval, for nobody could give one, and the turn waits until it has started: otherwise a
+    turn on a busy machine begins without the tools that its prompt speaks of.
 
     https://developers.openai.com/codex/config-reference
     """
@@ -37,6 +41,8 @@ def as_settings(server: ToolServer) -> tuple[str, str]:
     return (
         f"{key}={{command={_toml(server.command)},args=[{args}],env={{{env}}}}}",
         f'{key}.default_tools_approval_mode="approve"',
+        f"{key}.required=true",
+        f"{key}.startup_timeout_sec={START:g}",
     )
 
 

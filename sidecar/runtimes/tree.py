@@ -3,10 +3,11 @@
 A process is told from a later one with the same id by the time of its start.
 """
 
+import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ class Member(NamedTuple):
 class _Stat(NamedTuple):
     member: Member
     parent: int
+    session: int
     dead: bool
 
 
@@ -68,18 +70,48 @@ def lost(root: int, marks: Mapping[str, str]) -> set[Member]:
     return _living(stats, _grown(stats, set(_marked(stats, marks)) - held) - held)
 
 
+def unclaimed(owner: int, others: Collection[int], marks: Iterable[str]) -> set[Member]:
+    """The living orphans that only the process `owner` can have left to this one, with their
+    descendants, although no mark tells it: they have none of the marks.
+
+    Each is in a session whose leader is the owner, or has ended, which no child of our own is. It
+    is nobody else's as long as all `others` began later, or have ended, too.
+
+    Reads much, and may wait a moment: call it in a thread.
+    """
+    stats, me = _all(), os.getpid()
+    if me == 1:  # whatever loses its parent in this container comes to us, whosever it was
+        return set()
+    ours = stats[me].session if me in stats else me
+    starts = [stats[pid].member.started for pid in others if pid != owner and _runs(stats, pid)]
+    first = min(starts, default=math.inf)
+    found = set()
+    for pid, stat in stats.items():
+        if stat.parent != me or pid == owner or pid in others or stat.session in (ours, pid):
+            continue
+        left = not _runs(stats, stat.session) and first > stat.member.started
+        if (left or stat.session == owner) and not _has_any(stat, marks):
+            found.add(pid)
+    return _living(stats, _grown(stats, found))
+
+
 def marked(marks: Mapping[str, str]) -> set[Member]:
-    """All processes with all marks in their environment, without this one and those above it.
+    """All processes with all marks in their environment, those in sessions of theirs, and the
+    descendants of both, without this one, those above it, and its session.
 
     Reads much, and may wait a moment: call it in a thread.
     """
     stats = _all()
     above: set[int] = set()
     pid = os.getpid()
+    ours = stats[pid].session if pid in stats else pid
     while pid in stats and pid not in above:
         above.add(pid)
         pid = stats[pid].parent
-    return {stats[pid].member for pid in _marked(stats, marks) if pid not in above}
+    found = set(_marked(stats, marks)) - above
+    sessions = {stats[pid].session for pid in found} - {ours}
+    found |= {pid for pid, stat in stats.items() if stat.session in sessions}
+    return _living(stats, _grown(stats, found - above) - above)
 
 
 def send(members: Iterable[Member], number: signal.Signals) -> None:
@@ -99,6 +131,10 @@ def _grown(stats: Mapping[int, _Stat], roots: set[int]) -> set[int]:
     return found
 
 
+def _runs(stats: Mapping[int, _Stat], pid: int) -> bool:
+    return pid in stats and not stats[pid].dead
+
+
 def _living(stats: Mapping[int, _Stat], pids: Iterable[int]) -> set[Member]:
     living = (stats[pid] for pid in pids if pid in stats)
     return {stat.member for stat in living if not stat.dead}
@@ -106,13 +142,23 @@ def _living(stats: Mapping[int, _Stat], pids: Iterable[int]) -> set[Member]:
 
 def _marked(stats: Mapping[int, _Stat], marks: Mapping[str, str]) -> Iterator[int]:
     wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in marks.items()]
-    me = os.getpid()
     for pid, stat in stats.items():
-        environment = _read(f"/proc/{pid}/environ")
-        if not environment and stat.parent == me and not stat.dead:
-            environment = _environment_soon(pid)
-        if all(mark in b"\0" + environment for mark in wanted):
+        environment = _environment(stat)
+        if all(mark in environment for mark in wanted):
             yield pid
+
+
+def _has_any(stat: _Stat, names: Iterable[str]) -> bool:
+    environment = _environment(stat)
+    return any(os.fsencode(f"\0{name}=") in environment for name in names)
+
+
+def _environment(stat: _Stat) -> bytes:
+    """The environment of a process, with a NUL before and after each variable."""
+    found = _read(f"/proc/{stat.member.pid}/environ")
+    if not found and stat.parent == os.getpid() and not stat.dead:
+        found = _environment_soon(stat.member.pid)
+    return b"\0" + found
 
 
 def _environment_soon(pid: int) -> bytes:
@@ -141,7 +187,7 @@ def _stat(pid: int) -> _Stat | None:
     if len(fields) < 20:
         return None
     dead = fields[0] in (b"Z", b"X")
-    return _Stat(Member(pid, int(fields[19])), int(fields[1]), dead)
+    return _Stat(Member(pid, int(fields[19])), int(fields[1]), int(fields[3]), dead)
 
 
 def _read(path: str) -> bytes:

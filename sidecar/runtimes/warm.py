@@ -19,13 +19,16 @@ from sidecar.codecs.ndjson import Lines
 from sidecar.model import Job
 from sidecar.runtimes.ending import end_lost, finish
 from sidecar.runtimes.launch import Dialogue, Launch
+from sidecar.runtimes.private import remove
 from sidecar.runtimes.process import Process
-from sidecar.runtimes.starting import remove
 
 IDLE_GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL for a process that waits: it has nothing to finish."""
 LOST_GRACE = 0.5
 """The same for what a turn left behind: the reply waits for it."""
+
+Owned = tuple[str, ...]
+"""What names the session of one conversation, and of no other."""
 
 
 def key_of(job: Job, env: Mapping[str, str], same: Iterable[str]) -> str:
@@ -35,6 +38,15 @@ def key_of(job: Job, env: Mapping[str, str], same: Iterable[str]) -> str:
     """
     parts = [job.account, job.trust, str(job.cwd), sorted(env.items()), list(same)]
     return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def owned(job: Job, session: str | None) -> Owned | None:
+    """A session with the conversation that it belongs to: an agent may count its sessions, and
+    begin at 1 in each process."""
+    if session is None:
+        return None
+    place = [str(job.message.get(name)) for name in ("channel", "conversation", "thread")]
+    return (*place, session)
 
 
 class Seat:
@@ -52,7 +64,7 @@ class Resident:
     marks: Mapping[str, str]
     launch: Launch
     used: bool = False
-    session: str = ""
+    session: Owned = ()
     lines: Lines = field(default_factory=Lines)
     leaving: bool = False
 
@@ -93,7 +105,7 @@ class Pool:
         """Give back a place for which no process was started."""
         self._seats.discard(seat)
 
-    async def take(self, key: str, session: str | None) -> Resident | None:
+    async def take(self, key: str, session: Owned | None) -> Resident | None:
         """The process that waits for the next turn of a session, and may run it.
 
         All others with the same session have ended when this returns.
@@ -113,7 +125,7 @@ class Pool:
                 await self.end(found, IDLE_GRACE)
         return found if fit else None
 
-    async def forget(self, session: str | None, but: str = "") -> None:
+    async def forget(self, session: Owned | None, but: str = "") -> None:
         """End the processes that wait for a session, of another key than `but`: a turn comes of
         which they would not know."""
         while others := [
@@ -124,10 +136,14 @@ class Pool:
             for one in others:
                 self._dismiss(one, "changed")
             await asyncio.wait([self._waiting[one] for one in others])
+            for one in others:
+                await self._end_left(one)
 
-    async def keep(self, resident: Resident, session: str) -> bool:
-        """Let a process wait for the next turn of its session; what its turn has left is ended.
+    async def keep(self, resident: Resident, session: Owned) -> bool:
+        """Let a process wait for the next turn of its session; what its turn has left is ended, and
+        another process that waits for a session of this name, which this one took the place of.
         False when it has to be ended itself, since the pool is closed."""
+        await self.forget(session)
         await end_lost(resident.process, resident.marks, LOST_GRACE)
         if self._closed:
             return False
@@ -153,9 +169,14 @@ class Pool:
             self._dismiss(one, "closed")
         if self._waiting:
             await asyncio.wait(self._waiting.values())
-        for one in list(self._waiting):  # the sidecar stops, and what ended it was cancelled
-            del self._waiting[one]
-            await self.end(one, IDLE_GRACE)
+        for one in list(self._waiting):
+            await self._end_left(one)
+
+    async def _end_left(self, resident: Resident) -> None:
+        """End one that still waits when what ended it is over: the sidecar stops, and cancelled
+        that."""
+        if self._waiting.pop(resident, None) is not None:
+            await self.end(resident, IDLE_GRACE)
 
     def _dismiss(self, resident: Resident, reason: str) -> None:
         """Begin to end one that waits."""
@@ -183,7 +204,7 @@ class Pool:
         metrics.count("warm_ended_total", runtime=self._host.name, reason=reason)
         self._host.log.debug("process %d is ended: %s", resident.process.pid, reason)
         await self.end(resident, IDLE_GRACE)
-        del self._waiting[resident]
+        self._waiting.pop(resident, None)
 
     async def _is_fit(self, resident: Resident) -> bool:
         """Whether one that waited can be asked now."""

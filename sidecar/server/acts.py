@@ -1,8 +1,8 @@
-"""The requests that act on single turns, sessions and replies.
+"""The requests that act on single turns, sessions, replies and agents.
 
 `POST /-/turns/ID/cancel`, `POST /-/turns/ID/retry`, `POST /-/sessions/NAME/forget`,
-`POST /-/outbox/ID/retry` and `POST /-/outbox/ID/drop`: they answer, as JSON, what was done, or 409
-with the reason why it cannot be.
+`POST /-/outbox/ID/retry`, `POST /-/outbox/ID/drop` and `POST /-/agents/ID/forget`: they answer, as
+JSON, what was done, or 409 with the reason why it cannot be.
 """
 
 import json
@@ -18,6 +18,7 @@ ACTS = (
     ("sessions", "forget"),
     ("outbox", "retry"),
     ("outbox", "drop"),
+    ("agents", "forget"),
 )
 """What can be acted on, and how."""
 

@@ -1,10 +1,10 @@
 """The HTTP server: is it alive, is it ready, how is it.
 
 `/livez` answers while the event loop turns; `/readyz` answers 200 while what should be connected
-is, else 503 with the reasons; `/metrics` is what Prometheus reads, `/status` the whole picture as
-JSON. `GET /-/plan?config=FILE` tells what a config would change, `POST /-/reload` applies the saved
-one: both answer, as JSON, when it is done. `/events`
-tells what happens, and `acts` has what is asked about single turns.
+is, else 503 with the reasons, and tells when the config file is invalid; `/metrics` is what
+Prometheus reads, `/status` the whole picture as JSON. `GET /-/plan?config=FILE` tells what a config
+would change, `POST /-/reload` applies the saved one: both answer, as JSON, when it is done.
+`/events` tells what happens, and `acts` has what is asked about single turns.
 """
 
 import asyncio
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "sidecar",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer, also of a refusal: none is a page, and none is to be kept.
+https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
+"""
+
 
 class Inside(Protocol):
     """The sidecar as the server sees it. All answers are JSON values."""
@@ -38,6 +50,12 @@ class Inside(Protocol):
 
     def not_ready(self) -> list[str]:
         """Why it is not ready; an empty list when it is."""
+
+    def remarks(self) -> list[str]:
+        """What a person has to do, though it is ready."""
+
+    def degraded(self) -> bool:
+        """Whether it works, but not with what the config file holds."""
 
     async def plan(self, path: Path) -> Mapping[str, object]:
         """What would change if the config file held what this one holds."""
@@ -72,6 +90,7 @@ class HttpServer:
             OSError: the address is in use or cannot be used.
         """
         app = web.Application(middlewares=[self._guard])
+        app.on_response_prepare.append(_add_headers)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -119,14 +138,20 @@ class HttpServer:
         host, _, _ = self._listen.rpartition(":")
         if self._listen.startswith("unix:") or not _is_loopback(host):
             return True
-        return _is_loopback(request.url.host or "")
+        try:
+            return _is_loopback(request.url.host or "")
+        except ValueError:  # a `Host` that is none
+            return False
 
     async def _livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
         reasons = self._inside.not_ready()
-        text = "".join(f"{reason}\n" for reason in reasons) or "ok\n"
+        told = [*(reasons or ["ok"]), *self._inside.remarks()]
+        text = "".join(f"{line}\n" for line in told)
+        if self._inside.degraded():
+            text += "degraded: the config file is invalid, an earlier config is in force\n"
         return web.Response(text=text, status=503 if reasons else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -160,8 +185,14 @@ class HttpServer:
 
     def _check_token(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+        # Bytes that are no UTF-8 are lone surrogates in a header.
+        sent = given.encode("utf-8", "surrogateescape")
+        if self._token and not hmac.compare_digest(sent, self._token.encode()):
             raise web.HTTPUnauthorized(text="give the token of the config as a bearer token\n")
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
 
 
 def _dumps(picture: object) -> str:

@@ -54,12 +54,13 @@ def decode_said(text: str, at: float) -> Said:
 
 
 def _decode(text: str, kind: type[T], parts: Mapping[str, type[object]], **more: object) -> T:
+    # Damaged, it may be JSON all the same, of any other form and depth.
     try:
         plain = json.loads(text) | more
         for name, part in parts.items():
             plain[name] = _build(part, plain[name])
         return _build(kind, plain)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise JournalError(f"a {kind.__name__} in the journal cannot be read: {error}") from error
 
 

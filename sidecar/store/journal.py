@@ -5,22 +5,23 @@ A method returns after the commit. Cancelling the wait does not undo the step.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
 
 from sidecar.core.budgets import KEPT
-from sidecar.errors import JournalError
 from sidecar.model import ConversationKey, Exchange, Message, Reply, Said
-from sidecar.store import history, lookup, outbox, retention, sessions
+from sidecar.store import frames, history, lookup, outbox, retention, sessions
 from sidecar.store import turns as turn_rows
-from sidecar.store.database import connect_reader, open_database
+from sidecar.store.database import open_database
+from sidecar.store.reader import Reader
 from sidecar.store.records import (
     Accepted,
     JournalCounts,
     Outcome,
     PendingReply,
+    Refused,
     SessionKey,
     StartedTurn,
     UnfinishedTurn,
@@ -41,7 +42,7 @@ class Journal:
     """Where a damaged journal was moved when this one was opened; None when it was sound."""
 
     def __init__(self, path: Path, writer: Writer, set_aside: Path | None, ttl: float) -> None:
-        self._path = path
+        self._reader = Reader(path)
         self._writer = writer
         self._session_ttl = ttl
         self.set_aside = set_aside
@@ -61,14 +62,29 @@ class Journal:
     async def close(self) -> None:
         """Return when all steps under way are durable and the file is closed."""
         await self._writer.close()
+        await asyncio.to_thread(self._reader.close)
 
-    async def accept(self, messages: Sequence[Message], *, now: float) -> list[Accepted]:
+    async def accept(
+        self,
+        messages: Sequence[Message],
+        *,
+        now: float,
+        unheard: Collection[str] = (),
+        refuse: Callable[[Message], Refused | None] = lambda _: None,
+    ) -> list[Accepted]:
         """Take messages over, in one commit; the new ones, in order.
 
-        Each gets a queued turn, and is the activity of its conversation unless it is unusable.
-        Repeats, known by (channel, account, id), are left out.
+        Each gets a queued turn, and is the activity of its conversation unless it is unusable or
+        its id is in `unheard`. Repeats, known by (channel, account, id), are left out. `refuse` is
+        asked of each new one, in the writer's thread: the turn of one that it refuses has ended
+        with the same commit, so that nothing ever runs it.
         """
-        return await self._writer.submit(lambda db: turn_rows.accept(db, messages, now))
+
+        def work(db: sqlite3.Connection) -> list[Accepted]:
+            new = turn_rows.accept(db, messages, now, unheard)
+            return [_refused(db, one, refuse(one.message), now) for one in new]
+
+        return await self._writer.submit(work)
 
     async def drop(
         self, turns: Sequence[str], reason: str, *, now: float, replies: Sequence[Reply] = ()
@@ -113,20 +129,23 @@ class Journal:
         turn: str,
         outcome: Outcome,
         *,
-        key: SessionKey,
+        key: SessionKey | None,
         session: str | None,
+        resumed: bool = True,
         now: float,
         replies: Sequence[Reply] = (),
     ) -> list[PendingReply]:
         """Record in one commit how a turn ended, its session and its replies.
 
-        Without a `session` the stored one stays as it is.
+        Without a `session` the stored one stays as it is. One that was not `resumed` is new, also
+        when it is called as the one before. The `key` of a turn that could not start
+        is None.
         """
 
         def work(db: sqlite3.Connection) -> list[PendingReply]:
             turn_rows.finish(db, turn, outcome, now)
-            if session is not None:
-                sessions.keep(db, key, session, _tokens(outcome), now)
+            if session is not None and key is not None:
+                sessions.keep(db, key, session, _tokens(outcome), now, resumed=resumed)
             return outbox.add(db, [(turn, reply) for reply in replies], now)
 
         return await self._writer.submit(work)
@@ -135,9 +154,13 @@ class Journal:
         """Let the next turn of this key begin a new session."""
         await self._writer.submit(lambda db: sessions.forget(db, key))
 
-    async def forget_named(self, name: str) -> int:
-        """Forget the session with this id, or all of this conversation; how many."""
+    async def forget_named(self, name: str) -> list[SessionKey]:
+        """Forget the session with this id, or all of this conversation; which there were."""
         return await self._writer.submit(lambda db: sessions.forget_named(db, name))
+
+    async def forget_account(self, channel: str, account: str) -> int:
+        """Forget all sessions of an account of a channel; how many there were."""
+        return await self._writer.submit(lambda db: sessions.forget_account(db, channel, account))
 
     async def recent(self, key: ConversationKey, *, before: str, most: int) -> list[Exchange]:
         """What was said last in a conversation before a turn, oldest first."""
@@ -171,6 +194,15 @@ class Journal:
         """The channel will never take the reply."""
         await self._writer.submit(lambda db: outbox.refused(db, reply, error, now))
 
+    async def begin_frame(self, id_: str, *, now: float) -> str | None:
+        """Know a frame of the control plane from now on, for a day: None for a new one, else its
+        answer, empty where it has none yet."""
+        return await self._writer.submit(lambda db: frames.begin(db, id_, now))
+
+    async def end_frame(self, id_: str, answer: str) -> None:
+        """Keep the answer to a frame of the control plane."""
+        await self._writer.submit(lambda db: frames.end(db, id_, answer))
+
     async def unfinished(self) -> list[UnfinishedTurn]:
         """The queued and the running turns, in the order of arrival."""
         return await self._writer.submit(turn_rows.unfinished)
@@ -189,7 +221,7 @@ class Journal:
 
     async def counts(self) -> JournalCounts:
         """How much the journal holds. Counting takes a while, but no turn waits for it."""
-        return await self._look(retention.count)
+        return await asyncio.to_thread(self._reader.look_long, retention.count)
 
     async def prune(self, *, now: float, journal_ttl: float) -> int:
         """Remove what is old: ended turns without a pending reply, sessions, activity.
@@ -205,7 +237,7 @@ class Journal:
 
     async def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """Look something up beside the writer, so that no turn waits for it."""
-        return await asyncio.to_thread(_read, self._path, look)
+        return await asyncio.to_thread(self._reader.look, look)
 
     async def _remove(
         self, batch: Callable[[sqlite3.Connection, float], int], before: float
@@ -216,14 +248,17 @@ class Journal:
         return total
 
 
+def _refused(
+    db: sqlite3.Connection, one: Accepted, refused: Refused | None, now: float
+) -> Accepted:
+    """End the turn of a message that is refused."""
+    if refused is None:
+        return one
+    turn_rows.drop(db, [one.turn], refused.reason, now)
+    pending = outbox.add(db, [(one.turn, reply) for reply in refused.replies], now)
+    return replace(one, refused=refused.reason, replies=pending)
+
+
 def _tokens(outcome: Outcome) -> int:
     usage = outcome.usage
     return 0 if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)
-
-
-def _read(path: Path, look: Callable[[sqlite3.Connection], T]) -> T:
-    try:
-        with closing(connect_reader(path)) as connection:
-            return look(connection)
-    except sqlite3.Error as error:
-        raise JournalError(f"the journal cannot be read: {error}") from error

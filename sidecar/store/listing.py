@@ -11,6 +11,7 @@ from typing import Any
 
 from sidecar.errors import JournalError
 from sidecar.store.database import connect_reader
+from sidecar.store.migrations import STEPS
 from sidecar.store.records import SessionKey
 
 Row = dict[str, Any]
@@ -49,9 +50,21 @@ def reader(folder: Path) -> Iterator[Connection]:
         raise JournalError(f"there is no journal in {folder}")
     try:
         with closing(connect_reader(path)) as connection:
+            _check_version(connection, path)
             yield connection
     except sqlite3.Error as error:
         raise JournalError(f"the journal {path} cannot be read: {error}") from error
+
+
+def _check_version(connection: Connection, path: Path) -> None:
+    (version,) = connection.execute("pragma user_version").fetchone()
+    if version < len(STEPS):
+        raise JournalError(
+            f"the journal {path} is of an older sidecar: `sidecar run` brings it up to date when "
+            "it starts"
+        )
+    if version > len(STEPS):
+        raise JournalError(f"the journal {path} is of a newer sidecar: use that one's command")
 
 
 def turns(

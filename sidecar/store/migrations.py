@@ -12,6 +12,7 @@ changes; what has to change becomes a new step.
   they used.
 - `activity`: the last thing said in a conversation.
 - `spending`: what the turns of a route used, by the hour in which they ended; it outlives them.
+- `control_frame`: a frame of the control plane that has acted, or was about to, and its answer.
 
 Columns that hold text from outside are JSON, see `encoding`.
 """
@@ -104,7 +105,16 @@ create index reply_key on reply(key) where key is not null;
 create index reply_provider on reply(provider_id) where provider_id is not null;
 """
 
-STEPS = (_TABLES, _SPENDING, _QUOTES)
+_FRAMES = """
+create table control_frame(
+    id text primary key,            -- JSON text
+    at real not null,
+    answer text not null default ''
+) without rowid;
+create index control_frame_at on control_frame(at);
+"""
+
+STEPS = (_TABLES, _SPENDING, _QUOTES, _FRAMES)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> None:

@@ -1,11 +1,15 @@
 """Replies until their channel has them, or refused them for good. Runs inside a transaction."""
 
+import logging
 from collections.abc import Iterable
 from sqlite3 import Connection
 
+from sidecar.errors import JournalError
 from sidecar.model import Reply
 from sidecar.store.encoding import decode_reply, encode
 from sidecar.store.records import PendingReply
+
+log = logging.getLogger(__name__)
 
 _ADD = "insert into reply(turn, key, body, next_at) select seq, ?, ?, ? from turn where id = ?"
 _DELIVERED = "update reply set state = 'delivered', provider_id = ?, ended_at = ? where id = ?"
@@ -61,7 +65,13 @@ def requeued(connection: Connection, reply: int, now: float) -> PendingReply | N
 
 def pending(connection: Connection) -> list[PendingReply]:
     """The replies that wait, in the order in which they were queued."""
-    return [_pending(row) for row in connection.execute(_PENDING)]
+    found = []
+    for row in connection.execute(_PENDING):
+        try:
+            found.append(_pending(row))
+        except JournalError as error:  # one that cannot be read must not hold up all others
+            log.error("reply %d cannot be delivered: %s", row[0], error)  # noqa: TRY400 -- told
+    return found
 
 
 def _pending(row: tuple[int, str, str, int, float]) -> PendingReply:

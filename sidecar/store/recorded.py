@@ -10,7 +10,8 @@ from sidecar.model import Message
 from sidecar.store.encoding import decode_message
 from sidecar.store.listing import reader
 
-_TURN = "select seq, attempt, merged_into, started_at, accepted_at from turn where id = ?"
+_TURN = """
+    select seq, attempt, merged_into, retried_as, started_at, accepted_at from turn where id = ?"""
 _MESSAGES = "select body from message where turn = ? order by seq"
 
 
@@ -38,9 +39,11 @@ def _read(connection: Connection, turn: str) -> RecordedTurn:
     row = connection.execute(_TURN, (turn,)).fetchone()
     if row is None:
         raise JournalError(f"the journal has no turn {turn}; it keeps them for state.journal_ttl")
-    seq, attempt, merged_into, started, accepted = row
+    seq, attempt, merged_into, retried_as, started, accepted = row
     if merged_into is not None:
         raise JournalError(f"the turn {turn} was merged into {merged_into}")
+    if retried_as is not None:
+        raise JournalError(f"the messages of the turn {turn} are those of turn {retried_as} now")
     messages = [decode_message(body) for (body,) in connection.execute(_MESSAGES, (seq,))]
     if not messages:
         raise JournalError(f"the journal has no message of the turn {turn}")

@@ -1,6 +1,6 @@
 """What the journal tells: accepted messages, started turns, replies that wait, unfinished work."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,11 +20,38 @@ class SessionKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class PendingReply:
+    """A reply that its channel has not taken yet.
+
+    `attempts` were made so far; the next one is due at `next_at`.
+    """
+
+    id: int
+    turn: str
+    reply: Reply
+    attempts: int
+    next_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why no turn is run for a message, and what its sender is told."""
+
+    reason: str
+    replies: Sequence[Reply] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that was new, and the id of the turn that waits for it."""
+    """A message that was new, and the id of the turn that waits for it.
+
+    `refused` is the reason of one that has ended already, with `replies` to be delivered.
+    """
 
     turn: str
     message: Message
+    refused: str | None = None
+    replies: Sequence[PendingReply] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +77,6 @@ class Outcome:
     state: Literal["answered", "silent", "failed", "cancelled"]
     error: str = ""
     usage: Usage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PendingReply:
-    """A reply that its channel has not taken yet.
-
-    `attempts` were made so far; the next one is due at `next_at`.
-    """
-
-    id: int
-    turn: str
-    reply: Reply
-    attempts: int
-    next_at: float
 
 
 @dataclass(frozen=True, slots=True)

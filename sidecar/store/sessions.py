@@ -10,8 +10,12 @@ _FIND = "select session, turns, tokens, used_at from session where key = ? and u
 _KEEP = """
     insert into session(key, session, turns, tokens, used_at) values(?, ?, 1, ?, ?)
     on conflict(key) do update set session = excluded.session, used_at = excluded.used_at,
-        turns = case session when excluded.session then turns + 1 else 1 end,
-        tokens = case session when excluded.session then tokens else 0 end + excluded.tokens"""
+        turns = case when session = excluded.session and ? then turns else 0 end + 1,
+        tokens = case when session = excluded.session and ? then tokens else 0 end
+            + excluded.tokens"""
+_OF_ACCOUNT = "delete from session where key >= ? and key < ?"
+_LAST = "\x7f"
+"""Sorts after all that can follow in a key, which is plain ASCII."""
 _FORGET = "delete from session where key = ?"
 _ALL = "select key, session from session"
 
@@ -25,9 +29,18 @@ def find(
     return (None, 0, 0, 0.0) if row is None else (json.loads(row[0]), *row[1:])
 
 
-def keep(connection: Connection, key: SessionKey, session: str, tokens: int, now: float) -> None:
-    """A turn was finished in this session, which used so many tokens."""
-    connection.execute(_KEEP, (encode(key), encode(session), tokens, now))
+def keep(
+    connection: Connection,
+    key: SessionKey,
+    session: str,
+    tokens: int,
+    now: float,
+    *,
+    resumed: bool = True,
+) -> None:
+    """A turn was finished in this session, which used so many tokens. One that was not `resumed`
+    is new: some agents call each of their sessions the same."""
+    connection.execute(_KEEP, (encode(key), encode(session), tokens, now, resumed, resumed))
 
 
 def forget(connection: Connection, key: SessionKey) -> None:
@@ -35,12 +48,19 @@ def forget(connection: Connection, key: SessionKey) -> None:
     connection.execute(_FORGET, (encode(key),))
 
 
-def forget_named(connection: Connection, name: str) -> int:
-    """Forget the session with this id, or all of this conversation; how many. Reads them all."""
-    named = [
-        key
+def forget_named(connection: Connection, name: str) -> list[SessionKey]:
+    """Forget the session with this id, or all of this conversation; which there were. Reads them
+    all."""
+    known = [
+        (SessionKey(*json.loads(key)), json.loads(session))
         for key, session in connection.execute(_ALL).fetchall()
-        if name in (json.loads(session), SessionKey(*json.loads(key)).conversation)
     ]
-    connection.executemany(_FORGET, [(key,) for key in named])
-    return len(named)
+    named = [key for key, session in known if name in (session, key.conversation)]
+    connection.executemany(_FORGET, [(encode(key),) for key in named])
+    return named
+
+
+def forget_account(connection: Connection, channel: str, account: str) -> int:
+    """Forget all sessions of an account of a channel; how many there were."""
+    start = f"{encode((channel, account))[:-1]},"  # how the JSON of each key of it begins
+    return connection.execute(_OF_ACCOUNT, (start, start + _LAST)).rowcount

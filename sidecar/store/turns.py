@@ -3,7 +3,7 @@
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
@@ -75,9 +75,11 @@ def accept(
     connection: Connection,
     messages: Iterable[Message],
     now: float,
+    unheard: Collection[str] = (),
     make_id: Callable[[], str] = new_id,
 ) -> list[Accepted]:
-    """Insert the messages that are new, each with a queued turn; those, in order."""
+    """Insert the messages that are new, each with a queued turn; those, in order. Of what is
+    `unheard`, by the ids of messages, no other conversation is told."""
     accepted = []
     for message in messages:
         key = message_key(message.channel, message.account, message.id)
@@ -89,7 +91,7 @@ def accept(
             turn = make_id()
         alias = message.alias and message_key(message.channel, message.account, message.alias)
         connection.execute(_ADD_MESSAGE, (key, alias, added.lastrowid, encode(message)))
-        if message.unusable is None:
+        if message.unusable is None and message.id not in unheard:
             activity = (conversation, message.received_at, _activity(message))
             connection.execute(_NOTE_ACTIVITY, activity)
         accepted.append(Accepted(turn, message))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 
+_NOT_SET = "_(not set)_"
 _AGENTS = """\
 # Agent Workspace
 
@@ -26,12 +27,13 @@ _IDENTITY = """\
 
 - Agent ID: {account}
 - Channel: {channel}
+- Display name: {name}
 - Runtime: {runtime}
 - Created: {created}
 
 ## Bio
 
-_(not set)_
+{bio}
 
 ## Role
 
@@ -54,14 +56,25 @@ def workspace_of(state: Path, account: str) -> Path:
     return state / "agents" / account / "workspace"
 
 
-def prepare(workspace: Path, *, channel: str, account: str, runtime: str, now: float) -> None:
-    """Make a workspace, mode 0700, and the files in it that are missing, mode 0600.
+def prepare(
+    workspace: Path,
+    *,
+    channel: str,
+    account: str,
+    runtime: str,
+    now: float,
+    name: str = "",
+    bio: str = "",
+) -> None:
+    """Make a workspace, mode 0700, and the files in it that are missing, mode 0600. What is known
+    of the agent is in one of them.
 
     Raises:
         OSError: it cannot be made.
     """
     created = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
     facts = {"account": account, "channel": channel, "runtime": runtime, "created": created}
+    facts |= {"name": name or _NOT_SET, "bio": bio or _NOT_SET}
     for folder in (workspace.parents[1], workspace.parent, workspace, workspace / "notes"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.api import ChannelStatus
+from sidecar.app.attention import AttentionPolicies
 from sidecar.app.budgets import Budgets
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.intake import Intake
@@ -102,6 +103,7 @@ class Rig:
     """What lies between a channel and a runtime, on a journal in `folder`."""
 
     def __init__(self, folder: Path, journal: Journal, agent: Agent, line: Line) -> None:
+        self.folder = folder
         self.journal = journal
         self.agent = agent
         self.line = line
@@ -123,7 +125,9 @@ class Rig:
             self.channels.get,
             self.supervisor.spawn,
         )
-        self.intake = Intake(journal, self.dispatcher, self.channels.get, self.supervisor.spawn)
+        attention = AttentionPolicies(lambda name: None)
+        spawn = self.supervisor.spawn
+        self.intake = Intake(journal, self.dispatcher, self.channels.get, spawn, attention)
         self._number = 0
 
     def _snapshot(self, route: config.Route) -> Snapshot:

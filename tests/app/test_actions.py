@@ -1,6 +1,7 @@
 """What a person can do about single turns, sessions and replies of a running sidecar."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sidecar.app.actions import Actions
 from sidecar.core import wording
 from sidecar.errors import ActionRefused, ChannelUnavailable, ReplyRefused
-from sidecar.model import Failure, Reply, TurnEnded
+from sidecar.model import AgentEvent, Failure, Job, Reply, TurnEnded
 from sidecar.store import listing
 from sidecar.store.listing import Row
 
@@ -20,7 +21,7 @@ def actions(rig: Any) -> Actions:
 
 async def turns(rig: Any) -> list[Row]:
     def read() -> list[Row]:
-        with listing.reader(rig.journal._path.parent) as db:
+        with listing.reader(rig.folder) as db:
             return listing.turns(db, state=None, conversation=None, most=100)[::-1]
 
     return await asyncio.to_thread(read)
@@ -28,7 +29,7 @@ async def turns(rig: Any) -> list[Row]:
 
 async def refused(rig: Any) -> list[Row]:
     def read() -> list[Row]:
-        with listing.reader(rig.journal._path.parent) as db:
+        with listing.reader(rig.folder) as db:
             return listing.replies(db, state="refused", most=100)
 
     return await asyncio.to_thread(read)
@@ -220,3 +221,43 @@ async def test_a_reply_that_waits_for_its_next_try_is_tried_at_once(
 async def test_what_is_unknown_is_refused(actions: Actions) -> None:
     with pytest.raises(ActionRefused, match="cannot be told"):
         await actions.act("turns", "explode", "t")
+
+
+async def test_a_session_that_is_forgotten_while_its_turn_runs_is_not_kept(
+    rig: Any, actions: Actions
+) -> None:
+    run, go = rig.agent.run, asyncio.Event()
+
+    async def slow(job: Job) -> AsyncGenerator[AgentEvent, None]:
+        async for event in run(job):
+            await go.wait()
+            yield event
+
+    rig.agent.run = slow
+    rig.agent.script = [[TurnEnded("", name)] for name in ("s1", "s1", "s2", "s3")]
+    for number, forgotten in enumerate((None, "s1", "room", None), start=1):
+        go.clear()
+        await rig.say("hello")
+        await until(lambda number=number: len(rig.agent.jobs) == number)
+        if forgotten is not None:
+            assert await actions.act("sessions", "forget", forgotten) == {"sessions": 1}
+        go.set()
+        await rig.quiet()
+    assert [job.session for job in rig.agent.jobs] == [None, "s1", None, None]
+
+
+async def test_a_reply_that_is_dropped_behind_one_that_is_stuck_is_given_up_for_good(
+    rig: Any, actions: Actions
+) -> None:
+    async def down(reply: Reply) -> str | None:
+        raise ChannelUnavailable("down", 60.0)
+
+    rig.line.send = down
+    await rig.say("one")
+    await rig.say("two")
+    await until(lambda: rig.outbox.waiting == 2)
+    first, second = await rig.journal.pending_replies()
+    await actions.act("outbox", "drop", str(second.id))
+    # What a restart would find now.
+    assert [one.id for one in await rig.journal.pending_replies()] == [first.id]
+    assert [one["reply"] for one in await refused(rig)] == [second.id]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sidecar import events
 from sidecar.app.budgets import Budgets
 from sidecar.config.model import Budget, Runtime, SessionBounds
 from sidecar.core.budgets import KEPT
@@ -20,7 +21,7 @@ def cost(usd: float | None, text: str = "fine", session: str | None = None) -> l
 
 
 def states(rig: Any) -> list[tuple[str, str | None]]:
-    with closing(sqlite3.connect(rig.journal._path)) as db:
+    with closing(sqlite3.connect(rig.folder / "journal.db")) as db:
         return [(state, error) for state, error in db.execute(
             "select state, error from turn order by seq"
         )]  # fmt: skip
@@ -68,7 +69,7 @@ async def test_failed_turns_cost_as_well_and_every_run_of_a_turn_counts(rig: Any
     await rig.quiet()
     [(route, _, usd)] = await rig.journal.spent(time.time() - KEPT)
     assert (route, usd) == ("all", 0.75)
-    with closing(sqlite3.connect(rig.journal._path)) as db:
+    with closing(sqlite3.connect(rig.folder / "journal.db")) as db:
         [(usage,)] = db.execute("select usage from turn")
     assert usage == '{"input_tokens":11,"output_tokens":22,"cost_usd":0.75}'
 
@@ -167,3 +168,41 @@ def test_nothing_is_shown_of_routes_that_have_neither_cost_nor_budget(tmp_path: 
 
     plain, bounded = Route("a", "r", tmp_path), Route("b", "r", tmp_path, budget=Budget(2.0))
     assert list(Budgets().picture([plain, bounded])) == ["b"]
+
+
+async def test_a_turn_that_its_budget_refuses_is_an_event_as_each_dropped_turn_is(rig: Any) -> None:
+    rig.reroute(budget=Budget(1.0, "month"))
+    rig.agent.script = [cost(1.0)]
+    await rig.say("one")
+    await rig.quiet()
+    with events.listen() as queue:
+        await rig.say("refused")
+        await rig.quiet()
+        name, told = queue.get_nowait()
+    assert (name, told["reason"]) == ("turn.dropped", "budget")
+
+
+@pytest.mark.parametrize("wrong", [Usage(10**30, 1, 0.1), Usage(1, 1, float("nan"))])
+async def test_a_figure_that_no_turn_can_have_holds_up_neither_the_turn_nor_its_budget(
+    rig: Any, wrong: Usage
+) -> None:
+    rig.reroute(budget=Budget(1.0, "month"))
+    rig.agent.script = [[TurnEnded("fine", "s1", usage=wrong)], cost(1.0)]
+    for text in ("one", "two", "refused"):
+        await rig.say(text)
+        await rig.quiet()
+    assert rig.texts[:2] == ["fine", "fine"]
+    assert "budget" in rig.texts[2]
+
+
+async def test_a_fresh_session_begins_at_its_first_turn_also_when_it_is_called_as_the_last_one(
+    rig: Any,
+) -> None:
+    use = rig.snapshot.runtimes["agent"]
+    use.config = Runtime("agent", use.config.type, session=SessionBounds(max_turns=2))
+    rig.dispatcher.use(replace(rig._snapshot(rig.route), runtimes={"agent": use}))
+    rig.agent.script = [cost(None, session="1") for _ in range(5)]
+    for number in range(5):
+        await rig.say(f"say {number}")
+        await rig.quiet()
+    assert [job.session for job in rig.agent.jobs] == [None, "1", None, "1", None]

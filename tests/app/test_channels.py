@@ -171,3 +171,15 @@ async def test_a_channel_that_worked_is_tried_once_more_before_it_stops(
     await until(lambda: rig.lines[0].runs >= 2)
     monkeypatch.setattr(channels, "HEALTHY_AFTER", 30.0)
     await until(lambda: rig.state("a") == "stopped")
+
+
+async def test_no_reason_tells_a_secret(rig: Rig) -> None:
+    rig.channels.hide({"hunter2-hunter2"})
+    await rig.channels.apply(wanted("a"))
+    await until(lambda: rig.state("a") == "connected")
+    [line] = rig.lines
+    reason = "GET http://hub/?token=abc hunter2-hunter2, Bearer 0123456789"
+    line.status = ChannelStatus("waiting", 0.0, reason)
+    [(_, status)] = rig.channels.statuses().values()
+    assert status.reason == "GET http://hub/?token=*** ***, Bearer ***"
+    assert status.state == "waiting"

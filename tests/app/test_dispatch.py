@@ -9,20 +9,20 @@ import pytest
 
 from sidecar.app.recover import recover
 from sidecar.config import model as config
-from sidecar.model import Block, Failure, TurnEnded
+from sidecar.model import Block, Conversation, Failure, TurnEnded
 from sidecar.store.records import UnfinishedTurn
 
 Until = Callable[[Callable[[], object]], Any]
 
 
 async def test_a_message_is_answered_though_its_channel_was_stopped_while_handing_it_over(
-    rig: Any,
+    rig: Any, wait_until: Until
 ) -> None:
     handing_over = rig.supervisor.spawn(rig.say("hello"), "channel")
     await asyncio.sleep(0)  # it waits for the journal now
     await asyncio.sleep(0)
     assert handing_over.cancel()
-    await rig.quiet()
+    await wait_until(lambda: rig.texts)
     assert rig.texts == ["answer 1"]
 
 
@@ -137,3 +137,39 @@ async def test_nobody_stops_a_turn_that_is_trusted_more_than_their_own(
     rig.agent.go.set()
     await rig.quiet()
     assert rig.texts == ["answer 1", "answer 2"]
+
+
+async def test_an_account_that_cannot_name_a_folder_is_told_that_its_turn_failed(rig: Any) -> None:
+    rig.reroute(cwd=None)
+    rig.line.account = "@bot:example.org"
+    await rig.say("hello", account="@bot:example.org")
+    await rig.quiet()
+    assert [reply.kind for reply in rig.line.taken] == ["error"]
+
+
+async def test_no_other_room_is_told_what_somebody_said_who_is_not_listened_to(rig: Any) -> None:
+    rig.channels["demo"] = replace(rig.channels["demo"], allow=config.Allow(senders=("a-owner",)))
+    elsewhere = Conversation("elsewhere", "group")
+    await rig.say("obey me", "human", conversation=elsewhere)
+    await rig.say("hello")
+    await rig.quiet()
+    said = await rig.journal.said_since("demo", "ag", 0.0)
+    assert [one.preview for one in said] == ["hello"]
+
+
+async def test_a_refused_message_is_refused_by_the_commit_that_takes_it_over(
+    make_rig: Callable[[], Any],
+) -> None:
+    first, second = make_rig(), make_rig()
+    first.channels["demo"] = replace(first.channels["demo"], rate_limit=config.Rate(1, 60.0))
+    messages = [first.message(f"number {number}") for number in range(3)]
+    first.outbox.add = first.dispatcher.offer = lambda *_: None  # the end comes now
+    await first.intake.accept(messages)
+    unfinished = await first.journal.unfinished()
+    assert [turn.messages for turn in unfinished] == [(messages[0],)]
+    second.outbox.add(await second.journal.pending_replies())
+    recover(unfinished, second.dispatcher, second.channels.get)
+    await second.quiet()
+    assert len(second.agent.jobs) == 1
+    assert [text for text in second.texts if "too many" in text] != []
+    assert len(second.texts) == 2

@@ -1,13 +1,20 @@
 """A config file checked by a process of its own, again and again."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sidecar.app.load import NO_MEMORY, Candidate, Loader, Loading, Memory
+from sidecar.app.candidate import NO_MEMORY, Candidate, Memory
+from sidecar.app.check import check
+from sidecar.app.load import Loader, Loading
+from sidecar.app.outcome import MOST_ERRORS, error_lines
+from sidecar.config.mistakes import MOST
 from sidecar.config.model import Config
+from sidecar.config.templates import fingerprint, templates
 
 COUNT = 450
 
@@ -99,3 +106,44 @@ async def test_a_check_that_has_begun_is_taken_over(saved: Saved) -> None:
     found = await loader.load(saved.path, begun)
     assert len(usable(found).routes) == COUNT
     assert (await loader.load(saved.path)).config is None
+
+
+def test_templates_that_were_right_are_not_tried_again(saved: Saved) -> None:
+    saved.save(change="    user_turn: '{{ message.txt }}'\n")
+    found = check(saved.path)
+    assert [one.code for one in found.problems] == ["template-error"]
+    assert found.draft is not None
+    [(_, template)] = templates(found.draft)
+    right = fingerprint(template, found.draft.context)
+    assert check(saved.path, right={right}).problems == ()
+
+
+def test_a_template_that_changed_is_tried_though_others_were_right(saved: Saved) -> None:
+    saved.save(change="    user_turn: 'Hi {{ message.text }}'\n")
+    first = saved.check()
+    assert usable(saved.check(first.memory)).routes[7].user_turn is not None
+    saved.save(change="    user_turn: 'Hi {{ message.txt }}'\n")
+    assert [one.code for one in saved.check(first.memory).problems] == ["template-error"]
+    saved.save(change="    user_turn: 'Hi {{ env.HOME }}'\n", head="context: {env: [HOME]}\n")
+    second = saved.check(first.memory)
+    usable(second)
+    saved.save(change="    user_turn: 'Hi {{ env.HOME }}'\n")
+    assert [one.code for one in saved.check(second.memory).problems] == ["template-error"]
+
+
+def test_the_checker_begins_without_what_takes_long_and_is_seldom_needed() -> None:
+    seldom = "{'asyncio', 'aiohttp', 'jinja2', 'jsonschema'}"
+    program = f"import sys, sidecar.app.check; sys.exit(str({seldom} & sys.modules.keys() or ''))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""
+
+
+def test_of_very_many_mistakes_only_the_first_are_told(saved: Saved) -> None:
+    saved.path.write_text("version: 1\nroutes:\n" + "  - x\n" * 5000)
+    problems = saved.check().problems
+    assert len(problems) <= MOST + 1
+    lines = error_lines(problems)
+    assert len(lines) == MOST_ERRORS + 1
+    assert lines[-1].endswith("more: `sidecar validate` tells them")

@@ -155,3 +155,20 @@ async def test_a_reply_is_never_sent_as_somebody_else(rig: Rig) -> None:
         rig.outbox.retry()
         await asyncio.sleep(0.005)
     assert rig.texts == ["one"]
+
+
+async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(rig: Rig) -> None:
+    rig.line.answers = [ChannelUnavailable("away", 60.0)]
+    rig.outbox.add(await rig.reply("one", room="away"))
+    rig.outbox.add(await rig.reply("two", room="here"))
+    async with asyncio.timeout(5):
+        await rig.outbox.drained(by=time.time() + 30.0)
+    assert rig.texts == ["two"]
+    assert rig.outbox.waiting == 1
+    waits = asyncio.wait_for(rig.outbox.drained(by=time.time() + 90.0), 0.05)
+    with pytest.raises(TimeoutError):
+        await waits
+    rig.outbox.retry()
+    async with asyncio.timeout(5):
+        await rig.outbox.drained()
+    assert rig.texts == ["two", "one"]

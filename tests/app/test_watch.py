@@ -241,9 +241,31 @@ class ConfigMap:
             shutil.rmtree(old)
 
 
-async def test_twenty_swaps_of_a_config_map_are_all_seen(tmp_path: Path) -> None:
+async def test_twenty_swaps_of_a_config_map_are_all_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SETTLE", 0.02)
     mounted = ConfigMap(tmp_path, "0")
     async with watching(tmp_path / "config.yaml") as watched:
+        for number in range(1, 21):
+            mounted.swap(f"{number}")
+            await watched.until(f"{number}")
+        assert watched.seen == [f"{number}" for number in range(1, 21)]
+
+
+async def test_twenty_swaps_are_seen_where_the_file_system_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import watchfiles
+
+    async def refused(*_: object, **__: object) -> AsyncIterator[set[object]]:
+        raise OSError("inotify watch limit reached")
+        yield set()
+
+    monkeypatch.setattr(watchfiles, "awatch", refused)
+    monkeypatch.setattr(watch, "SETTLE", 0.01)
+    mounted = ConfigMap(tmp_path, "0")
+    async with watching(tmp_path / "config.yaml", poll=0.02) as watched:
         for number in range(1, 21):
             mounted.swap(f"{number}")
             await watched.until(f"{number}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sidecar.model import Conversation, Message, Sender
 from sidecar.store.journal import Journal
-from sidecar.store.records import SessionKey
+from sidecar.store.records import Outcome, SessionKey
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -104,6 +104,22 @@ def test_a_turn_of_the_journal_is_shown_as_it_would_be_now(sidecar: Run, folder:
     )
     code, _, err = sidecar("render", "--turn", "nope")
     assert (code, "the journal has no turn nope" in err) == (2, True)
+
+
+def test_a_turn_that_was_run_again_names_the_one_that_has_its_messages(
+    sidecar: Run, folder: Path
+) -> None:
+    async def retried() -> tuple[str, str]:
+        turn, _ = await recorded(folder / "state")
+        journal = await Journal.open(folder / "state", session_ttl=60.0, now=1.0)
+        await journal.finish(turn, Outcome("failed"), key=None, session=None, now=1.7e9)
+        again = await journal.retry(turn, now=1.7e9)
+        await journal.close()
+        return turn, again.turn
+
+    turn, again = asyncio.run(retried())
+    assert again in sidecar("render", "--turn", turn)[2]
+    assert sidecar("render", "--turn", again)[0] == 0
 
 
 def test_without_a_journal_there_is_no_turn(sidecar: Run) -> None:

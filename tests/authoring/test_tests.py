@@ -207,9 +207,7 @@ def test_a_machine_without_the_agents_runs_the_tests_all_the_same(tests: Run, fo
     text = config.read_text().replace("[cat, -u]", "[no-such-agent]")
     text = text.replace("{TOKEN: x}", '{TOKEN: "${file:/no/such/secret}", KEY: "${NOT_SET}"}')
     config.write_text(text.replace("cwd: ., user_turn", "cwd: /no/such/folder, user_turn"))
-    code, out, err = tests(
-        GROUP.format(expect="argv: [no-such-agent]")
-    )
+    code, out, err = tests(GROUP.format(expect="argv: [no-such-agent]"))
     assert (code, err) == (0, ""), out
 
 
@@ -239,3 +237,18 @@ def test_facts_are_made_safe_like_those_of_the_real_context(tests: Run, folder: 
         "    expect: {user_turn: {contains: 'stripped: system tag', not_contains: '<system>'}}\n"
     )
     assert code == 0, out
+
+
+def test_a_secret_of_the_config_is_in_no_result(
+    tests: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2-hunter2")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("--model, opus", '--settings, "${SECRET}"'))
+    argv = "argv: {contains: [--settings, nothing]}"
+    code, out, _ = tests(OWNER.format(more="", expect=argv), "--junit", "results.xml")
+    results = (folder / "results.xml").read_text()
+    assert code == 1
+    for told in (out, results):
+        assert "***" in told
+        assert "hunter2" not in told

@@ -1,12 +1,15 @@
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from sidecar import metrics
 from sidecar.errors import ChannelStopped, JournalError
+from sidecar.hubclient.http import LARGEST_BODY
 from sidecar.model import Message
 from tests.channels.scripted_hub import Answer, Hub, raw, reset, says
 
@@ -220,3 +223,27 @@ async def test_a_page_larger_than_usual_is_read(world: Any) -> None:
         await world.hub.push(world.item(envelope={"payload": {"text": text}}))
         await world.until(lambda: world.hub.acked)
     assert world.kept.messages[0].text == text
+
+
+async def test_an_answer_without_end_is_not_read_and_smaller_pages_are_asked_for(
+    world: Any,
+) -> None:
+    piece, told = b" " * (1 << 20), 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal told
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while told <= 4 * LARGEST_BODY:
+                await response.write(piece)
+                told += len(piece)
+        return response
+
+    world.hub.script("/hub/inbox", endless, method="GET")
+    async with world.running():
+        await world.hub.push(world.item())
+        await world.until(lambda: world.hub.acked == ["h_1"])
+    assert told < 2 * LARGEST_BODY
+    limits = [int(one.query["limit"]) for one in world.hub.requests("/hub/inbox")]
+    assert limits[:2] == [50, 7]

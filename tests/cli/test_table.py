@@ -50,7 +50,8 @@ def test_status_shows_what_routes_have_spent_and_when_a_budget_renews() -> None:
     picture = {
         "version": "1", "pid": 1, "since": 0.0, "generation": 1, "digest": "d", "pending": [],
         "reloads": [], "channels": {}, "running": [], "waiting": [], "spending": spending,
-        "outbox": {"pending": 0, "refused": 0},
+        "outbox": {"pending": 0, "refused": 0}, "on_disk": {"in_force": True},
+        "control_plane": None, "remarks": [],
     }  # fmt: skip
     lines = [line.split() for line in render(picture, 3600.0).splitlines()]
     assert ["team", "$1.50", "$5.00", "day", "1h"] in lines

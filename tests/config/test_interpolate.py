@@ -91,7 +91,8 @@ def test_templates_and_tests_are_left_as_they_are(check: Check) -> None:
         check(
             "version: 1\n"
             "runtimes: {claude: {type: claude-code}}\n"
-            "default_route: {runtime: claude, cwd: ., user_turn: 'a ${X} $$'}\n"
+            "default_route:\n"
+            "  {runtime: claude, cwd: ., user_turn: 'a ${X} $$', recovery: '${X}'}\n"
             "routes:\n"
             "  - {match: {kind: direct}, runtime: claude, cwd: ., system_context: '${Y}'}\n"
             "tests: [{name: t, message: {text: 'costs $$ ${Z}'}, expect: {}}]\n"
@@ -100,6 +101,8 @@ def test_templates_and_tests_are_left_as_they_are(check: Check) -> None:
     assert config.default_route is not None
     assert config.default_route.user_turn is not None
     assert config.default_route.user_turn.text == "a ${X} $$"
+    assert config.default_route.recovery is not None
+    assert config.default_route.recovery.text == "${X}"
     assert config.routes[0].system_context is not None
     assert config.routes[0].system_context.text == "${Y}"
     assert config.tests[0]["message"] == {"text": "costs $$ ${Z}"}

@@ -104,6 +104,19 @@ def test_a_damaged_file_is_set_aside_and_never_deleted(
     assert file.path.with_name("ag_1.json.damaged-3").exists()
 
 
+def test_a_file_of_a_newer_version_is_left_as_it_is(state: Path) -> None:
+    file = memory_file(state, "ag_1")
+    put(file, "notes", "milk")
+    content = b'{"version": 3, "sections": {"notes": ["bread"]}}'
+    file.path.write_bytes(content)
+    with pytest.raises(MemoryUnavailable, match=r"ag_1\.json: a newer sidecar"):
+        file.read()
+    with pytest.raises(MemoryUnavailable, match="newer"):
+        put(file, "notes", "bread")
+    assert file.path.read_bytes() == content
+    assert list(file.path.parent.glob("*.damaged-*")) == []
+
+
 def test_the_memory_of_the_daemon_is_taken_over_and_left_as_it_is(state: Path, home: Path) -> None:
     name = "working-memory.json"
     newer = home / ".botcord" / "agents" / "ag_1" / "state" / name

@@ -111,8 +111,17 @@ def test_what_makes_no_sense_inside_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"version": 3, "sections": {}}', b"{}"],
-    ids=["empty", "cut", "list", "null", "bytes", "deep", "newer", "no memory"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"version": "3", "sections": {}}',
+        b"{}",
+    ],
+    ids=["empty", "cut", "list", "null", "bytes", "deep", "no version", "no memory"],
 )
 def test_a_damaged_file_is_told_from_an_empty_memory(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 -- the text is Python's own in part

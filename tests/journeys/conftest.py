@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, UnixConnector
 
 from sidecar.devhub import DevHub, HubLimits
 from sidecar.runtimes.orphans import sweep
@@ -46,6 +47,7 @@ class World:
         self.cwd = folder / "checkout"
         self.cwd.mkdir()
         self.log = folder / "log"
+        self.program = ("-m", "sidecar")
         credentials = folder / "demo.json"
         credentials.write_text(json.dumps(hub.add_agent("demo")))
         credentials.chmod(0o600)
@@ -72,7 +74,7 @@ class World:
         before = self.hub.connects("demo")
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sidecar", "run", str(self.config),
+                sys.executable, *self.program, "run", str(self.config),
                 stdout=log, stderr=log,
                 env={**os.environ, "PYTHONWARNINGS": "error"},
             )  # fmt: skip
@@ -108,10 +110,10 @@ class World:
         return process.returncode or 0, output.decode()
 
     async def status(self) -> dict[str, Any]:
-        _, output = await self.run("status", str(self.config), "--json")
-        assert "{" in output, output
-        found: dict[str, Any] = json.loads(output[output.index("{") :])
-        return found
+        connector = UnixConnector(str(self.folder / "s.sock"))
+        async with ClientSession(connector=connector) as http, http.get("http://x/status") as told:
+            found: dict[str, Any] = await told.json()
+            return found
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition; show the sidecar's log when it does not come true."""

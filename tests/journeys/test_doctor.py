@@ -28,7 +28,7 @@ async def test_all_is_well_with_a_sidecar_that_runs_and_its_token_stays_good(wor
 
 async def test_what_does_not_work_is_told_with_what_to_do(world: Any) -> None:
     (world.folder / "demo.json").chmod(0o644)
-    world.write(**{"type: command, command: [": 'type: command, command: [no-such-program, '})
+    world.write(**{"type: command, command: [": "type: command, command: [no-such-program, "})
     code, output = await world.run("doctor", str(world.config))
     assert code == 1
     assert "✗ config: config.yaml:" in output

@@ -1,5 +1,6 @@
 """Editing config.yaml and saving while it runs."""
 
+import signal
 from typing import Any
 
 
@@ -108,3 +109,89 @@ async def test_the_log_level_changes_with_a_save(world: Any) -> None:
     world.hub.owner_says("demo", "say quiet")
     await world.replies(1)
     assert world.log.read_text() == before
+
+
+ALIASES = b"a: &a [x]\n" + b"".join(
+    f"{name}: &{name} [{', '.join(9 * ['*' + last])}]\n".encode()
+    for last, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+async def test_rubbish_of_every_kind_is_told_and_changes_nothing(world: Any) -> None:
+    template = world.folder / "hello.j2"
+    template.write_text("{{ message.text }}")
+    world.write(**{"cwd: " + str(world.cwd): f"cwd: {world.cwd}, user_turn: {{file: {template}}}"})
+    good = world.config.read_bytes()
+    await world.start()
+    connection = (await world.status())["channels"]["demo"]["connection"]
+    config, beside = world.config, world.folder / "beside"
+
+    def put(content: bytes) -> None:
+        if config.is_dir() and not config.is_symlink():
+            config.rmdir()
+        beside.write_bytes(content)
+        beside.replace(config)
+
+    def link(target: str) -> None:
+        beside.symlink_to(target)
+        beside.replace(config)
+
+    def folder() -> None:
+        config.unlink()
+        config.mkdir()
+
+    # What cannot be read follows what can be: from one to another, nothing has changed.
+    for number, (save, told) in enumerate(
+        [
+            (lambda: put(b""), "the file is empty"),
+            (config.unlink, "No such file"),
+            (lambda: put(bytes(range(256)) * 999), "is not UTF-8"),
+            (lambda: link("config.yaml"), "Too many levels of symbolic links"),
+            (lambda: put(b"#" * 11_000_000), "is larger than 10 MiB"),
+            (folder, "It is no file"),
+            (lambda: put(b"a: " + b"[" * 1000), "levels deep"),
+            (lambda: link("/dev/zero"), "It is no file"),
+            (lambda: put(ALIASES), "aliases add more than"),
+            (lambda: put(good[: len(good) // 2]), "while scanning"),
+        ],
+        1,
+    ):
+        save()
+        await world.until(lambda n=number: world.log.read_text().count("config rejected") == n)
+        await world.until(lambda told=told: told in world.log.read_text().splitlines()[-1])
+    put(good)
+    await world.until(lambda: "config unchanged" in world.log.read_text())
+    template.unlink()
+    await world.until(lambda: "hello.j2' cannot be read" in world.log.read_text())
+    world.hub.owner_says("demo", "say as before")
+    assert await world.replies(1) == ["as before"]
+    assert (await world.status())["channels"]["demo"]["connection"] == connection
+
+
+async def test_a_mistake_is_told_once_and_again_when_a_signal_asks(world: Any) -> None:
+    await world.start()
+    world.write(**{"runtime: agent": "runtime: agnet"})
+    await world.until(lambda: "config rejected (file)" in world.log.read_text())
+    world.config.touch()
+    world.process.send_signal(signal.SIGHUP)
+    await world.until(lambda: "config rejected (SIGHUP)" in world.log.read_text())
+    world.write()
+    await world.until(lambda: "config unchanged (file)" in world.log.read_text())
+    world.process.send_signal(signal.SIGHUP)
+    await world.until(lambda: "config unchanged (SIGHUP)" in world.log.read_text())
+    triggers = [one["trigger"] for one in (await world.status())["reloads"]]
+    assert triggers == ["file", "SIGHUP", "file", "SIGHUP"]
+
+
+async def test_what_waits_is_routed_anew_and_what_runs_keeps_its_route(world: Any) -> None:
+    await world.start()
+    person = world.hub.add_person("Ann")
+    room = world.hub.add_room("Room", [person, "demo"])
+    world.hub.say(person, room, "wait go")
+    await world.until(lambda: world.runs)
+    world.hub.say(person, room, "job trust")
+    await world.until(lambda: not world.hub.unacknowledged("demo"))
+    world.write(**{"cwd: " + str(world.cwd): f"cwd: {world.cwd}, trust: public"})
+    await world.until(lambda: "config applied" in world.log.read_text())
+    world.touch("go")
+    assert await world.replies(2) == ["waited for go", '"public"']

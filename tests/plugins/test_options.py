@@ -1,5 +1,6 @@
 """The options of types from other packages: checked, shown and explained like those of ours."""
 
+import asyncio
 import json
 import re
 import sys
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
-from sidecar.app.load import Candidate
+from sidecar.app.doctor import examine
 from sidecar.config.diff import difference
 from sidecar.config.problems import render_text
 from sidecar.config.values import EXPECTED
@@ -281,3 +283,13 @@ def test_the_commands_know_what_is_installed(
     shown = sidecar("config", "show", path=site).out
     assert 'pin: "***"' in shown
     assert "every: 5s" in shown
+
+
+async def test_a_runtime_that_has_no_program_is_nothing_that_doctor_complains_of(
+    register: Register, tmp_path: Path
+) -> None:
+    register("more", SMS, runtimes={"robot": "more:RUNTIME"})
+    text = "version: 1\nserver: null\nruntimes: {r: {type: robot}}\nstate: {dir: state}\n"
+    await asyncio.to_thread((tmp_path / "config.yaml").write_text, text)
+    found = [one async for one in examine(tmp_path / "config.yaml") if one.part == "runtime r"]
+    assert [(one.level, one.text) for one in found] == [("ok", "of type robot: not examined")]

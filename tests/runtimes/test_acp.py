@@ -343,3 +343,24 @@ async def test_a_cancelled_turn_of_a_process_that_stays_is_told_to_the_agent(
     assert heard(workshop, "session/cancel") == [{"sessionId": "session-1"}]
     await workshop.gone([int(first)])
     assert await pid(workshop, runtime, session="session-1") != first
+
+
+async def test_a_fresh_session_takes_the_place_of_an_earlier_one_that_is_called_the_same(
+    workshop: Any, warm: Any
+) -> None:
+    runtime = warm()
+    first, second = await pid(workshop, runtime), await pid(workshop, runtime)
+    assert first != second
+    await workshop.gone([int(first)])
+    assert await pid(workshop, runtime, session="session-1") == second
+
+
+async def test_rooms_whose_sessions_the_agent_calls_the_same_share_no_process(
+    workshop: Any, warm: Any
+) -> None:
+    runtime = warm()
+    rooms: list[Any] = [{"message": {"conversation": room}} for room in ("rm_1", "rm_2")]
+    first, second = [await pid(workshop, runtime, **room) for room in rooms]
+    assert first != second
+    assert await pid(workshop, runtime, session="session-1", **rooms[1]) == second
+    assert await pid(workshop, runtime, session="session-1", **rooms[0]) == first

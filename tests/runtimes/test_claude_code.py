@@ -277,6 +277,19 @@ async def test_the_help_is_asked_once(claude: Claude) -> None:
     assert sorted(claude.calls) == ["--help", "-p", "-p", "-p", "-p"]
 
 
+async def test_what_a_version_does_not_know_is_told_once(
+    claude: Claude, caplog: pytest.LogCaptureFixture
+) -> None:
+    claude.knows("--permission-prompts <mode> --system-prompt-snapshot <on|off>")
+    runtime = claude.runtime()
+    await runtime.describe(claude.workshop.job)
+    assert not any("know" in text for text in caplog.messages)
+    for _ in range(2):
+        await claude.seen(runtime)
+    told = "does not know --restricted; using no tools at all in public turns"
+    assert [text for text in caplog.messages if "know" in text] == [f"{claude.program} {told}"]
+
+
 @pytest.mark.usefixtures("user")
 async def test_a_new_version_of_the_program_is_asked_again(
     claude: Claude, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.runtimes import environment, orphans, tree
+from sidecar.runtimes import command, environment, orphans, tree
 
 START = """
 import os, subprocess, sys, time
@@ -91,6 +91,42 @@ async def test_a_daemon_that_left_its_parents_is_ended(workshop: Any) -> None:
     )
     assert (await workshop.ended(runtime)).text == "done"
     await workshop.gone(await workshop.pids())
+
+
+WIPED = """
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open("../pids", "a") as file:
+            file.write(f"{os.getpid()}\\n")
+        os.execve("/bin/sleep", ["sleep", "60"], {})
+    os._exit(0)
+os.wait()
+while not os.path.exists("../pids"):
+    time.sleep(0.005)
+print("done", flush=True)
+os._exit(0)
+"""
+"""A daemon with nothing in its environment."""
+
+
+async def test_a_daemon_that_wiped_its_environment_is_ended(workshop: Any) -> None:
+    assert (await workshop.ended(workshop.command(script(WIPED)))).text == "done"
+    await workshop.gone(await workshop.pids())
+
+
+async def test_a_daemon_that_two_turns_may_have_left_stays_until_both_have_ended(
+    workshop: Any,
+) -> None:
+    waits = workshop.command("echo here; exec sleep 60", python=False)
+    async with aclosing(waits.run(workshop.change(turn="long"))) as run:
+        await anext(run)
+        leaves = workshop.script(script(WIPED), "leaves")
+        runtime = command.build({"command": [leaves], "protocol": "text"}, workshop.host)
+        assert (await workshop.ended(runtime, turn="short")).text == "done"
+        (pid,) = await workshop.pids()
+        assert await asyncio.to_thread(workshop.is_running, pid)
+    await workshop.gone([pid])
 
 
 async def test_a_cancelled_turn_takes_its_whole_family_along(workshop: Any) -> None:
@@ -191,6 +227,21 @@ def test_what_a_killed_sidecar_left_is_swept_at_the_next_start(
     assert (tame.wait(5), wild.wait(5)) == (-signal.SIGTERM, -signal.SIGKILL)
     assert strange.poll() is None
     assert orphans.sweep(tmp_path) == 0
+
+
+def test_the_sweep_takes_along_what_has_no_marks_but_belongs_to_a_turn(
+    tmp_path: Path, left_behind: Any
+) -> None:
+    pids = tmp_path / "pids"
+    wiped = f"env -i sleep 60 & echo $! >>{pids}; exec setsid env -i sleep 60"
+    turn = f"sh -c '({wiped}) & wait' & sleep 0.1; wait"
+    marks = environment.marks(tmp_path, "turn-9")
+    tame = left_behind("setsid", "sh", "-c", turn, **marks)
+    while not pids.exists() or not pids.read_text():
+        assert tame.poll() is None
+    assert orphans.sweep(tmp_path, grace=0.2) >= 3
+    tame.wait(5)
+    assert not Path(f"/proc/{int(pids.read_text())}/cwd").exists()
 
 
 def test_a_sidecar_that_a_turn_started_does_not_sweep_itself(tmp_path: Path) -> None:

@@ -68,6 +68,30 @@ def test_what_the_config_gives_counts_and_what_the_sidecar_keeps_does_not(tmp_pa
     assert "cannot be made" in probe(codex, base, tmp_path).warning
 
 
+HELP = "--restricted --permission-prompts <mode> --system-prompt-snapshot <on|off>"
+
+
+def test_flags_that_a_version_does_not_know_are_told_with_what_is_done_instead(
+    tmp_path: Path,
+) -> None:
+    script = 'case $1 in --version) echo {};; --help) echo "{}";; esac'
+    assert look(tmp_path, script.format("2.1.330", HELP)).warning == ""
+    older = look(tmp_path, script.format("2.1.330", HELP.replace("--restricted ", "")))
+    assert older.warning == "does not know --restricted; using no tools at all in public turns"
+
+
+@pytest.mark.parametrize("place", [".local/bin", ".claude/local", "npm/bin"])
+def test_a_program_outside_of_path_is_found_where_installers_put_it(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / ".npmrc").write_text("; mine\nprefix = ${HOME}/npm\n")
+    (tmp_path / place).mkdir(parents=True)
+    path = program(tmp_path / place, "claude-of-mine", "echo 2.1.330")
+    runtime = Runtime("it", "claude-code", {"command": "claude-of-mine"})
+    base = {"PATH": "/bin", "HOME": str(tmp_path)}
+    assert probe(runtime, base, tmp_path).path == str(path)
+
+
 def test_of_other_programs_only_the_place_is_told_and_they_are_not_run(tmp_path: Path) -> None:
     found = look(tmp_path, f"touch {tmp_path}/ran", "command")
     assert found == Found(str(tmp_path / "tool"), str(tmp_path / "tool"))

@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.config.model import FileText
 from sidecar.runtimes import command, environment
+from sidecar.runtimes.places import find_program
 
 SHOW = """
 import json, os, sys
@@ -102,7 +103,7 @@ async def test_a_relative_program_starts_at_the_working_directory(workshop: Any)
 
 def test_a_program_beside_this_python_is_found_without_a_path() -> None:
     name = Path(sys.executable).name
-    assert environment.find_program(name, "/no/such/folder") == sys.executable
+    assert find_program(name, {"PATH": "/no/such/folder"}) == sys.executable
 
 
 async def test_arguments_are_those_of_the_command_the_runtime_and_the_job(workshop: Any) -> None:

@@ -90,6 +90,7 @@ async def test_codex_is_given_settings_for_this_turn_alone(player: Plays) -> Non
         assert found["command"] == SERVER.command
         assert tuple(found["args"]) == SERVER.args
         assert found["default_tools_approval_mode"] == "approve"
+        assert found["required"] is True  # otherwise a turn begins without the tools
         assert "resume" not in argv
 
 

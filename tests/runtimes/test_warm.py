@@ -188,6 +188,14 @@ async def test_turns_of_a_session_share_a_process(claude: Claude) -> None:
     assert claude.contexts == []
 
 
+async def test_the_trace_of_a_turn_needs_no_process_of_its_own(claude: Claude) -> None:
+    runtime = claude.runtime()
+    first = await claude.turn(runtime, env={"TRACEPARENT": "00-1-1-01"})
+    again = await claude.turn(runtime, "x", first["session"], env={"TRACEPARENT": "00-2-2-01"})
+    assert again["pid"] == first["pid"]
+    await runtime.close()
+
+
 async def test_a_turn_has_the_events_and_the_cost_of_a_cold_one(claude: Claude) -> None:
     warm, cold = claude.runtime(), claude.runtime(warm=None)
     first = await claude.turn(warm)
@@ -483,3 +491,20 @@ async def test_a_killed_sidecar_leaves_no_process_after_the_next_start(claude: C
     assert claude.is_running(pid)
     assert await asyncio.to_thread(sweep, workshop.host.state) == 1
     await workshop.gone([pid])
+
+
+async def test_a_file_that_cannot_be_removed_holds_up_no_turn(claude: Claude) -> None:
+    def replace_by_folder() -> Path:
+        [file] = claude.contexts
+        file.unlink()
+        file.mkdir()
+        return file
+
+    runtime = claude.runtime()
+    first = await claude.turn(runtime)
+    stays = await asyncio.to_thread(replace_by_folder)
+    other = await claude.turn(runtime, "hi", first["session"], model="opus")
+    assert other["ended"].failure is None
+    assert not claude.is_running(first["pid"])
+    await runtime.close()
+    assert claude.contexts == [stays]

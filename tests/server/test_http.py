@@ -1,3 +1,4 @@
+import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from sidecar.server.http import HttpServer
 class Rig:
     def __init__(self) -> None:
         self.reasons: list[str] = []
+        self.degrades = False
         self.reloads = 0
         self.servers: list[HttpServer] = []
 
@@ -36,6 +38,12 @@ class Rig:
 
     def not_ready(self) -> list[str]:
         return self.reasons
+
+    def remarks(self) -> list[str]:
+        return []
+
+    def degraded(self) -> bool:
+        return self.degrades
 
     async def plan(self, path: Path) -> dict[str, Any]:
         return {"plan": str(path)}
@@ -70,6 +78,27 @@ async def test_it_is_alive_and_ready_until_there_is_a_reason_not_to_be(rig: Rig)
     rig.reasons = ["channel demo: stopped: revoked"]
     assert await get(f"{url}/readyz") == (503, "channel demo: stopped: revoked\n")
     assert await get(f"{url}/livez") == (200, "ok\n")
+
+
+async def test_it_stays_ready_with_an_earlier_config_and_says_so(rig: Rig) -> None:
+    url = f"http://{(await rig.serve()).address}"
+    rig.degrades = True
+    status, text = await get(f"{url}/readyz")
+    assert status == 200
+    assert text.startswith("ok\ndegraded: the config file is invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/livez", 200), ("/status", 401), ("/events", 401), ("/none", 404)]
+)
+async def test_no_answer_is_kept_guessed_at_or_framed(rig: Rig, path: str, status: int) -> None:
+    url = f"http://{(await rig.serve(token='s3cret')).address}{path}"
+    async with ClientSession() as http, http.get(url) as answer:
+        assert answer.status == status
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Server"] == "sidecar"
 
 
 async def test_status_is_json_and_wants_the_token_where_there_is_one(rig: Rig) -> None:
@@ -165,3 +194,23 @@ async def test_metrics_need_the_token_and_are_read_by_prometheus(rig: Rig) -> No
     status, text = await get(url, Authorization="Bearer secret")
     assert status == 200
     assert 'sidecar_channel_connected{channel="demo"} 1.0' in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Host: localhost\r\nAuthorization: Bearer \xff", b"401"),
+        (b"Host: \xff", b"403"),
+        (b"Host: localhost:99999", b"403"),
+    ],
+)
+async def test_headers_that_are_no_text_are_refused_as_others_are(
+    rig: Rig, head: bytes, status: bytes
+) -> None:
+    server = await rig.serve(token="secret")
+    host, _, port = server.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /status HTTP/1.1\r\n" + head + b"\r\nConnection: close\r\n\r\n")
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert answer.split()[1] == status

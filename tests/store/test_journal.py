@@ -52,7 +52,7 @@ async def test_an_id_that_is_taken_is_not_given_twice(
 ) -> None:
     ids = iter(["a" * 10, "a" * 10, "a" * 10, "b" * 10])
     accepted = await journal._writer.submit(
-        lambda db: turns.accept(db, [message("m1"), message("m2")], 1.0, lambda: next(ids))
+        lambda db: turns.accept(db, [message("m1"), message("m2")], 1.0, make_id=lambda: next(ids))
     )
     assert [one.turn for one in accepted] == ["a" * 10, "b" * 10]
 
@@ -121,14 +121,32 @@ async def test_a_field_of_a_later_version_is_left_out(
     assert turn.messages == (message("m1"),)
 
 
+@pytest.mark.parametrize(
+    "body", ["{}", "[]", '{"conversation": [], "sender": "x"}', "[" * 100_000, "not JSON"]
+)
 async def test_a_message_that_cannot_be_read_is_told_and_holds_up_no_other(
-    journal: Journal, message: MakeMessage, caplog: pytest.LogCaptureFixture
+    journal: Journal, message: MakeMessage, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     broken, _ = await take(journal, message("m1"), message("m2"))
-    statement = "update message set body = '{}' where turn = (select seq from turn where id = ?)"
-    await journal._writer.submit(lambda db: db.execute(statement, (broken,)).rowcount)
+    statement = "update message set body = ? where turn = (select seq from turn where id = ?)"
+    await journal._writer.submit(lambda db: db.execute(statement, (body, broken)).rowcount)
     assert [found.messages[0].id for found in await journal.unfinished()] == ["m2"]
     assert "a Message in the journal cannot be read" in caplog.text
+
+
+async def test_a_reply_that_cannot_be_read_is_told_and_holds_up_no_other(
+    journal: Journal,
+    message: MakeMessage,
+    reply: MakeReply,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [turn] = await take(journal, message("m1"))
+    replies = [replace(reply(text), key=text) for text in ("one", "two")]
+    broken, _ = await journal.drop([turn], "test", now=0.0, replies=replies)
+    statement = """update reply set body = '{"conversation": 1}' where id = ?"""
+    await journal._writer.submit(lambda db: db.execute(statement, (broken.id,)).rowcount)
+    assert [found.reply.text for found in await journal.pending_replies()] == ["two"]
+    assert "a Reply in the journal cannot be read" in caplog.text
 
 
 async def test_extra_that_is_not_json_fails_only_its_own_batch(

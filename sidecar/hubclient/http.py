@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
 
 from sidecar.codecs.botcord import error_code
 from sidecar.codecs.loose import clean
@@ -15,6 +15,8 @@ from sidecar.errors import ChannelUnavailable
 
 LARGE_BODY = 256 * 1024
 """Bytes from which on a body is parsed in a thread, so that nothing else has to wait for it."""
+LARGEST_BODY = 32 * 1024 * 1024
+"""Bytes of the largest body that is read: a page of fifty long messages has less."""
 LONGEST_WAIT = 3600.0
 """Seconds that we wait at most when the Hub asks us to wait."""
 
@@ -59,6 +61,10 @@ class Answer:
         return f"{text} (request {clean(self.request_id)[:64]})" if self.request_id else text
 
 
+class AnswerTooLarge(ChannelUnavailable):
+    """An answer was not read to its end."""
+
+
 class HubClock:
     """The Hub's time: ours, corrected by what its answers say."""
 
@@ -90,6 +96,7 @@ async def request(
     """Send one request, at most `timeout` seconds long, and read the whole answer.
 
     Raises:
+        AnswerTooLarge: there is more of an answer than anybody wants.
         ChannelUnavailable: there is no answer.
     """
     headers = {hdrs.ACCEPT: "application/json"}
@@ -109,7 +116,7 @@ async def request(
             timeout=ClientTimeout(total=timeout),
             allow_redirects=False,  # the token is for this Hub
         ) as response:
-            raw = await response.read()
+            raw = await _read(response, what)
     except (ClientError, OSError) as error:  # TimeoutError is an OSError
         raise ChannelUnavailable(f"{what}: {str(error) or type(error).__name__}") from error
     return Answer(
@@ -120,6 +127,15 @@ async def request(
         date=response.headers.get(hdrs.DATE),
         request_id=response.headers.get("X-BotCord-Request-ID"),
     )
+
+
+async def _read(response: ClientResponse, what: str) -> bytes:
+    raw = bytearray()
+    async for piece in response.content.iter_any():
+        raw += piece
+        if len(raw) > LARGEST_BODY:
+            raise AnswerTooLarge(f"{what}: the answer has more than {LARGEST_BODY >> 20} MiB")
+    return bytes(raw)
 
 
 def _json(raw: bytes) -> object:

@@ -1,0 +1,115 @@
+"""What acts for the control plane; it is loaded when there is something to do for one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidecar.api import Spawn
+from sidecar.app.attention import AttentionPolicies
+from sidecar.app.channels import Channels
+from sidecar.app.dispatch import Dispatcher
+from sidecar.app.reload import Reloader
+from sidecar.app.written import OwnWrites
+from sidecar.codecs.control import Ack, Frame
+from sidecar.config.managed import UNFINISHED
+from sidecar.config.model import Config
+from sidecar.errors import ChannelStopped
+from sidecar.model import Message
+from sidecar.store.journal import Journal
+
+if TYPE_CHECKING:
+    from sidecar.app.control import Control
+    from sidecar.app.provisioning import Provisioner
+
+Tell = Callable[[str, Mapping[str, object] | None], Awaitable[bool]]
+"""Tells the Hub of an event: its type and parameters. False when it cannot be told now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The parts of a sidecar that acting takes."""
+
+    reloader: Reloader
+    channels: Channels
+    dispatcher: Dispatcher
+    journal: Journal
+    attention: AttentionPolicies
+    own: OwnWrites
+    accept: Callable[[Sequence[Message]], Awaitable[None]]
+    picture: Callable[[], Awaitable[Mapping[str, object]]]
+    spawn: Spawn
+
+
+class ControlParts:
+    """Acts on frames, and adds and removes agents for them. `tell` is what the Hub is told by."""
+
+    def __init__(self, inside: Inside, tell: Tell) -> None:
+        self.tell = tell
+        self._inside = inside
+        self._built: tuple[Control, Provisioner] | None = None
+
+    async def act(self, frame: Frame) -> Ack:
+        """Do what a frame asks for; cancelled half-way, it is done all the same."""
+        control, _ = self._parts()
+        return await control.act(frame)
+
+    def connected(self) -> None:
+        """The Hub has let us in."""
+        control, _ = self._parts()
+        control.connected()
+
+    def use(self, config: Config) -> None:
+        """Follow a configuration."""
+        if self._built is not None:
+            self._built[0].use(config)
+
+    async def forget(self, agent: str) -> Mapping[str, object]:
+        """Remove an agent that the control plane added, as its owner asks. Raises ActionRefused."""
+        _, provisioner = self._parts()
+        return await provisioner.forget(agent)
+
+    async def recover(self) -> None:
+        """Undo or complete what a killed sidecar had begun. To be called before anything runs."""
+        state = self._inside.reloader.snapshot.config.state.dir
+        if await asyncio.to_thread((state / UNFINISHED).exists):
+            _, provisioner = self._parts()
+            await provisioner.recover()
+
+    def _parts(self) -> "tuple[Control, Provisioner]":
+        if self._built is None:
+            self._built = self._build()
+        return self._built
+
+    def _build(self) -> "tuple[Control, Provisioner]":
+        from sidecar.app.control import Control
+        from sidecar.app.inventory import Inventory
+        from sidecar.app.provisioning import Provisioner
+        from sidecar.store.managed import ManagedFiles
+
+        of = self._inside
+        files = ManagedFiles(of.reloader.snapshot.config.state.dir, of.own.note)
+        provisioner = Provisioner(files, of.reloader, of.channels, of.dispatcher, of.journal)
+        control = Control(
+            files,
+            of.reloader,
+            provisioner,
+            Inventory(of.channels, of.journal),
+            of.attention,
+            accept=of.accept,
+            picture=of.picture,
+            user=self._user,
+            spawn=of.spawn,
+        )
+        control.tell = lambda type_, params: self.tell(type_, params)
+        return control, provisioner
+
+    async def _user(self) -> str | None:
+        """The user of the login; None without one."""
+        from sidecar.control import login
+
+        path = self._inside.reloader.snapshot.config.control_plane.credentials
+        try:
+            return None if path is None else (await asyncio.to_thread(login.read, path)).user
+        except ChannelStopped:
+            return None

@@ -1,0 +1,104 @@
+"""The last config that was in force, kept in the state folder for a start with a broken file.
+
+It is kept as it was checked: the file alone is not enough, because what it includes, its templates
+and its secrets may have changed too. It holds secrets, so nobody else can read it.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import pickle
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from sidecar import __version__, metrics
+from sidecar.app.candidate import NO_MEMORY, Candidate, read_answer, write_answer
+from sidecar.config.model import Config
+from sidecar.errors import NoLastGood
+
+log = logging.getLogger(__name__)
+
+FILE = "last-good-config"
+"""In the state folder."""
+
+
+class LastGood:
+    """Keeps what is in force, of the config file `path`, in a state folder."""
+
+    def __init__(self, state: Path, path: Path) -> None:
+        self._state = state
+        self._path = path
+        self._one_at_a_time = asyncio.Lock()
+        self._wanted: Config | None = None
+
+    async def keep(self, config: Config) -> None:
+        """Keep a config; of those that come while one is written, the last. A failure is only
+        told."""
+        self._wanted = config
+        if self._one_at_a_time.locked():
+            return  # whoever writes takes it over
+        async with self._one_at_a_time:
+            while (wanted := self._wanted) is not None:
+                self._wanted = None
+                try:
+                    await asyncio.to_thread(keep, self._state, self._path, wanted)
+                except OSError as error:
+                    metrics.count("last_good_failures_total")
+                    log.warning("the config cannot be kept for a later start: %s", error)
+
+
+def keep(state: Path, path: Path, config: Config) -> None:
+    """Keep a config of the file `path`, mode 0600. Blocks.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(dir=state, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:  # 0600 by mkstemp
+            pickle.dump(_origin(path), file)
+            found = Candidate(config, None, (), {}, {})
+            write_answer(found, [None] * len(config.routes), file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(state / FILE)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def recall(state: Path, path: Path) -> Config:
+    """The config of the file `path` that was in force last. Blocks.
+
+    Raises:
+        NoLastGood: there is none, or it is of another file, another version, or another user.
+    """
+    file = state / FILE
+    try:
+        origin, config = _read(file, _origin(path))
+    except OSError as error:
+        raise NoLastGood(f"{file}: {error.strerror}") from error
+    except Exception as error:  # whatever is wrong with it, it cannot be used
+        raise NoLastGood(f"{file} cannot be read: {error}") from error
+    if config is None:
+        raise NoLastGood(f"{file} is of {origin[0]}, version {origin[1]}")
+    return config
+
+
+def _read(path: Path, wanted: tuple[str, str]) -> tuple[tuple[str, str], Config | None]:
+    """The origin of what is kept, and the config where it is the one that is wanted."""
+    with path.open("rb") as file:
+        # What is read here can run code: it must be our own.
+        told = os.fstat(file.fileno())
+        if told.st_uid != os.geteuid() or stat.S_IMODE(told.st_mode) & 0o077:
+            raise PermissionError(errno.EACCES, "It is not this user's alone")
+        origin = pickle.load(file)  # noqa: S301 -- our own, see above
+        return origin, read_answer(file.read(), NO_MEMORY).config if origin == wanted else None
+
+
+def _origin(path: Path) -> tuple[str, str]:
+    return str(path.absolute()), __version__

@@ -1,0 +1,135 @@
+"""Routes added to the text of a config, or taken out of it; all else stays to the letter."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from sidecar.config.document import Document
+from sidecar.config.problems import near
+from sidecar.config.written import flow, written
+
+_ROUTES = "routes"
+_DASH = re.compile(r"( *)-( +)")
+_EMPTY = re.compile(r"(routes *:) *(?:\[ *\]|~|null)? *(#.*)?\n?")
+_QUIET = re.compile(r" *(?:#.*)?\r?\n?")
+"""A line that is blank, or only a comment."""
+
+
+class NotEditable(Exception):
+    """The text cannot be edited so; the exception tells why, and what to do instead."""
+
+
+def names(data: Mapping[str, object]) -> list[str]:
+    """The names of the routes in the data of a document, in order."""
+    routes = data.get(_ROUTES)
+    found = routes if isinstance(routes, list) else []
+    return [str(one.get("name")) if isinstance(one, dict) else "" for one in found]
+
+
+def added(
+    text: str, document: Document, route: Mapping[str, object], before: str | None = None
+) -> str:
+    """The text of a document with one more route: as the last one, or before another.
+
+    Raises:
+        NotEditable: the text is not laid out so that it can be done.
+    """
+    lines = _lines(text)
+    if not names(document.data):
+        if before is not None:
+            raise NotEditable(f"there is no route {before!r}: the config has none")
+        return "".join(_first(lines, document, route))
+    index = None if before is None else _index(document, before)
+    at = _end(lines, document, -1) if index is None else _start(lines, document, index)
+    dash, key = _columns(lines, document, index or 0)
+    lines[at:at] = _item(route, dash, key)
+    return "".join(lines)
+
+
+def removed(text: str, document: Document, name: str) -> str:
+    """The text of a document without a route, and without the comment right above it.
+
+    Raises:
+        NotEditable: there is no such route, or the text is not laid out so that it can be done.
+    """
+    lines, index = _lines(text), _index(document, name)
+    start, end = _start(lines, document, index), _end(lines, document, index)
+    if len(names(document.data)) == 1:
+        at = document.key((_ROUTES,)).line - 1
+        lines[at] = re.sub(r"(routes *:)", r"\1 []", lines[at], count=1)
+    del lines[start:end]
+    return "".join(lines)
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return lines
+
+
+def _index(document: Document, name: str) -> int:
+    there = names(document.data)
+    if name not in there:
+        hint = near(name, there) or f"there are {', '.join(there) or 'none'}"
+        raise NotEditable(f"no route of the file is named {name!r}: {hint}")
+    return there.index(name)
+
+
+def _first(lines: list[str], document: Document, route: Mapping[str, object]) -> list[str]:
+    """The lines with the first route: where an empty list is, or before the default route."""
+    item = _item(route, 2, 4)
+    if _ROUTES in document.data:
+        at = document.key((_ROUTES,)).line - 1
+        found = _EMPTY.fullmatch(lines[at])
+        if found is None:
+            raise NotEditable(f"line {at + 1} holds more than `routes`: write it on its own line")
+        lines[at] = f"{found[1]}{f'  {found[2]}' if found[2] else ''}\n"
+        return [*lines[: at + 1], *item, *lines[at + 1 :]]
+    default = document.keys.get(("default_route",))
+    if default is not None and default.column != 1:
+        raise NotEditable("the config is written on one line, in brackets")
+    at = len(lines) if default is None else _above(lines, default.line - 1, 0)
+    return [*lines[:at], "routes:\n", *item, *lines[at:]]
+
+
+def _item(route: Mapping[str, object], dash: int, key: int) -> list[str]:
+    """A route as an item of a list, its dash and its keys in these columns."""
+    told = [f"{name}: {flow(written(value))}\n" for name, value in route.items()]
+    head = f"{' ' * dash}-".ljust(key)
+    return [f"{head}{told[0]}", *(f"{' ' * key}{line}" for line in told[1:])]
+
+
+def _columns(lines: Sequence[str], document: Document, index: int) -> tuple[int, int]:
+    """Where the dash of a route stands, and where its keys do, from 0."""
+    at = document.values[(_ROUTES, index)].line - 1
+    found = _DASH.match(lines[at])
+    if found is None or found.end() != document.values[(_ROUTES, index)].column - 1:
+        raise NotEditable(f"line {at + 1} does not begin with the `- ` of a route")
+    return len(found[1]), found.end()
+
+
+def _start(lines: Sequence[str], document: Document, index: int) -> int:
+    """The first line of a route, with the comment right above it."""
+    dash, _ = _columns(lines, document, index)
+    return _above(lines, document.values[(_ROUTES, index)].line - 1, dash)
+
+
+def _above(lines: Sequence[str], at: int, column: int) -> int:
+    mark = f"{' ' * column}#"
+    while at > 0 and lines[at - 1].startswith(mark):
+        at -= 1
+    return at
+
+
+def _end(lines: Sequence[str], document: Document, index: int) -> int:
+    """The line after the last one of a route; what is blank or a comment there is not its own."""
+    number = index if index >= 0 else len(names(document.data)) + index
+    dash, _ = _columns(lines, document, number)
+    end = at = document.values[(_ROUTES, number)].line
+    while at < len(lines):
+        if not _QUIET.fullmatch(lines[at]):
+            if len(lines[at]) - len(lines[at].lstrip(" ")) <= dash:
+                break
+            end = at + 1
+        at += 1
+    return end

@@ -1,0 +1,105 @@
+"""The access token of a login: one state for all who use it, refreshed by one at a time.
+
+A refresh makes the older refresh token useless at once, so the file is the truth: another process
+may have refreshed it, or a person may have logged in anew.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar import metrics
+from sidecar.api import Host
+from sidecar.codecs.botcord import error_code
+from sidecar.control import login as logins
+from sidecar.control.login import Login
+from sidecar.errors import ChannelStopped, ChannelUnavailable
+from sidecar.hubclient.http import request
+
+MARGIN = 60.0
+"""Seconds before its end from which on a token is replaced."""
+
+
+class LoginRefused(ChannelStopped):
+    """The Hub does not take this login any more: a person has to log in again."""
+
+
+class LoginToken:
+    """The login in the file `path`, with an access token that is good for another while."""
+
+    def __init__(self, path: Path, host: Host, *, timeout: float = 10.0) -> None:
+        self.path = path
+        self._host = host
+        self._timeout = timeout
+        self._lock = asyncio.Lock()
+        self._now: Callable[[], float] = time.time
+        self._unsaved: Login | None = None
+
+    async def get(self) -> Login:
+        """The login, refreshed where its token is about to end.
+
+        Raises:
+            ChannelUnavailable: the Hub does not answer.
+            LoginRefused: it refuses the login.
+            ChannelStopped: there is no login that can be used.
+        """
+        return await self.replace(None)
+
+    async def replace(self, used: str | None) -> Login:
+        """A login with another access token than the one that was refused.
+
+        Those who ask at the same time get the outcome of one refresh. Raises as `get`.
+        """
+        async with self._lock:
+            login = await self._read()
+            if login.access != used and self._now() < login.expires_at - MARGIN:
+                return login
+            return await self._refresh(login)
+
+    async def _read(self) -> Login:
+        found = await asyncio.to_thread(logins.read, self.path)
+        mine = self._unsaved
+        # A folder that cannot be written: what the Hub gave us last is only here.
+        if mine is not None and mine.document == found.document:
+            return mine
+        self._unsaved = None
+        return found
+
+    async def _refresh(self, login: Login) -> Login:
+        answer = await request(
+            self._host.http(),
+            "POST",
+            f"{login.hub}/daemon/auth/refresh",
+            body={"refresh_token": login.refresh},
+            timeout=self._timeout,
+        )
+        if answer.status in (401, 403):
+            other = await self._read()
+            if other.refresh != login.refresh and self._now() < other.expires_at - MARGIN:
+                return other  # another process was quicker
+            raise LoginRefused(f"the Hub refuses the login: {error_code(answer.body)}".rstrip(": "))
+        if not answer.ok:
+            raise ChannelUnavailable(f"{answer}", answer.wait)
+        fresh = logins.granted(answer.body, login.hub, self._now(), login)
+        await self._keep(fresh)
+        return fresh
+
+    async def _keep(self, login: Login) -> None:
+        """In the file before it is used: the older refresh token is worth nothing by now."""
+
+        def write() -> None:
+            logins.write(self.path, login, now=self._now(), wrote=self._host.wrote)
+
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            self._unsaved = login
+            metrics.count("token_store_failures_total", channel=self._host.name)
+            self._host.log.error(  # noqa: TRY400 -- told, not a defect
+                "the refreshed login is lost with this process, as %s cannot be written: %s",
+                self.path,
+                error.strerror or error,
+            )
+        else:
+            self._unsaved = None

@@ -1,0 +1,1 @@
+"""How a client speaks with the BotCord Hub, whatever it speaks for."""

@@ -1,0 +1,414 @@
+"""Frames of the control plane on a whole sidecar in this process, with a real Hub and agents."""
+
+import asyncio
+import json
+import stat
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar import plugins
+from sidecar.app.candidate import Candidate
+from sidecar.app.check import check
+from sidecar.app.sidecar import Sidecar
+from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar.config.managed import FILE
+from sidecar.core.managed import Managed, read
+from sidecar.devhub import DevHub, HubLimits
+
+# Importing a type reads its schema, which a test on a loop must not.
+LOADED = (plugins.runtime_type("command"), plugins.channel_type("botcord"))
+
+CONFIG = """\
+version: 1
+state: {{dir: {folder}/state}}
+server: null
+limits: {{stop_grace: 500ms, drain_timeout: 2s}}
+channels:
+  demo: {{type: botcord, credentials: {folder}/demo.json}}
+control_plane: {{roots: [{folder}/work]}}
+runtimes:
+  first: {{type: command, command: [sh, -c, 'echo "first: $(tail -n 1)"'], protocol: text}}
+  second:
+    type: command
+    command: [sh, -c, 'case "$(cat)" in *sleep*) exec sleep 60;; *) echo "second in $PWD";; esac']
+    protocol: text
+{more}
+"""
+DEFAULT = "default_route: {{runtime: first, cwd: {folder}}}"
+
+
+class Rig:
+    """A sidecar with a config file, and what the control plane asks of it."""
+
+    def __init__(self, folder: Path, hub: DevHub) -> None:
+        self.hub = hub
+        self.folder = folder
+        self.state = folder / "state"
+        self.work = folder / "work"
+        self.work.mkdir()
+        (folder / "demo.json").touch(mode=0o600)
+        (folder / "demo.json").write_text(json.dumps(hub.add_agent("demo")))
+        self.path = folder / "config.yaml"
+        self.write(DEFAULT)
+        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.frames = 0
+
+    def write(self, more: str) -> None:
+        self.path.write_text(
+            CONFIG.format(folder=self.folder, more=more.format(folder=self.folder))
+        )
+
+    async def start(self) -> Sidecar:
+        found = await self._load(self.path)
+        assert found.config is not None, found.problems
+        self.sidecar = Sidecar(self.path, found.config, found.inputs)
+        await self.sidecar.__aenter__()
+        self.sidecar.reloader._load = self._load
+        self.sidecar.control.tell = self._tell
+        return self.sidecar
+
+    async def _load(self, path: Path, begun: object = None) -> Candidate:
+        """Checked in this process: another one would take most of a test's time."""
+        return await asyncio.to_thread(check, path)
+
+    async def _tell(self, type_: str, params: Mapping[str, object]) -> None:
+        self.told.append((type_, params))
+
+    async def act(self, type_: str, params: Mapping[str, object] | None = None) -> Ack:
+        self.frames += 1
+        return await self.sidecar.control.act(Frame(f"f{self.frames}", type_, params or {}, 0.0))
+
+    async def done(self, type_: str, params: Mapping[str, object] | None = None) -> Any:
+        ack = await self.act(type_, params)
+        assert isinstance(ack, Done), ack
+        return ack.result
+
+    async def code(self, type_: str, params: Mapping[str, object] | None = None) -> str:
+        before = self.managed, sorted(self.state.rglob("credentials/*.json"))
+        ack = await self.act(type_, params)
+        assert isinstance(ack, Failed), ack
+        assert before == (self.managed, sorted(self.state.rglob("credentials/*.json")))
+        return ack.code
+
+    def agent(self, name: str = "ag_new", **more: object) -> dict[str, object]:
+        """What a Hub sends to have an agent provisioned."""
+        return {"name": name, "credentials": {**self.hub.add_agent(name)}, **more}
+
+    @property
+    def managed(self) -> Managed:
+        path = self.state / FILE
+        return read(path.read_text()) if path.exists() else Managed()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(15):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    async def answer(self, agent: str, text: str) -> str:
+        before = len(self.hub.sent)
+        self.hub.owner_says(agent, text)
+        await self.until(lambda: len(self.hub.sent) > before)
+        return self.hub.sent[-1].text
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    hub = DevHub(limits=HubLimits(sends_per_minute=100_000, sends_per_pair=100_000))
+    await hub.start()
+    found = Rig(tmp_path, hub)
+    await found.start()
+    yield found
+    await found.sidecar.__aexit__(None, None, None)
+    await hub.stop()
+
+
+async def test_a_provisioned_agent_answers_and_no_other_channel_is_touched(rig: Rig) -> None:
+    await rig.until(lambda: rig.hub.connected("demo"))
+    user_file = rig.path.read_bytes()
+    done = await rig.done("provision_agent", rig.agent(runtime="second"))
+    assert done == {
+        "agentId": "ag_new",
+        "hubUrl": rig.hub.url,
+        "credentialsFile": str(rig.state / "credentials/ag_new.json"),
+    }
+    assert mode(rig.state / "credentials/ag_new.json") == 0o600
+    assert mode(rig.state / FILE) == 0o600
+    workspace = rig.state / "agents/ag_new/workspace"
+    assert await rig.answer("ag_new", "hello") == f"second in {workspace}"
+    assert rig.hub.connects("demo") == 1
+    assert rig.path.read_bytes() == user_file
+    assert ("agent_provisioned", {"agentId": "ag_new"}) in rig.told
+    assert rig.told[-1][0] == "runtime_snapshot"
+
+
+async def test_asked_again_for_the_same_agent_says_yes_and_changes_nothing(rig: Rig) -> None:
+    asked = rig.agent()
+    first = await rig.done("provision_agent", asked)
+    before = rig.managed
+    assert await rig.done("provision_agent", asked) == first
+    assert rig.managed == before
+
+
+async def test_an_agent_that_is_here_is_never_destroyed(rig: Rig) -> None:
+    await rig.done("provision_agent", rig.agent())
+    other = rig.hub.add_agent("ag_other")
+    stolen = {**other, "agentId": "ag_new"}
+    assert await rig.code("provision_agent", {"credentials": stolen}) == "agent_exists"
+    own = {**other, "agentId": "demo"}
+    assert await rig.code("provision_agent", {"credentials": own}) == "agent_exists"
+    assert (await rig.answer("ag_new", "hello")).startswith("first:")
+
+
+WAYS_OUT = ("../escape", "a/b", "..", ".", "", "a b", "a\0b", "\u0430g_1", "/etc/x", "a" * 200)
+"""One begins with the Cyrillic letter that looks like an a."""
+
+
+async def test_an_id_that_is_a_way_out_is_refused_before_any_file_is_touched(rig: Rig) -> None:
+    for agent in WAYS_OUT:
+        credentials = {**rig.hub.add_agent("ag_new"), "agentId": agent}
+        assert await rig.code("provision_agent", {"credentials": credentials}) == "bad_params"
+        for type_ in ("revoke_agent", "list_agent_files"):
+            assert await rig.code(type_, {"agentId": agent}) == "bad_params"
+        assert await rig.code("set_route", {"agentId": agent, "pattern": "rm_"}) == "bad_params"
+
+
+async def test_a_cwd_outside_the_roots_is_refused_also_by_way_of_a_link(rig: Rig) -> None:
+    (rig.work / "link").symlink_to(rig.folder)
+    (rig.folder / "worked").mkdir()
+    for cwd in (str(rig.folder), str(rig.work / "link"), str(rig.work / ".."), "/",
+                str(rig.folder / "worked")):  # fmt: skip
+        assert await rig.code("provision_agent", rig.agent(cwd=cwd)) == "cwd_outside"
+    for cwd in ("work", str(rig.work / "none"), "~nobody"):
+        assert await rig.code("provision_agent", rig.agent(cwd=cwd)) == "bad_cwd"
+    assert await rig.code("provision_agent", rig.agent(cwd=f"{rig.work}\0")) == "bad_params"
+    asked = {"agentId": "demo", "route": {"cwd": "/"}}
+    assert await rig.code("set_route", asked) == "cwd_outside"
+    inside = rig.work / "repo"
+    inside.mkdir()
+    (rig.work / "way").symlink_to(inside)
+    await rig.done("provision_agent", rig.agent(cwd=str(rig.work / "way"), runtime="second"))
+    assert await rig.answer("ag_new", "hello") == f"second in {inside}"
+
+
+async def test_what_cannot_be_provisioned_leaves_nothing_behind(rig: Rig) -> None:
+    assert await rig.code("provision_agent", rig.agent(runtime="gpt")) == "unknown_runtime"
+    rig.path.write_text("version: 2\n")
+    assert await rig.code("provision_agent", rig.agent()) == "config_refused"
+    rig.write(DEFAULT)
+    await rig.done("provision_agent", rig.agent())
+    assert (await rig.answer("ag_new", "hello")).startswith("first:")
+
+
+async def test_a_revoked_agent_is_gone_with_its_turn_and_what_was_asked_for(rig: Rig) -> None:
+    await rig.done("provision_agent", rig.agent(runtime="second"))
+    await rig.until(lambda: rig.hub.connected("ag_new"))
+    rig.hub.owner_says("ag_new", "sleep")
+    await rig.until(lambda: rig.sidecar.dispatcher.running)
+    done = await rig.done("revoke_agent", {"agentId": "ag_new"})
+    assert done == {
+        "agentId": "ag_new",
+        "removed": True,
+        "credentialsDeleted": True,
+        "stateDeleted": False,
+        "workspaceDeleted": False,
+    }
+    assert not rig.sidecar.dispatcher.running
+    assert not rig.hub.connected("ag_new")
+    assert not (rig.state / "credentials/ag_new.json").exists()
+    assert (rig.state / "agents/ag_new").exists()
+    assert ("agent_revoked", {"agentId": "ag_new"}) in rig.told
+    again = {"agentId": "ag_new", "deleteWorkspace": True}
+    assert (await rig.done("revoke_agent", again))["workspaceDeleted"]
+    assert not (rig.state / "agents/ag_new").exists()
+
+
+async def test_kept_credentials_serve_when_the_agent_comes_back(rig: Rig) -> None:
+    asked = rig.agent()
+    await rig.done("provision_agent", asked)
+    kept = await rig.done("revoke_agent", {"agentId": "ag_new", "deleteCredentials": False})
+    assert (kept["removed"], kept["credentialsDeleted"]) == (True, False)
+    await rig.done("provision_agent", asked)
+    assert (await rig.answer("ag_new", "hello")).startswith("first:")
+
+
+async def test_an_agent_of_the_user_cannot_be_revoked_by_the_hub(rig: Rig) -> None:
+    assert await rig.code("revoke_agent", {"agentId": "demo"}) == "not_managed"
+    unknown = await rig.done("revoke_agent", {"agentId": "ag_unknown"})
+    assert not any(unknown[key] for key in unknown if key != "agentId")
+
+
+async def test_an_agent_is_revoked_also_while_the_users_config_is_broken(rig: Rig) -> None:
+    await rig.done("provision_agent", rig.agent())
+    await rig.until(lambda: rig.hub.connected("ag_new"))
+    rig.path.write_text("version: 2\n")
+    assert (await rig.done("revoke_agent", {"agentId": "ag_new"}))["removed"]
+    await rig.until(lambda: not rig.hub.connected("ag_new"))
+    assert rig.hub.connected("demo")
+
+
+async def test_a_route_takes_effect_at_once_and_a_narrow_one_is_reached(rig: Rig) -> None:
+    rig.write(f"routes: []\n{DEFAULT}")
+    assert (await rig.answer("demo", "hello")).startswith("first:")
+    general = {"agentId": "demo", "route": {"adapter": "second", "cwd": str(rig.work)}}
+    done = await rig.done("set_route", general)
+    assert done == {"ok": True, "agentId": "demo", "routeIndex": 0, "inserted": True}
+    assert await rig.answer("demo", "hello") == f"second in {rig.work}"
+    narrow = {"agentId": "demo", "pattern": "rm_oc_", "route": {"adapter": "first"}}
+    assert (await rig.done("set_route", narrow))["routeIndex"] == 0
+    assert (await rig.answer("demo", "hello")).startswith("first:")
+    assert not (await rig.done("set_route", narrow))["inserted"]
+
+
+async def test_the_users_own_route_wins_over_a_managed_one(rig: Rig) -> None:
+    rig.write(
+        "routes: [{{name: mine, match: {{account: demo}}, runtime: first, cwd: {folder}}}]\n"
+        + DEFAULT
+    )
+    await rig.done("reload_config")
+    await rig.done("set_route", {"agentId": "demo", "route": {"adapter": "second"}})
+    assert (await rig.answer("demo", "hello")).startswith("first:")
+
+
+async def test_frames_that_tell_of_this_machine_are_answered(rig: Rig) -> None:
+    assert (await rig.done("ping"))["pong"] is True
+    agents = {"agents": [{"agentId": "demo", "displayName": "Demo", "bio": None}]}
+    assert await rig.done("hello", agents) is None
+    await rig.answer("demo", "hello")
+    [told] = (await rig.done("list_agents"))["agents"]
+    assert (told["id"], told["name"], told["online"]) == ("demo", "Demo", True)
+    assert told["status"] == "running"
+    assert told["lastMessageAt"] > 1e12
+    found = await rig.done("list_runtimes")
+    assert [one["id"] for one in found["runtimes"]] == ["first", "second"]
+    assert all(one["available"] for one in found["runtimes"])
+    assert found["probedAt"] > 1e12
+    assert await rig.done("list_runtimes") is found
+    assert (await rig.done("collect_diagnostics"))["diagnostics"]["channels"]["demo"]
+    assert await rig.code("restart_daemon") == "unsupported"
+    assert await rig.code("upsert_gateway") == "unknown_type"
+
+
+async def test_the_files_of_an_agent_are_shown_and_no_others(rig: Rig) -> None:
+    await rig.done("provision_agent", rig.agent(bio="Reads *everything*."))
+    workspace = rig.state / "agents/ag_new/workspace"
+    (workspace / "secret.md").symlink_to(rig.state / "credentials/ag_new.json")
+    found = (await rig.done("list_agent_files", {"agentId": "ag_new"}))["files"]
+    assert [one["id"] for one in found] == ["AGENTS.md", "CLAUDE.md", "identity.md"]
+    assert "Reads *everything*." in found[2]["content"]
+    for wanted in ("secret.md", "../../../credentials/ag_new.json"):
+        asked = {"agentId": "ag_new", "fileId": wanted}
+        assert (await rig.done("list_agent_files", asked))["files"] == []
+
+
+async def test_reload_config_takes_over_what_the_user_saved(rig: Rig) -> None:
+    rig.path.write_text(rig.path.read_text().replace("demo: {", "other: {agent: demo, "))
+    done = await rig.done("reload_config")
+    assert done["reloaded"] is True
+    assert await rig.done("reload_config") == {"reloaded": True, "added": [], "removed": []}
+    rig.path.write_text("version: 2\n")
+    assert await rig.code("reload_config") == "config_refused"
+
+
+async def test_two_agents_at_once_are_both_there_afterwards(rig: Rig) -> None:
+    names = ["ag_1", "ag_2", "ag_3"]
+    await asyncio.gather(*(rig.done("provision_agent", rig.agent(name)) for name in names))
+    assert set(names) < set(rig.sidecar.reloader.snapshot.config.channels)
+    for name in names:
+        assert (await rig.answer(name, "hello")).startswith("first:")
+
+
+async def test_what_no_longer_fits_the_users_config_is_left_out_and_told(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.done("provision_agent", rig.agent(runtime="second"))
+    rig.path.write_text(rig.path.read_text().replace("  second:", "  third:"))
+    await rig.done("reload_config")
+    assert "routes[0] is left out: there is no runtime 'second'" in caplog.text
+    await rig.until(lambda: "'third'" in str(rig.told[-1]))
+    assert (await rig.answer("ag_new", "hello")).startswith("first:")
+    rig.path.write_text(rig.path.read_text().replace("  third:", "  second:"))
+    await rig.done("reload_config")
+    assert (await rig.answer("ag_new", "hello")).startswith("second in")
+
+
+async def group(rig: Rig) -> tuple[str, str]:
+    """A person, and a room in which they are with the agent demo."""
+    person = rig.hub.add_person("Ann")
+    room = rig.hub.add_room("Plans", [person, "demo"])
+    await rig.until(lambda: rig.hub.connected("demo"))
+    return person, room
+
+
+async def dropped(rig: Rig, count: int) -> None:
+    """Return when so many messages were recorded as not woken."""
+
+    async def turns() -> int:
+        return (await rig.sidecar.journal.counts()).turns.get("dropped", 0)
+
+    async with asyncio.timeout(15):
+        while await turns() < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_message_that_is_not_to_wake_the_agent_is_recorded_and_no_turn_runs(
+    rig: Rig,
+) -> None:
+    rig.hub.state.agent("demo").attention = {"mode": "mention_only"}
+    person, room = await group(rig)
+    rig.hub.say(person, room, "for everybody")
+    await dropped(rig, 1)
+    said = await rig.sidecar.journal.said_since("demo", "demo", 0)
+    assert [one.preview for one in said] == ["for everybody"]
+    rig.hub.say(person, room, "for demo", mentions=["demo"])
+    await rig.until(lambda: rig.hub.sent)
+    assert (await rig.sidecar.journal.counts()).turns["dropped"] == 1
+    assert (await rig.answer("demo", "the owner")) == "first: the owner"
+
+
+async def test_a_pushed_policy_holds_at_once_and_a_dropped_one_is_asked_for_anew(rig: Rig) -> None:
+    person, room = await group(rig)
+    rig.hub.say(person, room, "one")
+    await rig.until(lambda: len(rig.hub.sent) == 1)
+    muted = {"agent_id": "demo", "room_id": room, "policy": {"mode": "muted", "keywords": []}}
+    assert await rig.done("policy_updated", muted) == {"agent_id": "demo", "applied": True}
+    rig.hub.say(person, room, "two")
+    await dropped(rig, 1)
+    rig.hub.state.agent("demo").attention = {"mode": "keyword", "keywords": ["Build"]}
+    await rig.done("policy_updated", {"agent_id": "demo"})
+    rig.hub.say(person, room, "three")
+    await dropped(rig, 2)
+    rig.hub.say(person, room, "the BUILD is red")
+    await rig.until(lambda: len(rig.hub.sent) == 2)
+    unknown = {"agent_id": "ag_none"}
+    assert await rig.done("policy_updated", unknown) == {"agent_id": "ag_none", "applied": False}
+
+
+async def test_an_agent_that_is_woken_answers_its_owner_and_only_once(rig: Rig) -> None:
+    wake = {"agent_id": "demo", "message": "the morning report", "run_id": "r1"}
+    assert await rig.code("wake_agent", wake) == "agent_not_loaded"
+    await rig.answer("demo", "hello")
+    login = rig.folder / "login.json"
+    login.touch(mode=0o600)
+    login.write_text(json.dumps({**LOGIN, "userId": rig.hub.state.owner.user_id}))
+    rig.path.write_text(
+        rig.path.read_text().replace("control_plane: {", f"control_plane: {{credentials: {login}, ")
+    )
+    await rig.done("reload_config")
+    assert await rig.done("wake_agent", wake) == {"agent_id": "demo", "accepted": True}
+    await rig.done("wake_agent", wake)
+    await rig.until(lambda: len(rig.hub.sent) == 2)
+    assert rig.hub.sent[1].room == rig.hub.sent[0].room
+    assert sum((await rig.sidecar.journal.counts()).turns.values()) == 2
+
+
+LOGIN = {
+    "version": 1, "daemonInstanceId": "dm_1", "hubUrl": "http://127.0.0.1:1", "accessToken": "a",
+    "refreshToken": "b", "expiresAt": 1e13,
+}  # fmt: skip

@@ -1,0 +1,179 @@
+"""A start with the config that was in force last."""
+
+import asyncio
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from sidecar import plugins
+from sidecar.app.candidate import Candidate
+from sidecar.app.check import check
+from sidecar.app.last_good import FILE, LastGood, keep, recall
+from sidecar.app.load import Loading
+from sidecar.app.sidecar import Sidecar
+from sidecar.app.termination import LARGEST, leave
+from sidecar.cli import main
+from sidecar.cli.run import _without
+from sidecar.config.model import Config, Route, Runtime, Server, State
+from sidecar.errors import NoLastGood
+
+# Importing a type reads its schema, which a test on a loop must not.
+LOADED = plugins.runtime_type("command")
+
+CONFIG = """\
+version: 1
+state: {{dir: {0}/state}}
+server: {{listen: "unix:{0}/s.sock"}}
+runtimes: {{a: {{type: command, command: [cat], protocol: text, env: {{KEY: "${{file:key}}"}}}}}}
+routes:
+  - {{name: r, match: {{sender_kind: owner}}, runtime: a, user_turn: {{file: t.j2}}}}
+default_route: {{runtime: a, cwd: {0}}}
+"""
+
+
+def write(folder: Path, **replacements: str) -> Path:
+    text = CONFIG.format(folder)
+    for old, new in replacements.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Candidate:
+    (tmp_path / "key").write_text("hunter2hunter2")
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "t.j2").write_text("{{ message.text }}")
+    (tmp_path / "state").mkdir(mode=0o700)
+    return check(write(tmp_path))
+
+
+def test_what_was_kept_comes_back_though_its_templates_and_secrets_are_gone(
+    good: Candidate, tmp_path: Path
+) -> None:
+    path, state = tmp_path / "config.yaml", tmp_path / "state"
+    assert good.config is not None
+    keep(state, path, good.config)
+    for name in ("config.yaml", "key", "t.j2"):
+        (tmp_path / name).unlink()
+    assert recall(state, path) == good.config
+    assert (state / FILE).stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in state.iterdir()] == [FILE]
+
+
+def test_what_cannot_be_trusted_or_is_of_another_is_not_used(
+    good: Candidate, tmp_path: Path
+) -> None:
+    path, state = tmp_path / "config.yaml", tmp_path / "state"
+    assert good.config is not None
+    with pytest.raises(NoLastGood, match="No such file"):
+        recall(state, path)
+    keep(state, path, good.config)
+    with pytest.raises(NoLastGood, match=r"is of .*config\.yaml, version"):
+        recall(state, tmp_path / "other.yaml")
+    (state / FILE).chmod(0o640)
+    with pytest.raises(NoLastGood, match="not this user's alone"):
+        recall(state, path)
+    (state / FILE).chmod(0o600)
+    content = (state / FILE).read_bytes()
+    (state / FILE).write_bytes(content[:-20])
+    with pytest.raises(NoLastGood, match="cannot be read"):
+        recall(state, path)
+    (state / FILE).write_bytes(pickle.dumps((str(path), "0.0.1")) + b"of another version")
+    with pytest.raises(NoLastGood, match=r"version 0\.0\.1"):
+        recall(state, path)
+
+
+async def test_of_many_configs_the_last_one_is_kept_and_a_full_disk_hurts_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "config.yaml"
+    last = LastGood(tmp_path, path)
+    configs = [
+        Config(default_route=None, state=State(tmp_path / str(number))) for number in range(9)
+    ]
+    await asyncio.gather(*(last.keep(one) for one in configs))
+    assert (await asyncio.to_thread(recall, tmp_path, path)) == configs[-1]
+    await LastGood(tmp_path / "gone", path).keep(configs[0])
+    assert "cannot be kept" in caplog.text
+
+
+def test_without_the_flag_the_exit_code_is_2_and_kubernetes_is_told(
+    good: Candidate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = tmp_path / "termination-log"
+    monkeypatch.setenv("SIDECAR_TERMINATION_LOG", str(told))
+    path = write(tmp_path, **{"runtime: a, cwd": "runtime: b, cwd"})
+    assert main(["run", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert "config.yaml:7:26: error: there is no runtime 'b'" in shown
+    assert told.read_text() == shown
+    # With it, but nothing is kept.
+    broken = Loading(path).wait()
+    assert broken.draft is not None
+    assert broken.draft.state.dir == tmp_path / "state"
+    assert _without(path, broken, fall_back=True) == 2
+    assert f"there is nothing to fall back to: {tmp_path}/state/{FILE}" in told.read_text()
+    path.write_text("version: [")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "usual"))
+    assert _without(path, check(path), fall_back=True) == 2
+    assert f"{tmp_path}/usual/sidecar/{FILE}" in told.read_text()
+
+
+def test_the_reason_is_cut_to_what_kubernetes_reads_and_may_be_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SIDECAR_TERMINATION_LOG", str(tmp_path / "told"))
+    leave("x" * 10_000)
+    assert (tmp_path / "told").stat().st_size == LARGEST
+    monkeypatch.setenv("SIDECAR_TERMINATION_LOG", str(tmp_path / "no" / "folder"))
+    leave("x")
+    assert "cannot be left" in caplog.text
+
+
+async def test_it_starts_loudly_with_the_last_good_one_and_a_valid_save_takes_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, state = tmp_path / "config.yaml", tmp_path / "state"
+    last = Config(
+        state=State(state),
+        server=Server(f"unix:{tmp_path / 's.sock'}"),
+        runtimes={"a": Runtime("a", "command", {"command": ["cat"], "protocol": "text"})},
+        default_route=Route("default", "a", tmp_path),
+    )
+    await asyncio.to_thread(path.write_text, "version: [")
+    broken = await asyncio.to_thread(lambda: Loading(path).wait())
+    problem = f"{path}:1:11: the document ends inside a list"
+    sidecar = Sidecar(path, last, broken.inputs, rejected=(problem,))
+    async with sidecar:
+        assert "is invalid: this is a start with the last good config" in caplog.text
+        status = sidecar.status
+        assert status.degraded()
+        assert status.not_ready() == []
+        picture = json.loads(json.dumps(await status.picture(), default=str))
+        assert picture["reloads"][0]["result"] == "rejected"
+        assert picture["last_error"]["problems"] == [problem]
+        assert picture["on_disk"]["in_force"] is False
+        assert ("config_last_reload_successful", {}, 0.0) in list(status.gauges())
+        assert not (state / FILE).exists()
+
+        text = CONFIG.format(tmp_path).replace(', env: {KEY: "${file:key}"}', "")
+        await asyncio.to_thread(path.write_text, text.replace("{file: t.j2}", "hello"))
+        async with asyncio.timeout(20):
+            while status.degraded():
+                await asyncio.sleep(0.01)
+            while not await asyncio.to_thread((state / FILE).exists):
+                await asyncio.sleep(0.01)
+        picture = json.loads(json.dumps(await status.picture(), default=str))
+        assert picture["reloads"][-1]["result"] == "applied"
+        assert picture["on_disk"]["in_force"] is True
+        assert picture["last_error"]["problems"] == [problem]
+        assert ("config_last_reload_successful", {}, 1.0) in list(status.gauges())
+    assert len((await asyncio.to_thread(recall, state, path)).routes) == 1

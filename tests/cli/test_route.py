@@ -1,0 +1,211 @@
+"""What a person at the terminal does with the routes of a config."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.cli import main
+from sidecar.config.parse import parse
+from sidecar.config.route_text import NotEditable, added, removed
+
+CONFIG = """\
+# my sidecar
+version: 1
+state: {dir: state}
+channels:
+  demo:   {type: botcord, credentials: demo.json}   # wide on purpose
+runtimes: {shell: {type: command, command: [sh]}}
+
+routes:
+  # the boss
+  - name: owner
+    match: {sender_kind: owner}
+    runtime: shell
+    cwd: .
+    user_turn: |
+      # not a comment
+      {{ message.text }}
+
+    # in the middle of it
+    trust: owner   # kept
+  # the team
+  -   name: "team"
+      match:
+        conversation: [rm_1, rm_2]
+      runtime: shell
+
+  # the end of the list
+
+# what is left
+default_route: {runtime: shell, cwd: .}
+"""
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def route(config: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(["route", *arguments])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_routes_are_listed_and_tried(route: Run) -> None:
+    _, out, _ = route("list")
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        ["ROUTE", "MATCH"],
+        ["owner", "sender_kind=owner"],
+        ["team", "conversation=rm_1,rm_2"],
+        ["default", "everything"],
+    ]
+    assert json.loads(route("list", "--json")[1])[1]["match"] == {"conversation": ["rm_1", "rm_2"]}
+    assert route("test", "--as", "owner")[1].startswith("owner: runtime shell, trust owner")
+    told = route("test", "--as", "human", "--conversation", "rm_2", "--group")
+    assert told[:2] == (0, "team: runtime shell, trust public, queue serial\n")
+
+
+def test_a_route_is_added_and_all_else_stays_to_the_letter(route: Run, config: Path) -> None:
+    config.chmod(0o640)
+    code, out, err = route(
+        "add", "ops", "--runtime", "shell", "--match", "sender=ag_1", "--match", "sender=ag_2",
+        "--match", "mentioned=true", "--trust", "public", "--cwd", "~/a b: c",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    new = (
+        "  - name: ops\n"
+        "    match: {sender: [ag_1, ag_2], mentioned: true}\n"
+        "    runtime: shell\n"
+        '    cwd: "~/a b: c"\n'
+        "    trust: public\n"
+    )
+    assert config.read_text() == CONFIG.replace(
+        "      runtime: shell\n\n  # the end", f"      runtime: shell\n{new}\n  # the end"
+    )
+    assert "+  - name: ops\n" in out
+    assert config.stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in config.parent.iterdir()] == ["config.yaml"]
+    assert route("remove", "ops")[0] == 0
+    assert config.read_text() == CONFIG
+
+
+def test_a_route_goes_with_its_comment_and_can_come_before_another(
+    route: Run, config: Path
+) -> None:
+    assert route("add", "first", "--runtime", "shell", "--match", "sender=x", "--before", "owner")
+    text = config.read_text()
+    item = "  - name: first\n    match: {sender: x}\n    runtime: shell\n"
+    assert text == CONFIG.replace("routes:\n", f"routes:\n{item}")
+    assert route("remove", "owner")[0] == 0
+    assert "the boss" not in config.read_text()
+    assert "in the middle" not in config.read_text()
+    assert "  # the team\n" in config.read_text()
+    assert route("remove", "first")[0] == route("remove", "team")[0] == 0
+    assert "\nroutes: []\n" in config.read_text()
+    assert "  # the end of the list\n\n# what is left\n" in config.read_text()
+    assert route("add", "again", "--runtime", "shell", "--match", "kind=direct")[0] == 0
+    assert "\nroutes:\n  - name: again\n    match: {kind: direct}\n" in config.read_text()
+
+
+def test_what_would_not_be_valid_is_not_written(route: Run, config: Path) -> None:
+    for arguments, told in (
+        (("add", "x", "--runtime", "shel"), "there is no runtime 'shel'"),
+        (("add", "x", "--runtime", "shell", "--trust", "king"), "king"),
+        (("add", "team", "--runtime", "shell"), "team"),
+        (("add", "x", "--runtime", "shell", "--match", "sendr=x"), "KEY=VALUE"),
+    ):
+        code, _, err = route(*arguments)
+        assert code == 2
+        assert told in err
+        assert config.read_text() == CONFIG
+    code, _, err = route("remove", "tem")
+    assert (code, "did you mean 'team'" in err) == (1, True)
+    code, _, err = route("add", "late", "--runtime", "shell", "--before", "tem")
+    assert (code, config.read_text()) == (1, CONFIG)
+    # A route that takes all: those below it are never reached.
+    code, _, err = route("add", "all", "--runtime", "shell", "--before", "team")
+    assert "team" in err
+
+
+def test_a_configmap_and_a_folder_that_cannot_be_written_are_told(
+    route: Run, config: Path, tmp_path: Path
+) -> None:
+    mount = tmp_path / "mount"
+    (mount / "..2026_01_01").mkdir(parents=True)
+    config.rename(mount / "..2026_01_01" / "config.yaml")
+    (mount / "..data").symlink_to("..2026_01_01")
+    (mount / "config.yaml").symlink_to("..data/config.yaml")
+    code, _, err = route("remove", "team", "--config", str(mount / "config.yaml"))
+    assert (code, "is of a ConfigMap or Secret: edit that instead" in err) == (1, True)
+    assert (mount / "config.yaml").read_text() == CONFIG
+
+
+def test_a_link_stays_a_link(route: Run, config: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    config.rename(tmp_path / "real" / "config.yaml")
+    config.symlink_to("real/config.yaml")
+    assert route("remove", "team")[0] == 0
+    assert os.readlink(config) == "real/config.yaml"  # noqa: PTH115 -- as it was written
+    assert 'team"' not in (tmp_path / "real" / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a: 1\n", "a: 1\nroutes:\n  - name: n\n"),
+        ("a: 1", "a: 1\nroutes:\n  - name: n\n"),
+        ("# of it\ndefault_route: {}\n", "routes:\n  - name: n\n# of it\ndefault_route: {}\n"),
+        ("routes: []  # none\na: 1\n", "routes:  # none\n  - name: n\na: 1\n"),
+        ("routes:\na: 1\n", "routes:\n  - name: n\na: 1\n"),
+        ("routes:\n- name: m\n  x: |\n    y\n\na: 1\n",
+         "routes:\n- name: m\n  x: |\n    y\n- name: n\n\na: 1\n"),
+    ],
+)  # fmt: skip
+def test_the_first_and_the_last_route_find_their_place(before: str, after: str) -> None:
+    document, _ = parse(before, "c")
+    assert document is not None
+    assert added(before, document, {"name": "n"}) == after
+
+
+@pytest.mark.parametrize(
+    "text", ["routes: [{name: m}]\n", "{routes: [], a: 1}\n", "routes:\n  -\n    name: m\n"]
+)
+def test_what_is_laid_out_otherwise_is_left_to_a_person(text: str) -> None:
+    document, _ = parse(text, "c")
+    assert document is not None
+    with pytest.raises(NotEditable):
+        added(text, document, {"name": "n"})
+
+
+def test_an_edit_is_dropped_when_somebody_else_was_faster_or_it_means_another_thing(
+    config: Path,
+) -> None:
+    from sidecar.app.edit import CannotWrite, prepare
+
+    edit = prepare(
+        config,
+        lambda text, document: removed(text, document, "team"),
+        lambda data: {**data, "routes": data["routes"][:1]},  # type: ignore[index]
+    )
+    config.write_text(f"{CONFIG}# new\n")
+    with pytest.raises(CannotWrite, match="has just been changed"):
+        edit.write()
+    assert config.read_text() == f"{CONFIG}# new\n"
+    with pytest.raises(CannotWrite, match="only a person"):
+        prepare(config, lambda text, _: text.replace("team", "tram"), lambda data: data)

@@ -1,0 +1,148 @@
+"""Whatever an agent of any kind does, its turn has the right end, in little memory, and nothing of
+it stays."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.app.supervisor import Supervisor
+from sidecar.model import TurnEnded
+from sidecar.runtimes.orphans import reap_strays, sweep
+from tests.proofs.conftest import LONG, tell
+from tests.proofs.zoo import KINDS, MiB, Zoo
+
+GROWTH = 48 * MiB
+"""Bytes of memory that all kinds together may take at most, at any moment."""
+
+
+@pytest.fixture
+async def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    supervisor = Supervisor()
+    made = Zoo(tmp_path, supervisor.spawn)
+    yield made
+    await supervisor.close()
+    left = await asyncio.to_thread(made.living)
+    for pid in left:
+        os.kill(int(pid), signal.SIGKILL)
+    assert left == []
+
+
+def peak(*, anew: bool = False) -> int:
+    """The most memory in bytes that this process had, since it was asked for `anew`."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    fields = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()
+    return int(fields[0]) * 1024
+
+
+def outcomes(ended: dict[str, TurnEnded]) -> dict[str, tuple[str, str]]:
+    """What was answered, and what failed, of each kind."""
+    return {
+        kind: (turn.text, turn.failure.kind if turn.failure else "") for kind, turn in ended.items()
+    }
+
+
+FINE = dict.fromkeys(KINDS, ("fine", ""))
+
+
+@pytest.mark.parametrize("deed", ["leaves daemons", "reads nothing"])
+async def test_what_an_agent_leaves_is_ended_and_its_answer_counts(zoo: Zoo, deed: str) -> None:
+    await asyncio.to_thread(zoo.prepare, deed)
+    assert outcomes(await zoo.turns()) == FINE
+
+
+@pytest.mark.parametrize("deed", ["ignores SIGTERM", "closes its output"])
+async def test_an_agent_that_lives_on_is_ended_and_its_answer_counts(zoo: Zoo, deed: str) -> None:
+    await asyncio.to_thread(zoo.prepare, deed)
+    found = outcomes(await zoo.turns(idle_timeout=1.0))
+    # Where whatever is printed is the answer, only the end of the output tells that it is whole.
+    text = "idle_timeout" if deed == "ignores SIGTERM" else ""
+    assert found == {**FINE, "text": ("fine", text)}
+
+
+async def test_a_death_by_a_signal_is_told(zoo: Zoo) -> None:
+    await asyncio.to_thread(zoo.prepare, "dies of a signal")
+    ended = await zoo.turns()
+    assert outcomes(ended) == dict.fromkeys(KINDS, ("", "exited"))
+    assert [kind for kind, turn in ended.items() if "SIGSEGV" not in str(turn.failure)] == []
+
+
+async def test_nobody_is_asked_and_an_agent_that_waits_for_a_person_is_ended(zoo: Zoo) -> None:
+    await asyncio.to_thread(zoo.prepare, "needs input")
+    found = outcomes(await zoo.turns(idle_timeout=1.0))
+    talking = [kind for kind in KINDS if kind == "acp" or "warm" in kind]
+    assert found == {**FINE, **dict.fromkeys(talking, ("", "idle_timeout"))}
+
+
+@pytest.mark.parametrize(
+    ("deed", "amount", "longer"),
+    [
+        ("prints one line", 30 * MiB, 100 * MiB),
+        ("prints many lines", 2 * MiB, 1024 * MiB),
+        ("fills stderr", 5 * MiB, 1024 * MiB),
+    ],
+)
+@pytest.mark.timeout(3600 if LONG else 60)
+async def test_a_flood_takes_little_memory_and_the_answer_counts(
+    zoo: Zoo, deed: str, amount: int, longer: int
+) -> None:
+    await asyncio.to_thread(zoo.prepare, deed, longer if LONG else amount)
+    before = peak(anew=True)
+    ended = await zoo.turns()
+    growth = peak() - before
+    tell(deed, bytes_each=longer if LONG else amount, kinds=len(KINDS), growth=growth >> 20)
+    found = outcomes(ended)
+    if deed.startswith("prints"):
+        assert len(found["text"][0]) <= MiB
+        found["text"] = ("fine", found["text"][1])
+    assert found == FINE
+    assert growth < GROWTH
+
+
+KILLED = """
+import asyncio, pathlib, sys
+sys.path[0] = sys.argv[2]
+from sidecar.app.supervisor import Supervisor
+from tests.proofs.zoo import KINDS, Zoo
+
+async def main():
+    zoo = Zoo(pathlib.Path(sys.argv[1]), Supervisor().spawn)
+    await asyncio.gather(*(zoo.turn(kind) for kind in KINDS))
+
+asyncio.run(main())
+"""
+"""A sidecar in the midst of a turn of each kind."""
+
+
+def test_what_a_killed_sidecar_leaves_is_ended_by_the_next_one(tmp_path: Path) -> None:
+    zoo = Zoo(tmp_path, None)
+    zoo.prepare("hangs")
+    root = str(Path(__file__).parents[2])
+    argv = [sys.executable, "-c", KILLED, str(tmp_path), root]
+    with subprocess.Popen(argv) as process:
+        noted = tmp_path / "pids"
+        while not noted.exists() or len(noted.read_text().split()) < 5 * len(KINDS):
+            assert process.poll() is None
+        process.kill()
+    before = len(zoo.living())
+    assert before >= 5 * len(KINDS)
+    try:
+        sweep(zoo.state, 0.2)
+        deadline = time.monotonic() + 5
+        while zoo.living() and time.monotonic() < deadline:  # a moment for the kernel
+            pass
+        tell("killed", processes=before, left=len(zoo.living()))
+        assert zoo.living() == []
+    finally:
+        for pid in zoo.living():
+            os.kill(int(pid), signal.SIGKILL)
+        reap_strays()  # this process may have adopted them; at the second look they are taken
+        reap_strays()

@@ -1,0 +1,192 @@
+"""Saves come without end, good and bad ones in every way, and no turn notices."""
+
+import asyncio
+import os
+import random
+import re
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.conftest import LONG, SEED, Proof, tell
+
+SAVES = 1000 if LONG else 10
+TURNS = 1000 if LONG else 25
+PARTS = 5 if LONG else 2
+"""After each of them there is a rest, for a look at the figures."""
+PACE = 0.2
+"""Seconds between saves, on average."""
+MEGABYTE = 1 << 20
+BAD = ["routes: [", "", "\tversion: 1", "version: 1\nchanels: {}", "default_route: {runtime: no}"]
+
+
+class Saver:
+    """Saves a file in all the ways in which editors, tools and Kubernetes do."""
+
+    def __init__(self, path: Path, plan: random.Random) -> None:
+        self._path = path
+        self._plan = plan
+        self._count = 0
+        self.ways = Counter[str]()
+
+    async def save(self, text: str) -> None:
+        self._count += 1
+        way = self._plan.choice(["in_place", "halves", "renamed", "mapped", "returned"])
+        self.ways[way] += 1
+        await getattr(self, f"_{way}")(text)
+
+    async def _in_place(self, text: str) -> None:
+        self._path.write_text(text)
+
+    async def _halves(self, text: str) -> None:
+        with self._path.open("w") as file:
+            file.write(text[: self._plan.randrange(len(text) + 1)])
+            file.flush()
+            await asyncio.sleep(0.005)
+            file.seek(0)
+            file.write(text)
+
+    async def _renamed(self, text: str) -> None:
+        beside = self._path.with_name(f".{self._path.name}.swp")
+        beside.write_text(text)
+        beside.replace(self._path)
+
+    async def _mapped(self, text: str) -> None:
+        """As a ConfigMap: `config.yaml` is a link to `..data/config.yaml`, `..data` is swapped."""
+        folder, name = self._path.parent, self._path.name
+        old = [path for path in folder.glob("..2*") if path.is_dir()]
+        new = folder / f"..2026_{self._count}"
+        new.mkdir()
+        (new / name).write_text(text)
+        _link(folder / "..data", new.name)
+        if not self._path.is_symlink():
+            _link(self._path, f"..data/{name}")
+        for path in old:
+            shutil.rmtree(path)
+
+    async def _returned(self, text: str) -> None:
+        self._path.unlink()
+        await asyncio.sleep(self._plan.uniform(0.0, 0.05))
+        self._path.write_text(text)
+
+
+def _link(path: Path, target: str) -> None:
+    beside = path.with_name(f"{path.name}_tmp")
+    beside.symlink_to(target)
+    beside.replace(path)
+
+
+async def figures(proof: Proof) -> dict[str, int]:
+    """What a sidecar at rest takes: its memory, descriptors, threads and tasks."""
+    assert proof.process is not None
+    process, told = Path(f"/proc/{proof.process.pid}"), proof.log.read_text().count("tasks: ")
+    os.kill(proof.process.pid, signal.SIGUSR1)
+    await proof.until(lambda: proof.log.read_text().count("tasks: ") > told)
+    status = (process / "status").read_text()
+    return {
+        "rss": int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) * 1024,
+        "descriptors": len(list((process / "fd").iterdir())),
+        "threads": int(re.findall(r"Threads:\s+(\d+)", status)[0]),
+        "tasks": int(re.findall(r"tasks: (\d+)", proof.log.read_text())[-1]),
+    }
+
+
+async def rest(proof: Proof) -> dict[str, int]:
+    """The figures when nothing is under way any more."""
+    await proof.settled()
+    await asyncio.sleep(1.5)  # a sidecar that has nothing to do cannot tell so
+    return await figures(proof)
+
+
+async def traffic(proof: Proof, plan: random.Random, until: int, saves: asyncio.Event) -> None:
+    """Say so much at least, and go on until all is saved; never too far ahead of the answers."""
+    while len(proof.said) < until or not saves.is_set():
+        ahead = len(proof.said) - sum(proof.answers.values())
+        if ahead < 20:
+            proof.say()
+        await asyncio.sleep(0.02 if len(proof.said) < until else 0.2)
+
+
+@pytest.mark.timeout(3600 if LONG else 60)
+async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
+    plan, began = random.Random(SEED), time.monotonic()
+    saver = Saver(proof.config, plan)
+    del proof.rooms[:2]  # in these, several messages get one answer
+    await proof.start()
+    valid, rests = {proof.version}, []
+    for part in range(PARTS):
+        saved, count = asyncio.Event(), SAVES // PARTS
+        until = len(proof.said) + TURNS // PARTS
+        async with asyncio.TaskGroup() as group:
+            group.create_task(traffic(proof, plan, until, saved))
+            for number in range(count):
+                if plan.random() < 0.3:
+                    await saver.save(plan.choice(BAD))
+                else:
+                    version = f"v{part}-{number}"
+                    valid.add(version)
+                    text = proof.content(
+                        version, other=plan.random() < 0.3, slots=plan.randint(2, 6)
+                    )
+                    await saver.save(text)
+                await asyncio.sleep(plan.uniform(0.0, 2 * PACE))
+            saved.set()
+        proof.config.unlink()
+        proof.config.write_text(proof.content(f"end{part}"))
+        await in_force(proof, f"end{part}")
+        rests.append(await rest(proof))
+        valid.add(f"end{part}")
+    before, after = rests[0], rests[-1]
+    took = time.monotonic() - began
+    status = await proof.status()
+    check(proof, valid)
+    assert proof.hub.connects("demo") == 1, "an unchanged channel was connected anew"
+    assert await proof.stop() == 0
+    assert proof.children == []
+    reloads = Counter(re.findall(r"config (applied|unchanged|rejected) \(", proof.log.read_text()))
+    tell(
+        "reloads",
+        saves=sum(saver.ways.values()),
+        ways=dict(saver.ways),
+        reloads=dict(reloads),
+        generation=status["generation"],
+        messages=len(proof.said),
+        answered=sum(proof.answers.values()),
+        versions_seen=len({sent.text.split()[1] for sent in proof.hub.sent}),
+        rss=[one["rss"] >> 10 for one in rests],
+        first=before,
+        last=after,
+        seconds=round(took),
+    )
+    assert after["rss"] <= before["rss"] * 1.05 + 4 * MEGABYTE
+    # Connections are kept for a while, and the pool of threads grows up to its bound.
+    assert after["descriptors"] <= before["descriptors"] + 6
+    assert after["threads"] <= before["threads"] + 8
+    assert after["tasks"] <= before["tasks"] + 2
+
+
+async def in_force(proof: Proof, version: str) -> None:
+    """Return when turns run with a version."""
+    for _ in range(100):
+        number = proof.say()
+        await proof.until(lambda number=number: proof.answers[number])
+        if proof.hub.sent[-1].text.endswith(version):
+            return
+    pytest.fail(f"{version} never came into force")
+
+
+def check(proof: Proof, valid: set[str]) -> None:
+    """Each message was answered once, by a turn that saw one valid config."""
+    journal, answers = proof.journal(), proof.answers
+    texts = Counter((sent.envelope["to"], sent.text) for sent in proof.hub.sent)
+    assert [text for text, count in texts.items() if count > 1] == [], "sent twice"
+    assert {number: answers[number] for number in proof.said if answers[number] != 1} == {}
+    assert {turn.attempts for turn in journal.turns.values()} == {1}
+    for sent in proof.hub.sent:
+        [version, *others] = sent.text.split()[1:]
+        assert set(others) == {version}, f"two snapshots: {sent.text}"
+        assert version in valid, sent.text
