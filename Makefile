@@ -24,13 +24,13 @@ run: $(VENV)/.installed ## set up and try it: a development Hub, the sidecar and
 	@$(python) -m sidecar dev $(ARGS)
 
 test: $(VENV)/.installed-dev ## set up and run the tests (ARGS="-k word" for some)
-	@$(python) -m pytest -q -n $(workers) --dist worksteal $(ARGS)
+	@$(python) -m pytest -q -n $(workers) --dist worksteal --ignore=tests/proofs $(ARGS)
 
 e2e-runtimes: $(VENV)/.installed-dev ## the real CLIs, which npm installs, against played model APIs
 	@$(python) -m tests.e2e $(ARGS)
 
-proofs: $(VENV)/.installed-dev ## the long proofs: crashes, faults, reloads (SEED=1, ARGS="-k word")
-	@PROOFS=1 PROOFS_SEED=$(SEED) $(python) -m pytest -q -s tests/proofs \
+proofs: $(VENV)/.installed-dev ## crashes, faults, reloads, for long (SEED=1, ARGS="-k word"; SHORT=1)
+	@$(if $(SHORT),,PROOFS=1) PROOFS_SEED=$(SEED) $(python) -m pytest -q -s tests/proofs \
 		tests/config/test_diff_properties.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff: rules and format

@@ -17,6 +17,8 @@ def blockbuster() -> Iterator[BlockBuster]:
         for name in ("os.read", "io.BufferedReader.read"):
             if name in found.functions:
                 found.functions[name].can_block_in("sidecar/runtimes/process.py", {"spawn"})
+        if "os.stat" in found.functions:
+            found.functions["os.stat"].can_block_in("sidecar/contexts/memory.py", {"_signature"})
         yield found
 
 

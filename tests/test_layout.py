@@ -62,6 +62,16 @@ def test_every_module_says_what_it_is_for() -> None:
     assert [str(path) for path in MODULES if not ast.get_docstring(tree_of(path))] == []
 
 
+def test_a_running_sidecar_does_without_what_only_commands_and_checks_need() -> None:
+    code = "import sys, sidecar.app.process; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    loaded = {name.partition(".")[0] for name in found.stdout.split()}
+    heavy = {"jsonschema", "ruamel", "difflib", "mcp", "pydantic", "prometheus_client"}
+    assert loaded & heavy == set()
+
+
 def test_the_drawing_of_the_exceptions_is_true() -> None:
     drawn: dict[str, str] = {}
     above: list[str] = []

@@ -4,16 +4,23 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.api import Asked, ContextProvider, ContextType, Host
-from sidecar.contexts.memory_file import memory_file
+from sidecar.contexts.memory_file import file_path, memory_file
 from sidecar.core.memory import Memory, neutral
 from sidecar.model import ToolServer
 
 SERVER = "sidecar"
 """The name of the tool server, of which agents make a part of the names of its tools."""
 TOOLS = ("memory_get", "memory_set", "memory_delete")
+
+FRESH = 60.0
+"""Seconds after which a file is read again though it seems to be the same: where there is none, one
+of the BotCord daemon may have come."""
+MOST_KNOWN = 1000
+"""Accounts whose memory is kept."""
 
 _PROGRAM = """\
 import json, sys
@@ -23,11 +30,21 @@ sys.exit(main())
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a file held when it had this signature; for how long that is believed."""
+
+    signature: tuple[int, ...]
+    until: float
+    memory: Memory | None
+
+
 class MemoryProvider:
     """Reads the working memories of a state folder."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
+        self._known: dict[str, _Known] = {}
 
     async def value(self, asked: Asked) -> object:
         """The goal on one line, the sections with their names, when it was changed (in seconds
@@ -37,14 +54,31 @@ class MemoryProvider:
         Raises:
             MemoryUnavailable: it cannot be read.
         """
-        found = await asyncio.to_thread(self._read, asked.message.account)
-        return shown(found or Memory(), tool=SERVER in asked.tools)
+        account = asked.message.account
+        # A look at the file takes microseconds, which is less than another thread costs.
+        signature = _signature(file_path(self._state, account))
+        known = self._known.get(account)
+        if known is None or known.signature != signature or asked.now > known.until:
+            found = await asyncio.to_thread(self._read, account)
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            known = self._known[account] = _Known(signature, asked.now + FRESH, found)
+        return shown(known.memory or Memory(), tool=SERVER in asked.tools)
 
     def _read(self, account: str) -> Memory | None:
         return memory_file(self._state, account).read()
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """What is another one when the file is; each change puts another file in its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def shown(memory: Memory, *, tool: bool) -> dict[str, object]:

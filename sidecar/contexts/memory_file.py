@@ -39,9 +39,8 @@ class MemoryFile:
     """
 
     def __init__(self, state: Path, account: str, old: Sequence[Path] = ()) -> None:
-        name = file_name(account)
-        self.path = state / "memory" / f"{name}.json"
-        self._lock = self.path.with_name(f"{name}.lock")
+        self.path = file_path(state, account)
+        self._lock = self.path.with_suffix(".lock")
         self._old = old
 
     def read(self) -> Memory | None:
@@ -133,6 +132,11 @@ def memory_file(state: Path, account: str) -> MemoryFile:
     """The memory of an account; one that the BotCord daemon kept in the home folder is taken
     over."""
     return MemoryFile(state, account, _daemon_files(account))
+
+
+def file_path(state: Path, account: str) -> Path:
+    """Where the memory of an account is."""
+    return state / "memory" / f"{file_name(account)}.json"
 
 
 def file_name(account: str) -> str:

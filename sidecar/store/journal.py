@@ -16,6 +16,7 @@ from sidecar.store import frames, history, lookup, outbox, retention, sessions
 from sidecar.store import turns as turn_rows
 from sidecar.store.database import open_database
 from sidecar.store.reader import Reader
+from sidecar.store.recent import RecentActivity
 from sidecar.store.records import (
     Accepted,
     JournalCounts,
@@ -41,8 +42,16 @@ class Journal:
     set_aside: Path | None
     """Where a damaged journal was moved when this one was opened; None when it was sound."""
 
-    def __init__(self, path: Path, writer: Writer, set_aside: Path | None, ttl: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        recent: RecentActivity,
+        set_aside: Path | None,
+        ttl: float,
+    ) -> None:
         self._reader = Reader(path)
+        self._recent = recent
         self._writer = writer
         self._session_ttl = ttl
         self.set_aside = set_aside
@@ -56,8 +65,15 @@ class Journal:
             JournalError: it cannot be opened, or a newer version wrote it.
         """
         path = folder / "journal.db"
-        connection, set_aside = await asyncio.to_thread(open_database, path, now=now)
-        return cls(path, Writer(connection), set_aside, session_ttl)
+        recent = RecentActivity()
+
+        def begin() -> tuple[sqlite3.Connection, Path | None]:
+            opened = open_database(path, now=now)
+            recent.load(opened[0])
+            return opened
+
+        connection, set_aside = await asyncio.to_thread(begin)
+        return cls(path, Writer(connection), recent, set_aside, session_ttl)
 
     async def close(self) -> None:
         """Return when all steps under way are durable and the file is closed."""
@@ -84,7 +100,12 @@ class Journal:
             new = turn_rows.accept(db, messages, now, unheard)
             return [_refused(db, one, refuse(one.message), now) for one in new]
 
-        return await self._writer.submit(work)
+        accepted = await self._writer.submit(work)
+        for message in (one.message for one in accepted):
+            if message.unusable is None and message.id not in unheard:
+                said = turn_rows.said_of(message)
+                self._recent.note(message.channel, message.account, said)
+        return accepted
 
     async def drop(
         self, turns: Sequence[str], reason: str, *, now: float, replies: Sequence[Reply] = ()
@@ -213,7 +234,7 @@ class Journal:
 
     async def said_since(self, channel: str, account: str, since: float) -> list[Said]:
         """What was said last in each conversation of an account since a time, newest first."""
-        return await self._look(lambda db: lookup.said_since(db, channel, account, since))
+        return self._recent.since(channel, account, since)
 
     async def replied_to(self, message: Message) -> Message | None:
         """The message, or our own reply as one, that a message replies to in its conversation."""

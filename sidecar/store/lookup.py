@@ -3,35 +3,14 @@
 import logging
 from sqlite3 import Connection
 
-from sidecar.errors import JournalError
-from sidecar.model import Message, Said, Sender
-from sidecar.store.encoding import decode_message, decode_reply, decode_said, encode
+from sidecar.model import Message, Sender
+from sidecar.store.encoding import decode_message, decode_reply, encode
 from sidecar.store.turns import message_key
 
 log = logging.getLogger(__name__)
 
-MOST = 1000
-"""Conversations of one account that are told at most."""
-
-_SAID = """
-    select at, entry from activity
-    where at >= ? and conversation >= ? and conversation < ? order by at desc limit ?"""
 _MESSAGE = "select body from message where key = ? or alias = ? order by seq desc limit 1"
 _REPLY = "select body from reply where key = ? or provider_id = ? order by id desc limit 10"
-_LAST = "\x7f"
-"""Sorts after all that can follow in a column, which is plain ASCII."""
-
-
-def said_since(connection: Connection, channel: str, account: str, since: float) -> list[Said]:
-    """What was said last in each conversation of an account since a time, newest first."""
-    start = f"{encode((channel, account))[:-1]},"  # how the JSON of each key of it begins
-    found = []
-    for at, entry in connection.execute(_SAID, (since, start, start + _LAST, MOST)):
-        try:
-            found.append(decode_said(entry, at))
-        except JournalError as error:  # one that cannot be read must not hide all others
-            log.warning("%s", error)
-    return found
 
 
 def replied_to(connection: Connection, message: Message) -> Message | None:

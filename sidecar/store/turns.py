@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from sidecar.core.budgets import hour_of
 from sidecar.core.sanitise import cut
 from sidecar.errors import JournalError, OutcomeFinal
-from sidecar.model import Message, Reply
+from sidecar.model import Message, Reply, Said
 from sidecar.store.encoding import decode_message, encode
 from sidecar.store.records import Accepted, Outcome, SessionKey, UnfinishedTurn
 
@@ -92,7 +92,7 @@ def accept(
         alias = message.alias and message_key(message.channel, message.account, message.alias)
         connection.execute(_ADD_MESSAGE, (key, alias, added.lastrowid, encode(message)))
         if message.unusable is None and message.id not in unheard:
-            activity = (conversation, message.received_at, _activity(message))
+            activity = (conversation, message.received_at, _activity(said_of(message)))
             connection.execute(_NOTE_ACTIVITY, activity)
         accepted.append(Accepted(turn, message))
     return accepted
@@ -209,11 +209,17 @@ def message_key(channel: str, account: str, message: str | None) -> str:
     return encode((channel, account, message))
 
 
-def _activity(message: Message) -> str:
+def said_of(message: Message) -> Said:
+    """What later prompts of other conversations are told of a message."""
+    preview = cut(message.text, _PREVIEW)
+    return Said(message.conversation, message.sender, preview, message.received_at)
+
+
+def _activity(said: Said) -> str:
     return encode(
         {
-            "conversation": message.conversation,
-            "sender": message.sender,
-            "preview": cut(message.text, _PREVIEW),
+            "conversation": said.conversation,
+            "sender": said.sender,
+            "preview": said.preview,
         }
     )

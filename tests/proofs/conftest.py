@@ -1,7 +1,7 @@
 """What the proofs share: how long they run, a world whose sidecar can be told to die, a crowd.
 
-They run short with all other tests and long with `make proofs`; what happens when follows from the
-number in PROOFS_SEED.
+They run short with `make proofs SHORT=1`, as in CI, and long with `make proofs`; what happens when
+follows from the number in PROOFS_SEED.
 """
 
 import asyncio
