@@ -1,11 +1,10 @@
 """`sidecar outbox`: replies that wait or were refused, and what can be done about one."""
 
 import argparse
-import json
-import time
+from typing import Any
 
-from sidecar.cli.recorded import act, common, limited, look
-from sidecar.cli.table import age, one_line, table
+from sidecar.cli.recorded import act, common, limited, listed
+from sidecar.cli.table import age, one_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,27 +38,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from sidecar.store import listing
 
-    found = look(
-        arguments, lambda db: listing.replies(db, state=arguments.state, most=arguments.limit)
-    )
-    if isinstance(found, int):
-        return found
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    now = time.time()
-    rows = [
-        (
-            str(one["reply"]),
-            one["turn"],
-            age(now - one["created_at"]),
-            one_line(one["conversation"], 40),
-            str(one["attempts"]),
-            one_line(one["error"]),
-            one_line(one["text"]),
-        )
-        for one in found
-    ]
     head = ("REPLY", "TURN", "AGE", "CONVERSATION", "TRIES", "ERROR", "TEXT")
-    print("\n".join(table(head, rows)))
-    return 0
+    return listed(
+        arguments,
+        lambda db: listing.replies(db, state=arguments.state, most=arguments.limit),
+        head,
+        _row,
+    )
+
+
+def _row(reply: dict[str, Any], now: float) -> tuple[str, ...]:
+    return (
+        str(reply["reply"]),
+        reply["turn"],
+        age(now - reply["created_at"]),
+        one_line(reply["conversation"], 40),
+        str(reply["attempts"]),
+        one_line(reply["error"]),
+        one_line(reply["text"]),
+    )

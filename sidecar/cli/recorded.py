@@ -4,6 +4,7 @@ the way to the journal and the way to the running sidecar."""
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 from sidecar.cli.config_file import drafted
 from sidecar.cli.running import NotRunning, Refused, ask
+from sidecar.cli.table import table
 from sidecar.config.model import Config
 from sidecar.errors import JournalError
 from sidecar.server.address import DEVELOPMENT
@@ -49,6 +51,27 @@ def look(arguments: argparse.Namespace, find: Callable[[Connection], T]) -> T | 
             return find(connection)
     except JournalError as error:
         return failed(str(error))
+
+
+def listed(
+    arguments: argparse.Namespace,
+    find: Callable[[Connection], list[dict[str, Any]]],
+    head: tuple[str, ...],
+    row: Callable[[dict[str, Any], float], tuple[str, ...]],
+) -> int:
+    """Print what is found, as a table or as JSON; the exit code.
+
+    `row` makes a line of an entry and the present time, in seconds since the epoch.
+    """
+    found = look(arguments, find)
+    if isinstance(found, int):
+        return found
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    now = time.time()
+    print("\n".join(table(head, [row(one, now) for one in found])))
+    return 0
 
 
 def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]], str]) -> int:

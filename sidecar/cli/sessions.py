@@ -1,11 +1,10 @@
 """`sidecar sessions`: what agents remember, and how to have them begin anew."""
 
 import argparse
-import json
-import time
+from typing import Any
 
-from sidecar.cli.recorded import act, common, limited, look
-from sidecar.cli.table import age, one_line, table
+from sidecar.cli.recorded import act, common, limited, listed
+from sidecar.cli.table import age, one_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,25 +30,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from sidecar.store import listing
 
-    found = look(arguments, lambda db: listing.sessions(db, most=arguments.limit))
-    if isinstance(found, int):
-        return found
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    now = time.time()
-    rows = [
-        (
-            one_line(one["session"]),
-            one_line(one["conversation"] + (f"/{one['thread']}" if one["thread"] else ""), 40),
-            one["runtime"],
-            one["trust"],
-            str(one["turns"]),
-            str(one["tokens"]),
-            age(now - one["used_at"]),
-        )
-        for one in found
-    ]
     head = ("SESSION", "CONVERSATION", "RUNTIME", "TRUST", "TURNS", "TOKENS", "IDLE")
-    print("\n".join(table(head, rows)))
-    return 0
+    return listed(arguments, lambda db: listing.sessions(db, most=arguments.limit), head, _row)
+
+
+def _row(session: dict[str, Any], now: float) -> tuple[str, ...]:
+    place = session["conversation"] + (f"/{session['thread']}" if session["thread"] else "")
+    return (
+        one_line(session["session"]),
+        one_line(place, 40),
+        session["runtime"],
+        session["trust"],
+        str(session["turns"]),
+        str(session["tokens"]),
+        age(now - session["used_at"]),
+    )

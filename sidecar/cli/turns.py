@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar.cli.recorded import act, common, failed, limited, look
-from sidecar.cli.table import NOTHING, age, dollars, one_line, printable, table, tokens
+from sidecar.cli.recorded import act, common, failed, limited, listed, look
+from sidecar.cli.table import NOTHING, age, dollars, one_line, printable, tokens
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from sidecar.store import listing
 
-    found = look(
+    head = ("TURN", "STATE", "AGE", "CONVERSATION", "ROUTE", "TOKENS", "COST", "TEXT")
+    return listed(
         arguments,
         lambda db: listing.turns(
             db,
@@ -53,16 +53,9 @@ def _list(arguments: argparse.Namespace) -> int:
             conversation=arguments.conversation,
             most=arguments.limit,
         ),
+        head,
+        _row,
     )
-    if isinstance(found, int):
-        return found
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    head = ("TURN", "STATE", "AGE", "CONVERSATION", "ROUTE", "TOKENS", "COST", "TEXT")
-    now = time.time()
-    print("\n".join(table(head, [_row(turn, now) for turn in found])))
-    return 0
 
 
 def _row(turn: dict[str, Any], now: float) -> tuple[str, ...]:

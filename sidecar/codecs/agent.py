@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 
 from sidecar.codecs.loose import clean, count_of, flag_of, number_of, record_of, text_of
-from sidecar.codecs.ndjson import parse
+from sidecar.codecs.ndjson import Printed
 from sidecar.codecs.outcome import OUTPUT, Answer, exit_words
 from sidecar.model import (
     AgentEvent,
@@ -98,7 +98,7 @@ class AgentCodec:
         self._answer = Answer(output)
         self._usage: Usage | None = None
         self._failure: Failure | None = None
-        self._garbage = b""
+        self._printed = Printed()
 
     @property
     def cut(self) -> bool:
@@ -107,9 +107,8 @@ class AgentCodec:
 
     def feed(self, line: bytes) -> list[AgentEvent]:
         """Take one line."""
-        event = parse(line)
+        event = self._printed.take(line)
         if event is None:
-            self._garbage = self._garbage or line.strip()
             return []
         match event.get("type"):
             case "text":
@@ -134,8 +133,8 @@ class AgentCodec:
 
     def _unfinished(self, exit_code: int | None, stderr_tail: str) -> Failure:
         words = exit_words(exit_code, stderr_tail)
-        if self._garbage and not exit_code:
-            shown = self._garbage[:200].decode("utf-8", "replace")
+        if self._printed.garbage and not exit_code:
+            shown = self._printed.garbage[:200].decode("utf-8", "replace")
             return Failure("protocol", f"no event, but {shown!r}; {words}")
         return Failure("exited", f"no result, {words}")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from sidecar.codecs.claude_result import Ending, Result, without_result
 from sidecar.codecs.loose import clean, flag_of, number_of, record_of, text_of
-from sidecar.codecs.ndjson import parse
+from sidecar.codecs.ndjson import Printed
 from sidecar.codecs.outcome import OUTPUT, Answer
 from sidecar.model import AgentEvent, Block, SessionStarted, TurnEnded
 
@@ -50,7 +50,7 @@ class ClaudeCodec:
         self._last_said = ""
         self._before_cut = ""
         self._ending = Ending(spent)
-        self._garbage = b""
+        self._printed = Printed()
 
     @property
     def cut(self) -> bool:
@@ -64,9 +64,8 @@ class ClaudeCodec:
 
     def feed(self, line: bytes) -> list[AgentEvent]:
         """Take one line."""
-        event = parse(line)
+        event = self._printed.take(line)
         if event is None:
-            self._garbage = self._garbage or line.strip()
             return []
         match event.get("type"):
             case "system":
@@ -90,7 +89,7 @@ class ClaudeCodec:
         ending, text = self._ending, self._said.text
         if ending.last is None:
             failure = without_result(
-                exit_code, stderr_tail, self._garbage, self._expected, started=self._started
+                exit_code, stderr_tail, self._printed.garbage, self._expected, started=self._started
             )
             return TurnEnded(text, self._kept(failure.kind), failure)
         failed = ending.failure(self._expected, said=bool(text), stderr=stderr_tail)

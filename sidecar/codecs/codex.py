@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sidecar.codecs.codex_result import BUSY, GONE, failure_of
 from sidecar.codecs.loose import clean, count_of, number_of, record_of, records_of, text_of
-from sidecar.codecs.ndjson import parse
+from sidecar.codecs.ndjson import Printed
 from sidecar.codecs.outcome import OUTPUT, Answer, exit_words, without_end
 from sidecar.model import AgentEvent, Block, Failure, SessionStarted, TurnEnded, Usage
 
@@ -42,7 +42,7 @@ class CodexCodec:
         self._called: set[str] = set()
         self._error = ""
         self._usage: Usage | None = None
-        self._garbage = b""
+        self._printed = Printed()
 
     @property
     def cut(self) -> bool:
@@ -51,9 +51,8 @@ class CodexCodec:
 
     def feed(self, line: bytes) -> list[AgentEvent]:
         """Take one line."""
-        event = parse(line)
+        event = self._printed.take(line)
         if event is None:
-            self._garbage = self._garbage or line.strip()
             return []
         return self.take(event)
 
@@ -97,7 +96,7 @@ class CodexCodec:
             return Failure("session_missing", exit_words(code, stderr))
         if self._expected is not None and BUSY.search(stderr):
             return Failure("exited", exit_words(code, stderr), retryable=True)
-        return without_end(code, stderr, self._garbage, started=self._started)
+        return without_end(code, stderr, self._printed.garbage, started=self._started)
 
     def _thread(self, event: Mapping[str, object]) -> list[AgentEvent]:
         thread = text_of(event, "thread_id")

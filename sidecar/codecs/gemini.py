@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from sidecar.codecs.loose import clean, count_of, record_of, text_of
-from sidecar.codecs.ndjson import parse
+from sidecar.codecs.ndjson import Printed
 from sidecar.codecs.outcome import LONGEST_DETAIL, OUTPUT, Answer, exit_words, without_end
 from sidecar.model import (
     AgentEvent,
@@ -50,7 +50,7 @@ class GeminiCodec:
         self._started = self._lost = self._after_tool = False
         self._answer = Answer(output)
         self._result: Mapping[str, object] | None = None
-        self._garbage = b""
+        self._printed = Printed()
 
     @property
     def cut(self) -> bool:
@@ -59,9 +59,8 @@ class GeminiCodec:
 
     def feed(self, line: bytes) -> list[AgentEvent]:
         """Take one line."""
-        event = parse(line)
+        event = self._printed.take(line)
         if event is None:
-            self._garbage = self._garbage or line.strip()
             return []
         match event.get("type"):
             case "init":
@@ -132,7 +131,7 @@ class GeminiCodec:
         tries = _ATTEMPT.findall(stderr)
         if tries and not self._answer.text:
             return _of_api(int(tries[-1]), words)
-        return without_end(code, stderr, self._garbage, started=self._started)
+        return without_end(code, stderr, self._printed.garbage, started=self._started)
 
 
 def _of_result(result: Mapping[str, object], code: int | None) -> Failure | None:

@@ -65,6 +65,21 @@ class Lines:
         return short
 
 
+class Printed:
+    """What an agent prints. `garbage` is its first line that held no object, to be shown when
+    nothing better tells why it failed."""
+
+    def __init__(self) -> None:
+        self.garbage = b""
+
+    def take(self, line: bytes) -> dict[str, object] | None:
+        """The object that a line holds, None for any other line."""
+        event = parse(line)
+        if event is None:
+            self.garbage = self.garbage or line.strip()
+        return event
+
+
 def parse(line: bytes) -> dict[str, object] | None:
     """The object that a line holds; None for everything else. Bytes that are no UTF-8 are replaced
     by U+FFFD."""

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,22 +143,31 @@ class World:
 LIMITS = HubLimits(sends_per_minute=100_000, sends_per_pair=100_000)
 
 
-@pytest.fixture
-async def make_world(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+@asynccontextmanager
+async def opened(
+    folder: Path, kind: Callable[[Path, DevHub], Any], limits: HubLimits
+) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """Makes worlds of a kind, and leaves nothing of them behind."""
     worlds: list[World] = []
 
     async def make(**options: Any) -> World:
-        hub = DevHub(limits=LIMITS, **options)
+        hub = DevHub(limits=limits, **options)
         await hub.start()
-        worlds.append(World(tmp_path, hub))
+        worlds.append(kind(folder, hub))
         return worlds[-1]
 
     yield make
     for found in worlds:
         if found.process is not None and found.process.returncode is None:
             await found.kill()
-        await asyncio.to_thread(sweep, tmp_path / "state")
+        await asyncio.to_thread(sweep, folder / "state")
         await found.hub.stop()
+
+
+@pytest.fixture
+async def make_world(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    async with opened(tmp_path, World, LIMITS) as make:
+        yield make
 
 
 @pytest.fixture

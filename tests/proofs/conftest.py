@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.devhub import DevHub, HubLimits
-from sidecar.runtimes.orphans import sweep
-from tests.journeys.conftest import World
+from tests.journeys.conftest import World, opened
 
 LONG = bool(os.environ.get("PROOFS"))
 SEED = int(os.environ.get("PROOFS_SEED", "1"))
@@ -197,20 +196,8 @@ class JournalCopy:
 
 @pytest.fixture
 async def make_proof(tmp_path: Path) -> AsyncIterator[Callable[[], Any]]:
-    worlds: list[Proof] = []
-
-    async def make() -> Proof:
-        hub = DevHub(limits=LIMITS)
-        await hub.start()
-        worlds.append(Proof(tmp_path, hub))
-        return worlds[-1]
-
-    yield make
-    for found in worlds:
-        if found.process is not None and found.process.returncode is None:
-            await found.kill()
-        await asyncio.to_thread(sweep, tmp_path / "state")
-        await found.hub.stop()
+    async with opened(tmp_path, Proof, LIMITS) as make:
+        yield make
 
 
 @pytest.fixture

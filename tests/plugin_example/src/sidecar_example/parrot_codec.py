@@ -1,7 +1,7 @@
 """What the agent `parrot` prints, as events of the sidecar. Pure: bytes in, events out."""
 
 from sidecar.codecs.loose import clean, text_of
-from sidecar.codecs.ndjson import parse
+from sidecar.codecs.ndjson import Printed
 from sidecar.codecs.outcome import OUTPUT, Answer, without_end
 from sidecar.model import AgentEvent, Block, Failure, SessionStarted, TurnEnded
 
@@ -14,7 +14,7 @@ class ParrotCodec:
         self._session = session
         self._answer = Answer(output)
         self._failure: Failure | None = None
-        self._garbage = b""
+        self._printed = Printed()
 
     @property
     def cut(self) -> bool:
@@ -23,9 +23,8 @@ class ParrotCodec:
 
     def feed(self, line: bytes) -> list[AgentEvent]:
         """Take one line. What is unknown or damaged is passed over."""
-        event = parse(line)
+        event = self._printed.take(line)
         if event is None:
-            self._garbage = self._garbage or line.strip()
             return []
         match event.get("kind"):
             case "hello" if session := text_of(event, "session"):
@@ -45,5 +44,5 @@ class ParrotCodec:
         failure = self._failure
         if not self.finished:
             started = self._session is not None
-            failure = without_end(exit_code, stderr_tail, self._garbage, started=started)
+            failure = without_end(exit_code, stderr_tail, self._printed.garbage, started=started)
         return TurnEnded(self._answer.text, self._session, failure)
