@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sidecar.config.model import LOGIN_FILE
 from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
     from sidecar.control.device import Invitation
     from sidecar.control.login import Login
 
-FILE = "~/.botcord/daemon/user-auth.json"
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -37,9 +37,9 @@ def add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
         type=Path,
-        default=Path(FILE),
+        default=Path(LOGIN_FILE),
         metavar="FILE",
-        help=f"where the login is kept, as control_plane.credentials tells (default: {FILE})",
+        help=f"where the login is kept, as control_plane.credentials tells (default: {LOGIN_FILE})",
     )
 
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.install_token is None and not sys.stderr.isatty():
         print(
             "sidecar: no terminal to show a code at. Log in on another machine and mount its"
-            f" {FILE} at {path}, writable and with mode 600; or use --install-token.",
+            f" {LOGIN_FILE} at {path}, writable and with mode 600; or use --install-token.",
             file=sys.stderr,
         )
         return 1

@@ -12,7 +12,6 @@ from sidecar.codecs.ndjson import parse
 
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
-INTERNAL_ERROR = -32603
 
 Id = int | str
 """The id of a request, chosen by whoever sent it."""

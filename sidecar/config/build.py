@@ -8,6 +8,7 @@ from sidecar.config.channels import channels
 from sidecar.config.choices import check_choices
 from sidecar.config.control_keys import control_keys
 from sidecar.config.model import (
+    LOGIN_FILE,
     Config,
     Context,
     ControlPlane,
@@ -163,7 +164,7 @@ def _other_contexts(part: Part, schema: Schema) -> dict[str, dict[str, object]]:
 
 
 def _control_plane(part: Part) -> ControlPlane:
-    credentials = part.get("credentials", "~/.botcord/daemon/user-auth.json")
+    credentials = part.get("credentials", LOGIN_FILE)
     plane = ControlPlane(
         enabled=part.get("enabled", False),
         credentials=part.absolute(credentials, "credentials"),

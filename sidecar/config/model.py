@@ -244,6 +244,10 @@ class Context:
     others: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
+LOGIN_FILE = "~/.botcord/daemon/user-auth.json"
+"""Where the BotCord daemon keeps the login of a person, and so do we."""
+
+
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
     """The Hub's control plane. In the folders `roots` agents that it adds may work; without any,

@@ -16,8 +16,6 @@ from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.private_file import parse_object, read_private, replace_file
 
-DEFAULT_PATH = "~/.botcord/daemon/user-auth.json"
-"""Where the daemon keeps it."""
 FLAG = "auth-expired.flag"
 """The file beside it that says: the Hub does not take this login any more."""
 LIFETIME = 3600.0
