@@ -81,9 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
             return _get(arguments, account, file)
         return _change(arguments, account, file)
     except _Unclear as error:
-        return _told(str(error), 2)
+        return _told(f"{error}{_broken(arguments.config)}", 2)
     except (MemoryRefused, MemoryUnavailable) as error:
         return _told(str(error), 1)
+
+
+def _broken(path: Path) -> str:
+    """What to add where a config with problems may lack the account that was meant."""
+    from sidecar.app.check import check
+
+    return "" if check(path).config else "; the config has problems: see `sidecar validate`"
 
 
 def _account(config: Config, state: Path, wanted: str | None) -> str:
