@@ -45,7 +45,7 @@ def _unwatched(before: bytes, after: bytes) -> None:
     """A write that nobody needs to know of."""
 
 
-async def _nothing_said(message: Message, since: float) -> Sequence[Said]:
+def _nothing_said(message: Message, since: float) -> Sequence[Said]:
     return ()
 
 
@@ -72,7 +72,7 @@ class Host:
     spawn: Spawn
     http: "Callable[[], ClientSession]"
     wrote: Callable[[bytes, bytes], None] = _unwatched
-    said_since: Callable[[Message, float], Awaitable[Sequence[Said]]] = _nothing_said
+    said_since: Callable[[Message, float], Sequence[Said]] = _nothing_said
     replied_to: Callable[[Message], Awaitable[Message | None]] = _not_found
     room_of: Callable[[Message], Awaitable[Room | None]] = _not_found
 
@@ -153,6 +153,17 @@ class KnowsAttention(Protocol):
         """
 
 
+class TellsOwner(Protocol):
+    """A channel may also be able to do this."""
+
+    async def tell_owner(self, text: str) -> None:
+        """Return when the owner of the account is shown a text that belongs to no turn.
+
+        Raises:
+            ChannelError: the chat system does not take it; an unavailable one may do so later.
+        """
+
+
 class Runtime(Protocol):
     """A way to run an agent."""
 
@@ -197,11 +208,13 @@ class Asked:
 class ContextProvider(Protocol):
     """Knows something that templates can use, under the name of its type."""
 
-    async def value(self, asked: Asked) -> object:
+    def value(self, asked: Asked) -> object:
         """The value, as plain data: None, booleans, numbers, texts, lists and mappings.
 
-        It is asked only for turns whose templates use the name, under a time limit. Whatever it
-        raises, the turn goes on with the type's `empty` value.
+        It is asked only for turns whose templates use the name. An `async` method is waited for,
+        under a time limit; one that is not must know its answer without waiting for anything, and
+        may return an awaitable when it does not. Whatever it raises, the turn goes on with the
+        type's `empty` value.
         """
 
     async def close(self) -> None:

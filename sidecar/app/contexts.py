@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sidecar import metrics
@@ -80,29 +80,51 @@ async def ask(
 
     One that fails, or takes longer, is as one that has nothing to tell.
     """
+    uses = {name: contexts[name] for name in names if name in contexts}
+    found: dict[str, object] = {}
+    waits: dict[str, Awaitable[object]] = {}
+    for name, use in uses.items():
+        try:
+            value = use.provider.value(asked)
+        except Exception as error:  # noqa: BLE001 -- whatever it does wrong, the turn goes on
+            _failed(name, f"{type(error).__name__}: {error}")
+        else:
+            if isinstance(value, Awaitable):
+                waits[name] = value
+            else:
+                found[name] = value
+    if waits:
+        found |= await _answers(waits, timeout, spawn)
+    return {name: found.get(name, use.type.empty) for name, use in uses.items()}
+
+
+async def _answers(
+    waits: Mapping[str, Awaitable[object]], timeout: float, spawn: Spawn
+) -> dict[str, object]:
+    """Those that come within `timeout` seconds."""
     found: dict[str, object] = {}
 
-    async def one(name: str, use: ContextUse) -> None:
+    async def one(name: str, answer: Awaitable[object]) -> None:
         try:
-            found[name] = await use.provider.value(asked)
+            found[name] = await answer
         except Exception as error:  # noqa: BLE001 -- whatever it does wrong, the turn goes on
-            metrics.count("context_failures_total", context=name)
-            log.warning("context %s: %s: %s", name, type(error).__name__, error)
+            _failed(name, f"{type(error).__name__}: {error}")
 
-    uses = {name: contexts[name] for name in names if name in contexts}
-    tasks = {name: spawn(one(name, use), f"context:{name}") for name, use in uses.items()}
+    tasks = {name: spawn(one(name, answer), f"context:{name}") for name, answer in waits.items()}
     try:
-        if tasks:
-            await asyncio.wait(tasks.values(), timeout=timeout)
+        await asyncio.wait(tasks.values(), timeout=timeout)
     finally:
         late = [name for name, task in tasks.items() if not task.done()]
         for name in late:
             tasks[name].cancel()
     for name in late:
-        metrics.count("context_failures_total", context=name)
-        log.warning("context %s: no answer within %g s", name, timeout)
-    told = dict(found)  # a late one that ignores that it is cancelled changes nothing any more
-    return {name: told.get(name, use.type.empty) for name, use in uses.items()}
+        _failed(name, f"no answer within {timeout:g} s")
+    return dict(found)  # a late one that ignores that it is cancelled changes nothing any more
+
+
+def _failed(name: str, reason: str) -> None:
+    metrics.count("context_failures_total", context=name)
+    log.warning("context %s: %s", name, reason)
 
 
 def _options(wanted: Context) -> dict[str, Mapping[str, object]]:

@@ -75,7 +75,7 @@ class Inventory:
                 "online": status.state == "connected",
                 "status": "stopped" if status.state == "stopped" else "running",
             }
-            said = await self._journal.said_since(channel, agent, now - RECENT)
+            said = self._journal.said_since(channel, agent, now - RECENT)
             if said:
                 told["lastMessageAt"] = int(said[0].at * 1000)
             found.append(told)

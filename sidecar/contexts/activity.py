@@ -1,6 +1,7 @@
 """The context `activity`: what was said lately in the account's other conversations."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sidecar.api import Asked, ContextProvider, ContextType, Host
 from sidecar.codecs.loose import number_of
@@ -11,6 +12,8 @@ from sidecar.prompts.contract import PROVIDERS
 
 PREVIEW = 120
 """Characters of a preview."""
+REMEMBERED = 1024
+"""Entries; each is told in every turn until something newer is."""
 
 
 class ActivityProvider:
@@ -21,12 +24,12 @@ class ActivityProvider:
         self._window = window
         self._most = most
 
-    async def value(self, asked: Asked) -> object:
+    def value(self, asked: Asked) -> object:
         """How many there are besides the present one, and the last ones, newest first.
 
         What is said in private is told to the owner alone: others could ask the agent for it.
         """
-        said = await self._said_since(asked.message, asked.now - self._window)
+        said = self._said_since(asked.message, asked.now - self._window)
         here = asked.message.conversation
         others = [
             one
@@ -40,6 +43,7 @@ class ActivityProvider:
         """Nothing is held."""
 
 
+@lru_cache(REMEMBERED)
 def _entry(said: Said) -> dict[str, object]:
     """One conversation. Its preview is one line, so that it cannot begin with a heading."""
     place = said.conversation

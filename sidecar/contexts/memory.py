@@ -46,7 +46,7 @@ class MemoryProvider:
         self._state = state
         self._known: dict[str, _Known] = {}
 
-    async def value(self, asked: Asked) -> object:
+    def value(self, asked: Asked) -> object:
         """The goal on one line, the sections with their names, when it was changed (in seconds
         since the epoch, or None), its size in characters, and whether the turn's agent has the
         tools that change it.
@@ -59,14 +59,16 @@ class MemoryProvider:
         signature = _signature(file_path(self._state, account))
         known = self._known.get(account)
         if known is None or known.signature != signature or asked.now > known.until:
-            found = await asyncio.to_thread(self._read, account)
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            known = self._known[account] = _Known(signature, asked.now + FRESH, found)
+            return self._read(asked, signature)
         return shown(known.memory or Memory(), tool=SERVER in asked.tools)
 
-    def _read(self, account: str) -> Memory | None:
-        return memory_file(self._state, account).read()
+    async def _read(self, asked: Asked, signature: tuple[int, ...]) -> object:
+        account = asked.message.account
+        found = await asyncio.to_thread(memory_file(self._state, account).read)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[account] = _Known(signature, asked.now + FRESH, found)
+        return shown(found or Memory(), tool=SERVER in asked.tools)
 
     async def close(self) -> None:
         """Nothing is held."""

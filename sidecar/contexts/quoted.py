@@ -16,9 +16,12 @@ class QuotedProvider:
     def __init__(self, host: Host) -> None:
         self._replied_to = host.replied_to
 
-    async def value(self, asked: Asked) -> object:
+    def value(self, asked: Asked) -> object:
         """What was said, by whom and when; None where the message replies to nothing known."""
-        found = await self._replied_to(asked.message) if asked.message.reply_to else None
+        return self._look(asked) if asked.message.reply_to else None
+
+    async def _look(self, asked: Asked) -> object:
+        found = await self._replied_to(asked.message)
         if found is None:
             return None
         text = found.text.strip()

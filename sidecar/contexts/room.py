@@ -32,7 +32,7 @@ class RoomProvider:
         self._known: dict[_Key, tuple[float, object]] = {}
         self._asking: dict[_Key, asyncio.Future[object]] = {}
 
-    async def value(self, asked: Asked) -> object:
+    def value(self, asked: Asked) -> object:
         """The room; None for a direct conversation, and where the channel does not tell.
 
         Raises:
@@ -45,6 +45,9 @@ class RoomProvider:
         until, found = self._known.get(key, (0.0, None))
         if asyncio.get_running_loop().time() < until:
             return found
+        return self._wait(key, message)
+
+    async def _wait(self, key: _Key, message: Message) -> object:
         # Whoever gives up waiting leaves the question to the others, and to the next turn.
         answer = await asyncio.shield(self._asking.get(key) or self._ask(key, message))
         if isinstance(answer, Exception):

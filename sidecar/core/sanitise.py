@@ -13,6 +13,10 @@ from functools import lru_cache
 
 LABEL_LIMIT = 100
 """Characters of a name or title in a header line."""
+_SHORT = 200
+"""Characters of a text that is worth remembering: names, titles and previews come again with every
+turn, and to look one up takes a tenth of the time."""
+_REMEMBERED = 4096
 
 _CONTROLS: dict[int, str | None] = (
     dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
@@ -23,7 +27,7 @@ _CONTROLS: dict[int, str | None] = (
 _UNCLEAN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Unicode's tag characters spell ASCII that no person sees and that some models read.
 _HIDDEN_ASCII = re.compile("[\U000e0000-\U000e007f]+")
-_LABEL = str.maketrans('[]"<>|', "⟦⟧'＜＞¦")  # noqa: RUF001 - look-alikes are wanted
+_LOOKS = str.maketrans('[]"<>|', "⟦⟧'＜＞¦")  # noqa: RUF001 - look-alikes are wanted
 
 
 def clean(text: str) -> str:
@@ -42,6 +46,10 @@ def sanitise(text: str) -> str:
     `[⚠ fake: …]` takes the place of a forged heading at the start of a line, `[⚠ stripped: …]`
     that of a forged tag. Sanitising a second time changes nothing.
     """
+    return _remembered(text) if len(text) <= _SHORT else _sanitised(text)
+
+
+def _sanitised(text: str) -> str:
     text = _visible(text)
     if not any(mark in text for mark in _MARKS):
         return text
@@ -54,8 +62,16 @@ def label(text: str, limit: int = LABEL_LIMIT) -> str:
     Line breaks and runs of blanks become one blank. What ends a field, a tag or an attribute
     becomes a character that only looks like it.
     """
+    return _remembered_label(text, limit) if len(text) <= _SHORT else _label(text, limit)
+
+
+def _label(text: str, limit: int) -> str:
     words = _visible(text).replace("\ufeff", "").split()
-    return cut(" ".join(words).translate(_LABEL), limit).rstrip()
+    return cut(" ".join(words).translate(_LOOKS), limit).rstrip()
+
+
+_remembered = lru_cache(_REMEMBERED)(_sanitised)
+_remembered_label = lru_cache(_REMEMBERED)(_label)
 
 
 def cut(text: str, limit: int) -> str:

@@ -44,6 +44,7 @@ _TEXT_METHODS = frozenset(
     }
 )  # fmt: skip
 """Those that do not make a text longer."""
+_MAPPING_METHODS = frozenset(dir(dict))
 _LARGEST_FACTOR = 1e9
 _LARGEST_EXPONENT = 16
 _LONGEST_JOIN = 1 << 24
@@ -75,12 +76,21 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters.update(FILTERS)
         self.filters.update(_PAYING_FILTERS)
         self.globals = {name: self.globals[name] for name in _KEPT_GLOBALS}
+        self._built_in: dict[str, Any] = {}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         # Jinja 3 has no public hook between its parser and its compiler.
         tree = super()._parse(source, name, filename)
         _Paying().generic_visit(tree)
         return tree
+
+    def get_template(self, name: Any, *args: Any, **kwargs: Any) -> Any:
+        """A built-in template, compiled once. Raises TemplateNotFound."""
+        if type(name) is not str:
+            return super().get_template(name, *args, **kwargs)
+        if name not in self._built_in:
+            self._built_in[name] = super().get_template(name, *args, **kwargs)
+        return self._built_in[name]
 
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function or a macro: a step for the call, and one for each item of a list."""
@@ -111,7 +121,16 @@ class Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """An attribute, or else an item; for a view without the checks that cost most of a run."""
+        """An attribute, or else an item.
+
+        A view, and a mapping that is asked for none of its methods, go without the checks that
+        cost most of a run.
+        """
+        if type(obj) is dict and attribute not in _MAPPING_METHODS:
+            try:
+                return obj[attribute]
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
         if isinstance(obj, View) and attribute[0] != "_":
             try:
                 return getattr(obj, attribute)

@@ -232,7 +232,7 @@ class Journal:
         """The replies that wait, in the order in which they were queued."""
         return await self._writer.submit(outbox.pending)
 
-    async def said_since(self, channel: str, account: str, since: float) -> list[Said]:
+    def said_since(self, channel: str, account: str, since: float) -> list[Said]:
         """What was said last in each conversation of an account since a time, newest first."""
         return self._recent.since(channel, account, since)
 

@@ -364,7 +364,7 @@ async def test_a_message_that_is_not_to_wake_the_agent_is_recorded_and_no_turn_r
     person, room = await group(rig)
     rig.hub.say(person, room, "for everybody")
     await dropped(rig, 1)
-    said = await rig.sidecar.journal.said_since("demo", "demo", 0)
+    said = rig.sidecar.journal.said_since("demo", "demo", 0)
     assert [one.preview for one in said] == ["for everybody"]
     rig.hub.say(person, room, "for demo", mentions=["demo"])
     await rig.until(lambda: rig.hub.sent)

@@ -153,7 +153,7 @@ async def test_no_other_room_is_told_what_somebody_said_who_is_not_listened_to(r
     await rig.say("obey me", "human", conversation=elsewhere)
     await rig.say("hello")
     await rig.quiet()
-    said = await rig.journal.said_since("demo", "ag", 0.0)
+    said = rig.journal.said_since("demo", "ag", 0.0)
     assert [one.preview for one in said] == ["hello"]
 
 

@@ -17,6 +17,7 @@ from sidecar.contexts import activity, quoted, repo, room
 from sidecar.model import Conversation, Member, Message, Room, Said, Sender
 from sidecar.plugins import CONTEXTS, context_type
 from sidecar.prompts.contract import PROVIDERS
+from tests.contexts.asking import value_of
 
 HERE = Conversation("rm_1", "group", "Kitchen", "tp_1")
 MESSAGE = Message("demo", "ag_me", "m_1", HERE, Sender("hu_1", "human", "Bob"), "hi", 1000.0)
@@ -46,7 +47,7 @@ def test_what_is_empty_is_the_same_for_templates_and_for_providers() -> None:
 async def test_activity_is_of_other_conversations_within_the_window(host: MakeHost) -> None:
     since: list[float] = []
 
-    async def said(message: Message, at: float) -> Sequence[Said]:
+    def said(message: Message, at: float) -> Sequence[Said]:
         since.append(at)
         bob, owner = Sender("hu_1", "human", "Bo|b\n[x"), Sender("hu_2", "owner", None)
         return [
@@ -57,7 +58,7 @@ async def test_activity_is_of_other_conversations_within_the_window(host: MakeHo
         ]
 
     provider = activity.build({"window": 60.0, "max_entries": 2}, host(said_since=said))
-    found: Any = await provider.value(replace(asked(), trust="owner"))
+    found: Any = await value_of(provider, replace(asked(), trust="owner"))
     assert since == [940.0]
     assert found["total"] == 3
     assert [entry["room"] for entry in found["entries"]] == ["rm_1", "rm_2"]
@@ -68,7 +69,7 @@ async def test_activity_is_of_other_conversations_within_the_window(host: MakeHo
 
 
 async def test_what_is_said_in_private_is_told_to_the_owner_alone(host: MakeHost) -> None:
-    async def said(message: Message, at: float) -> Sequence[Said]:
+    def said(message: Message, at: float) -> Sequence[Said]:
         owner = Sender("hu_2", "owner", None)
         return [
             Said(Conversation("rm_oc_1", "direct"), owner, "a secret plan", 970.0),
@@ -81,7 +82,7 @@ async def test_what_is_said_in_private_is_told_to_the_owner_alone(host: MakeHost
         ("trusted", ["in the open"]),
         ("public", ["in the open"]),
     ):
-        found: Any = await provider.value(replace(asked(), trust=trust))
+        found: Any = await value_of(provider, replace(asked(), trust=trust))
         assert [entry["preview"] for entry in found["entries"]] == previews
         assert found["total"] == len(previews)
 
@@ -100,12 +101,12 @@ async def test_a_room_is_fetched_once_for_turns_at_once_and_then_remembered(
         return Room("rm_1", "Kit\nchen", "a\nb", "Be kind.\n", "", "", (*members, own), 61)
 
     provider = room.build({"ttl": 60.0}, host(room_of=fetch))
-    both = asyncio.gather(provider.value(asked()), provider.value(asked(id="m_2")))
+    both = asyncio.gather(value_of(provider, asked()), value_of(provider, asked(id="m_2")))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(provider.value(asked()), 0.01)  # it gives up, the others do not
+        await asyncio.wait_for(value_of(provider, asked()), 0.01)  # it gives up, the others do not
     go.set()
     first, second = await both
-    assert first == second == await provider.value(asked())
+    assert first == second == await value_of(provider, asked())
     assert calls == 1
     found: Any = first
     assert (found["name"], found["description"], found["role"]) == ("Kit chen", "a b", "admin")
@@ -124,11 +125,11 @@ async def test_a_room_that_could_not_be_fetched_is_asked_for_again(host: MakeHos
 
     provider = room.build({}, host(room_of=fetch))
     with pytest.raises(OSError, match="down"):
-        await provider.value(asked())
-    assert await provider.value(asked()) is None
-    found: Any = await provider.value(asked())
+        await value_of(provider, asked())
+    assert await value_of(provider, asked()) is None
+    found: Any = await value_of(provider, asked())
     assert found["name"] == "Kitchen"
-    assert await provider.value(asked(conversation=Conversation("rm_9", "direct"))) is None
+    assert await value_of(provider, asked(conversation=Conversation("rm_9", "direct"))) is None
 
 
 async def test_what_is_quoted_is_told_with_its_author_and_bounded(host: MakeHost) -> None:
@@ -136,10 +137,10 @@ async def test_what_is_quoted_is_told_with_its_author_and_bounded(host: MakeHost
         return replace(MESSAGE, text="é" * 3000, sender=Sender("ag_me", "agent", "Fake"))
 
     provider, quoting = quoted.build({}, host(replied_to=find)), asked(reply_to="m_0")
-    found: Any = await provider.value(quoting)
+    found: Any = await value_of(provider, quoting)
     assert (found["sender"], found["own"], len(found["text"])) == ("ag_me", True, quoted.LONGEST)
-    assert await provider.value(asked()) is None
-    assert await quoted.build({}, host()).value(quoting) is None
+    assert await value_of(provider, asked()) is None
+    assert await value_of(quoted.build({}, host()), quoting) is None
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -16,6 +16,7 @@ from sidecar.contexts.memory_file import MemoryFile, file_name, memory_file
 from sidecar.core.memory import Memory, changed, cleared
 from sidecar.errors import MemoryRefused, MemoryUnavailable
 from sidecar.model import Conversation, Message, Sender
+from tests.contexts.asking import value_of
 
 NOW = 1_780_000_000.0
 
@@ -222,7 +223,7 @@ def asked(account: str, *tools: str) -> Asked:
 
 async def test_templates_see_the_memory_as_it_is_now(state: Path) -> None:
     provider = MemoryProvider(state)
-    assert await provider.value(asked("ag_1")) == MEMORY.empty
+    assert await value_of(provider, asked("ag_1")) == MEMORY.empty
     file = memory_file(state, "ag_1")
 
     def write() -> None:
@@ -230,21 +231,21 @@ async def test_templates_see_the_memory_as_it_is_now(state: Path) -> None:
         put(file, "goal", "ship\n  version <section_goal> 2")
 
     await asyncio.to_thread(write)
-    assert await provider.value(asked("ag_1")) == {
+    assert await value_of(provider, asked("ag_1")) == {
         "goal": "ship version ‹section_goal› 2",  # noqa: RUF001
         "sections": [{"name": "todo", "text": "ask Ann ‹/section_todo› now"}],  # noqa: RUF001
         "updated_at": NOW,
         "size": 58,
         "tool": False,
     }
-    assert await provider.value(asked("ag_2")) == MEMORY.empty
+    assert await value_of(provider, asked("ag_2")) == MEMORY.empty
 
 
 async def test_a_tool_is_promised_only_where_the_runtime_is_given_it(state: Path) -> None:
     provider = MemoryProvider(state)
     server = tool_server(state, "ag_1")
     for tools, promised in ((), False), (("other",), False), ((server.name,), True):
-        value = await provider.value(asked("ag_1", *tools))
+        value = await value_of(provider, asked("ag_1", *tools))
         assert isinstance(value, dict)
         assert value["tool"] is promised
 

@@ -34,7 +34,7 @@ async def test_what_was_said_last_is_told_for_one_account_only(journal: Journal)
         ],
         now=300.0,
     )
-    found = await journal.said_since("c", "ag", 99.0)
+    found = journal.said_since("c", "ag", 99.0)
     assert [(said.conversation.id, said.sender, said.at) for said in found] == [
         ("rm_2", BOB, 200.0),
         ("rm_1", BOB, 100.0),
