@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from sidecar import metrics
 from sidecar.api import Asked, ContextProvider, ContextType, Host, Spawn
@@ -89,8 +90,8 @@ async def ask(
         except Exception as error:  # noqa: BLE001 -- whatever it does wrong, the turn goes on
             _failed(name, f"{type(error).__name__}: {error}")
         else:
-            if isinstance(value, Awaitable):
-                waits[name] = value
+            if hasattr(value, "__await__"):  # a tenth of what `isinstance` takes
+                waits[name] = cast(Awaitable[object], value)
             else:
                 found[name] = value
     if waits:

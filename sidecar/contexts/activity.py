@@ -30,12 +30,12 @@ class ActivityProvider:
         What is said in private is told to the owner alone: others could ask the agent for it.
         """
         said = self._said_since(asked.message, asked.now - self._window)
-        here = asked.message.conversation
+        here, owner = asked.message.conversation, asked.trust == "owner"
         others = [
             one
             for one in said
-            if (one.conversation.id, one.conversation.thread) != (here.id, here.thread)
-            and (asked.trust == "owner" or one.conversation.kind != "direct")
+            if (owner or one.conversation.kind != "direct")
+            and (one.conversation.id != here.id or one.conversation.thread != here.thread)
         ]
         return {"total": len(others), "entries": [_entry(one) for one in others[: self._most]]}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,11 +33,13 @@ sys.exit(main())
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a file held when it had this signature; for how long that is believed."""
+    """What a file held when it had this signature, as it is shown to agents without and with the
+    tools; for how long that is believed."""
 
+    path: str
     signature: tuple[int, ...]
     until: float
-    memory: Memory | None
+    shown: tuple[object, object]
 
 
 class MemoryProvider:
@@ -54,30 +57,31 @@ class MemoryProvider:
         Raises:
             MemoryUnavailable: it cannot be read.
         """
-        account = asked.message.account
+        known = self._known.get(asked.message.account)
         # A look at the file takes microseconds, which is less than another thread costs.
-        signature = _signature(file_path(self._state, account))
-        known = self._known.get(account)
-        if known is None or known.signature != signature or asked.now > known.until:
-            return self._read(asked, signature)
-        return shown(known.memory or Memory(), tool=SERVER in asked.tools)
+        if known is None or asked.now > known.until or known.signature != _signature(known.path):
+            return self._read(asked)
+        return known.shown[SERVER in asked.tools]
 
-    async def _read(self, asked: Asked, signature: tuple[int, ...]) -> object:
+    async def _read(self, asked: Asked) -> object:
         account = asked.message.account
-        found = await asyncio.to_thread(memory_file(self._state, account).read)
+        path = os.fspath(file_path(self._state, account))
+        signature = _signature(path)
+        memory = await asyncio.to_thread(memory_file(self._state, account).read) or Memory()
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
-        self._known[account] = _Known(signature, asked.now + FRESH, found)
-        return shown(found or Memory(), tool=SERVER in asked.tools)
+        both = shown(memory, tool=False), shown(memory, tool=True)
+        self._known[account] = _Known(path, signature, asked.now + FRESH, both)
+        return both[SERVER in asked.tools]
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
-def _signature(path: Path) -> tuple[int, ...]:
+def _signature(path: str) -> tuple[int, ...]:
     """What is another one when the file is; each change puts another file in its place."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 -- a Path costs several times as much
     except OSError:
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -27,18 +27,19 @@ def provided(facts: Mapping[str, object], others: Iterable[str] = ()) -> dict[st
 def safe(value: object, depth: int = 0) -> object:
     """Plain data with all its texts sanitised, and its keys as labels; what is no plain data is
     nothing."""
-    match value:
-        case str():
-            return sanitise(value if len(value) <= LONGEST else cut(value, LONGEST))
-        case None | bool() | int() | float():
-            return value
-        case Mapping() if depth < DEEPEST:
+    if isinstance(value, str):
+        return sanitise(value if len(value) <= LONGEST else cut(value, LONGEST))
+    if value is None or isinstance(value, int | float):
+        return value
+    if depth < DEEPEST:
+        if isinstance(value, dict | Mapping):
             return safe_mapping(value, depth + 1)
-        case list() | tuple() if depth < DEEPEST:
+        if isinstance(value, list | tuple):
             return [safe(one, depth + 1) for one in value[:WIDEST]]
     return None
 
 
 def safe_mapping(found: Mapping[str, object], depth: int = 1) -> dict[str, object]:
     """A mapping, made safe."""
-    return {label(str(key)): safe(value, depth) for key, value in islice(found.items(), WIDEST)}
+    pairs = found.items() if len(found) <= WIDEST else islice(found.items(), WIDEST)
+    return {label(str(key)): safe(value, depth) for key, value in pairs}

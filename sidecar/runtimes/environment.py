@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def _part(part: str | Path) -> str:
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
+@lru_cache
 def state_mark(state: Path) -> str:
     """A name of the sidecar with this state folder, the same in every run, without its path."""
     return sha256(os.fsencode(state)).hexdigest()[:16]
