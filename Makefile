@@ -6,6 +6,8 @@ PYTHON ?=
 UV ?= uv
 ARGS ?=
 SEED ?= 1
+MINUTES ?= 60
+RUNS ?= 5
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check install -qq
@@ -15,7 +17,7 @@ lock := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrad
 	--python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DELETE_ON_ERROR:
-.PHONY: help run test proofs e2e-runtimes lint types layers bench check docs lock clean
+.PHONY: help run test soak chaos e2e-runtimes lint types layers audit bench performance check docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,14 +26,18 @@ run: $(VENV)/.installed ## set up and try it: a development Hub, the sidecar and
 	@$(python) -m sidecar dev $(ARGS)
 
 test: $(VENV)/.installed-dev ## set up and run the tests (ARGS="-k word" for some)
-	@$(python) -m pytest -q -n $(workers) --dist worksteal --ignore=tests/proofs $(ARGS)
+	@$(python) -m pytest -q -n $(workers) --dist worksteal $(ARGS)
 
 e2e-runtimes: $(VENV)/.installed-dev ## the real CLIs, which npm installs, against played model APIs
 	@$(python) -m tests.e2e $(ARGS)
 
-proofs: $(VENV)/.installed-dev ## crashes, faults, reloads, for long (SEED=1, ARGS="-k word"; SHORT=1)
-	@$(if $(SHORT),,PROOFS=1) PROOFS_SEED=$(SEED) $(python) -m pytest -q -s tests/proofs \
-		tests/config/test_diff_properties.py $(ARGS)
+soak: $(VENV)/.installed-dev ## 20,000 turns in a row: nothing grows (SEED=1, MINUTES=60)
+	@PROOFS_MINUTES=$(MINUTES) PROOFS_SEED=$(SEED) $(python) -m pytest -q -s \
+		tests/proofs/test_soak.py $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## deaths, faults, saves, strange bytes (SEED=1, MINUTES=60, ARGS="-k word")
+	@PROOFS_MINUTES=$(MINUTES) PROOFS_SEED=$(SEED) $(python) -m pytest -q -s \
+		tests/proofs tests/config/test_diff_properties.py --ignore=tests/proofs/test_soak.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff: rules and format
 	@$(python) -m ruff check --quiet . && $(python) -m ruff format --quiet --check . \
@@ -44,8 +50,15 @@ layers: $(VENV)/.installed-dev ## who may import whom, and each module by itself
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(python) .ci/import_each.py
 
+audit: $(VENV)/.installed-dev ## whether a locked dependency has a known hole; asks osv.dev
+	@$(python) .ci/audit.py
+
 bench: $(VENV)/.installed-dev ## the benchmarks, short (FULL=1 for the real figures)
 	@$(python) -m benchmarks $(if $(FULL),,--smoke) $(ARGS)
+
+performance: $(VENV)/.installed-dev ## renew docs/performance.md (RUNS=5, ARGS="turn idle" for some)
+	@$(pip) --require-hashes -r requirements/bench.txt
+	@$(python) -m benchmarks --runs $(RUNS) --write $(ARGS)
 
 check: lint types layers test ## every gate
 
@@ -56,6 +69,7 @@ lock: ## renew requirements/*.txt from pyproject.toml; needs uv
 	@$(UV) --version >/dev/null || { echo "make lock needs uv: name it with UV=/path/to/uv"; exit 1; }
 	@$(lock) pyproject.toml -o requirements/run.txt >/dev/null
 	@$(lock) --group pyproject.toml:build -c requirements/run.txt -o requirements/build.txt >/dev/null
+	@$(lock) --group pyproject.toml:bench -c requirements/run.txt -o requirements/bench.txt >/dev/null
 	@$(lock) pyproject.toml --group pyproject.toml:dev -c requirements/run.txt \
 		-c requirements/build.txt -o requirements/dev.txt >/dev/null
 

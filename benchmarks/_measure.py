@@ -1,5 +1,6 @@
-"""What the benchmarks share: the floors, the figures, and how they are printed."""
+"""What the benchmarks share: the floors, the figures, and how they are told."""
 
+import json
 import os
 import shutil
 import statistics
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 SCRIPT = """\
@@ -62,6 +63,24 @@ def resident(pid: int) -> float:
     return int(shown.stdout) / 1024
 
 
+def peak_of(pid: int, *, anew: bool = False) -> float:
+    """The largest memory of a process so far, in MiB, or where that is not known what it has now;
+    `anew`: from now on."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return resident(pid)
+    if anew:
+        status.with_name("clear_refs").write_text("5")  # see proc_pid_clear_refs(5)
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def cpu_time(pid: int) -> float:
+    """Seconds of a processor that a process has taken, without its children, on Linux."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One result. `goal` is a bound of `ratio`: at most, or with `least` at least."""
@@ -86,8 +105,23 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.2f} ms"
 
 
-def report(*figures: Figure) -> int:
-    """Print the figures; 1 when a goal is missed in a long run, else 0."""
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a figure grows: for each amount of something, how many times the one of the least."""
+
+    name: str
+    unit: str
+    points: Sequence[tuple[float, float]]
+
+
+def report(*figures: Figure, curves: Sequence[Curve] = ()) -> int:
+    """Print the figures; 1 when a goal is missed in a long run, else 0.
+
+    With `BENCH_RESULT` in the environment, they are written to that file as JSON.
+    """
+    if place := os.environ.get("BENCH_RESULT"):
+        told = {"figures": [asdict(one) for one in figures], "curves": [asdict(c) for c in curves]}
+        Path(place).write_text(json.dumps(told))
     for figure in figures:
         line = f"  {figure.name:<28} {figure.value:>12}  {figure.ratio:>8.2f} {figure.unit}"
         if figure.goal is not None:

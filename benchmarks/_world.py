@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,15 @@ runtimes:
   instant: {{type: command, command: ["{program}"], protocol: ndjson}}
 default_route: {{runtime: instant, cwd: "{folder}"}}
 """
+CHANNEL = """\
+  {name}: {{type: botcord, credentials: "{folder}/{name}.json"}}
+"""
+OWNER = """\
+runtimes:
+  other: {{type: command, command: {command}, protocol: ndjson}}
+routes:
+- {{name: owner, match: {{sender_kind: owner}}, runtime: other, cwd: "{folder}"}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +60,45 @@ class World:
         await self.hub.wait(lambda: len(self.hub.sent) >= count, timeout=PATIENCE)
 
 
+def answering_owner(folder: Path, command: Sequence[str]) -> str:
+    """A part of a config in which another agent answers the owner."""
+    return OWNER.format(folder=folder, command=json.dumps(command))
+
+
 @asynccontextmanager
-async def world(folder: Path, program: Path, *, slots: int = 4) -> AsyncIterator[World]:
-    """Run a Hub and a sidecar with one channel, connected, and end both."""
+async def world(
+    folder: Path, program: Path, *, slots: int = 4, channels: int = 1, include: str = ""
+) -> AsyncIterator[World]:
+    """Run a Hub and a sidecar with its channels, connected, and end both. `include` is a part of
+    the config that is included."""
     hub = DevHub(limits=LIMITS)
     await hub.start()
-    credentials = folder / "demo.json"
-    credentials.write_text(json.dumps(hub.add_agent("demo")))
-    credentials.chmod(0o600)
+    names = ["demo", *(f"demo{number}" for number in range(1, channels))]
+    for name in names:
+        credentials = folder / f"{name}.json"
+        credentials.write_text(json.dumps(hub.add_agent(name)))
+        credentials.chmod(0o600)
+    others = "".join(CHANNEL.format(name=name, folder=folder) for name in names[1:])
+    if others:
+        include += f"channels:\n{others}"
     config = folder / "config.yaml"
-    config.write_text(CONFIG.format(folder=folder, program=program, slots=slots))
+    text = CONFIG.format(folder=folder, program=program, slots=slots)
+    if include:
+        (folder / "more.yaml").write_text(include)
+        text += "include: [more.yaml]\n"
+    config.write_text(text)
     begin = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sidecar", "run", str(config), env=os.environ
     )
     try:
-        while not hub.connected("demo"):
+        while not all(map(hub.connected, names)):
             if process.returncode is not None:
                 sys.exit(f"the sidecar ended with exit code {process.returncode}")
+            if time.monotonic() - begin > PATIENCE:
+                sys.exit("the sidecar does not connect")
             with suppress(TimeoutError):
-                await hub.wait(lambda: hub.connected("demo"), timeout=1.0)
+                await hub.wait(lambda: all(map(hub.connected, names)), timeout=1.0)
         yield World(hub, process.pid, time.monotonic() - begin)
     finally:
         if process.returncode is None:

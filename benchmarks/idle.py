@@ -1,4 +1,5 @@
-"""An idle sidecar with one connected channel: its memory and how long it takes to start."""
+"""An idle sidecar: its memory, alone and for each further channel, the time of a processor that it
+takes, and how long it takes to start."""
 
 import asyncio
 import subprocess
@@ -7,32 +8,55 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks._measure import Figure, instant_program, milliseconds, report, resident, smoke
-from benchmarks._world import world
+from benchmarks._measure import (
+    Figure,
+    cpu_time,
+    instant_program,
+    milliseconds,
+    report,
+    resident,
+    smoke,
+)
+from benchmarks._world import World, world
+
+CHANNELS = 5 if smoke() else 41
 
 
-def interpreter_start() -> float:
-    """Seconds to start and end a bare Python; the best of five."""
+def start(*arguments: str) -> float:
+    """Seconds to start and end a Python with these arguments; the best of five."""
     times = []
     for _ in range(5):
         begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", ""], check=True)
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - begin)
     return min(times)
 
 
-async def measure(settle: float) -> int:
-    bare = interpreter_start()
+async def idle(channels: int, settle: float) -> tuple[World, float, float]:
+    """A sidecar with so many channels, its memory in MiB, and the seconds of a processor that it
+    takes in a second."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with world(folder, instant_program(folder)) as found:
+        async with world(folder, instant_program(folder), channels=channels) as found:
             await asyncio.sleep(settle)
-            memory = resident(found.pid)
+            before = cpu_time(found.pid)
+            await asyncio.sleep(settle)
+            return found, resident(found.pid), (cpu_time(found.pid) - before) / settle
+
+
+async def measure(settle: float) -> int:
+    bare, shown = start("-c", ""), start("-m", "sidecar", "--help")
+    found, memory, busy = await idle(1, settle)
+    _, more, _ = await idle(CHANNELS, settle)
+    each = (more - memory) / (CHANNELS - 1)
     return report(
         Figure("memory", f"{memory:.1f} MiB", memory, "MiB", goal=50),
+        Figure("  of a further channel", f"{each:.2f} MiB", each, "MiB", goal=0.2),
+        Figure("processor, of a second", milliseconds(busy), busy * 1000, "ms", goal=1.5),
         Figure("start to connected", milliseconds(found.start), found.start / bare, "x python"),
+        Figure("sidecar --help", milliseconds(shown), shown / bare, "x python"),
     )
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(0.5 if smoke() else 3.0)))
+    sys.exit(asyncio.run(measure(0.5 if smoke() else 10.0)))

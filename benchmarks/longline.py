@@ -1,21 +1,16 @@
 """One line of 64 MiB from an agent: its time against just reading it, and the memory it takes."""
 
 import asyncio
-import logging
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine
 from pathlib import Path
 
-from aiohttp import ClientSession
-
 from benchmarks._measure import Figure, milliseconds, report, smoke
-from sidecar.api import Host
-from sidecar.model import Job, Prompt, TurnEnded
+from benchmarks._turns import job, peak, runtime
+from sidecar.model import TurnEnded
 from sidecar.runtimes.command import COMMAND
 
 CHUNK = 1 << 16
@@ -43,32 +38,13 @@ def read_time(size: int) -> float:
     return time.perf_counter() - begin
 
 
-def peak() -> float:
-    """The largest memory of this process so far, in MiB."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-
-
 async def turn(folder: Path, size: int) -> float:
     """Run one turn of that agent; its seconds."""
-
-    def no_http() -> ClientSession:
-        raise NotImplementedError
-
-    quiet = logging.getLogger("longline")
-    quiet.setLevel(logging.ERROR)  # that a line was left out is known here
-    async with asyncio.TaskGroup() as group:
-
-        def spawn(coroutine: Coroutine[object, object, None], name: str) -> "asyncio.Task[None]":
-            return group.create_task(coroutine, name=name)
-
-        host = Host("longline", quiet, folder, spawn, no_http)
-        runtime = COMMAND.build({"command": argv(size), "protocol": "ndjson"}, host)
-        job = Job("t1", "demo", Prompt("", "go"), folder, "owner")
+    options = {"command": argv(size), "protocol": "ndjson"}
+    async with runtime(COMMAND, options, folder) as found:
         begin = time.perf_counter()
-        events = [event async for event in runtime.run(job)]
+        events = [event async for event in found.run(job(folder))]
         seconds = time.perf_counter() - begin
-        await runtime.close()
     ended = events[-1]
     if not isinstance(ended, TurnEnded) or ended.failure or not ended.text.endswith("done"):
         sys.exit(f"the turn went wrong: {str(ended)[:200]}")
@@ -79,7 +55,7 @@ async def measure(size: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         await turn(folder, CHUNK)  # warms up
-        before = peak()
+        before = peak(anew=True)
         seconds = min([await turn(folder, size) for _ in range(3)])
         grown = peak() - before
     least = min(read_time(size) for _ in range(3))

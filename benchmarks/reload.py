@@ -21,6 +21,7 @@ from sidecar.server import address
 SAVES = 3 if smoke() else 9
 """Saves of each kind; the median counts."""
 RELOADS = 10 if smoke() else 1000
+TEMPLATES = 100 if smoke() else 1000
 TURNS = 8 if smoke() else 50
 SLOW = """\
 #!/bin/sh
@@ -167,6 +168,7 @@ async def figures(found: World, saves: Saves, folder: Path) -> AsyncIterator[Fig
     for name, routes, changed, templates, goal in (
         ("500 routes", 500, None, 0, 400),
         ("500 routes, 100 templates", 500, None, 100, 1000),
+        (f"{TEMPLATES} new templates", TEMPLATES, None, TEMPLATES, 1000),
         ("10,000 routes", 10_000, None, 0, 1500),
         ("1 of 10,000 routes", 10_000, 1, 0, 500),
     ):

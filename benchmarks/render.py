@@ -14,8 +14,6 @@ SAMPLE = "a message of a person in a group"
 """With all that context providers can tell."""
 RENDER_GOAL = 300.0
 """Microseconds, at the median."""
-COMPILE_GOAL = 1.0
-"""Seconds."""
 
 
 def render_time(rounds: int) -> float:
@@ -31,7 +29,8 @@ def render_time(rounds: int) -> float:
 
 
 def compile_time(count: int) -> float:
-    """Seconds to compile a config with so many templates, all different, and to try them out."""
+    """Seconds of processor time to compile so many templates, all different, and to try them out:
+    what `sidecar validate` does on one processor, a reload on several."""
     routes = tuple(
         Route(
             f"r{number}",
@@ -46,9 +45,9 @@ def compile_time(count: int) -> float:
         for number in range(count)
     )
     config = Config(State(Path("/")), None, routes=routes)
-    begin = time.perf_counter()
+    begin = time.process_time()
     _, problems = Prompts.compile(config)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     assert problems == ()
     return seconds
 
@@ -59,7 +58,7 @@ def main() -> int:
     compiling = compile_time(count)
     return report(
         Figure("render, median", milliseconds(rendering), rendering * 1e6, "us", RENDER_GOAL),
-        Figure(f"compile {count} templates", milliseconds(compiling), compiling, "s", COMPILE_GOAL),
+        Figure(f"compile {count} templates", milliseconds(compiling), compiling, "s of processor"),
     )
 
 

@@ -16,12 +16,13 @@ SidecarError
 ├── ActionRefused       what a person asked of the running sidecar cannot be done
 ├── ControlRefused      what the control plane asked cannot be done; nothing has changed
 └── PluginError         a component type that cannot be loaded
+    └── PartsFailed         channels and runtimes of a config that do not start
 
 An exception carries facts and the decision that follows from them; its text is for the log.
 A cancelled task is never one of these.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class SidecarError(Exception):
@@ -107,3 +108,13 @@ class ControlRefused(SidecarError):
 
 class PluginError(SidecarError):
     """A component type that cannot be loaded."""
+
+
+class PartsFailed(PluginError):
+    """Parts of a config that do not start. `failed` are the reasons by section and name, such as
+    `("channels", "demo")`."""
+
+    def __init__(self, failed: Mapping[tuple[str, str], str]) -> None:
+        told = (f"{of.removesuffix('s')} {name}: {why}" for (of, name), why in failed.items())
+        super().__init__("; ".join(told))
+        self.failed = dict(failed)

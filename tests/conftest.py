@@ -1,6 +1,7 @@
 """What holds for every test: blocking calls on the event loop are errors, settings stay outside."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,9 +9,12 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 # Nothing here speaks TLS, and reading all certificates takes each of the many processes a while.
 os.environ["SSL_CERT_FILE"] = os.devnull
+# Without bytecode that is kept, each of the many processes would compile all modules anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:
     with blockbuster_ctx("sidecar") as found:
         # Starting a child waits for its exec, about 0.2 ms: less than a hop to a thread costs.

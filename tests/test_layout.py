@@ -68,8 +68,22 @@ def test_a_running_sidecar_does_without_what_only_commands_and_checks_need() -> 
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
     loaded = {name.partition(".")[0] for name in found.stdout.split()}
-    heavy = {"jsonschema", "ruamel", "difflib", "mcp", "pydantic", "prometheus_client"}
+    heavy = {"jsonschema", "ruamel", "difflib", "mcp", "pydantic", "prometheus_client", "rich"}
     assert loaded & heavy == set()
+
+
+def test_help_loads_no_command_and_a_piped_table_nothing_for_terminals() -> None:
+    code = (
+        "import sys; from sidecar.cli import build_parser; build_parser([]);"
+        "print(*[name for name in sys.modules if name.startswith('sidecar')], sep=',');"
+        "import sidecar.cli.status, sidecar.cli.turns, sidecar.cli.route, sidecar.cli.agents;"
+        "sidecar.cli.screen.show([sidecar.cli.table.Table(('A',), [])]);"
+        "print('rich' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert told.stdout.splitlines() == ["sidecar,sidecar.cli", "A", "(none)", "False"]
 
 
 def test_the_drawing_of_the_exceptions_is_true() -> None:

@@ -45,9 +45,9 @@ class Actions:
             case "sessions", "forget":
                 done = await self._forget(target)
             case "outbox", "retry":
-                done = await self._retry_reply(_number(target))
+                done = await self._retry_reply(number_of_reply(target))
             case "outbox", "drop":
-                done = await self._drop_reply(_number(target))
+                done = await self._drop_reply(number_of_reply(target))
             case "agents", "forget":
                 done = await self.forget_agent(target)
             case _:
@@ -100,7 +100,8 @@ class Actions:
         return {"reply": reply}
 
 
-def _number(target: str) -> int:
+def number_of_reply(target: str) -> int:
+    """The number that a person gave. Raises ActionRefused."""
     if not target.isascii() or not target.isdigit() or len(target) > 18:
         raise ActionRefused(f"{target} is no number of a reply")
     return int(target)

@@ -150,7 +150,7 @@ class Attempts:
     async def _ask(self) -> Mapping[str, object]:
         """What the context providers tell that the turn's templates use."""
         work, snapshot = self._work, self._running.snapshot
-        names = snapshot.prompts.needs(work.route)
+        names = snapshot.prompts.needs(work.route, work.newest.channel)
         tools = frozenset(server.name for server in self._tools)
         asked = Asked(work.newest, work.cwd, time.time(), tools, work.trust)
         limit = snapshot.config.context.timeout

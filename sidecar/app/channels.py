@@ -13,7 +13,7 @@ from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, Knows
 from sidecar.config.model import Channel as ChannelConfig
 from sidecar.core.backoff import delay
 from sidecar.core.redact import Redactor
-from sidecar.errors import ChannelStopped, PluginError
+from sidecar.errors import ChannelStopped, PartsFailed
 from sidecar.model import Message, Room
 from sidecar.plugins import channel_type
 
@@ -24,6 +24,10 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 HEALTHY_AFTER = 30.0
 """A run of this many seconds was a good one: the next failure waits FIRST_WAIT again."""
+START_WITHIN = 3.0
+"""Seconds in which a channel that cannot start tells so; one that takes longer is on its way."""
+_COMING = ("starting", "connecting")
+_PAUSE = 0.01
 
 
 @dataclass(slots=True, eq=False)
@@ -109,7 +113,7 @@ class Channels:
         """Build what `apply` will start, beside what runs; nothing is touched.
 
         Raises:
-            PluginError: one of the channels `must` cannot be built.
+            PartsFailed: some of the channels `must` cannot be built.
         """
         built = {
             name: self._build(name, new)
@@ -122,8 +126,9 @@ class Channels:
         for name, channel in built.items():
             if not isinstance(channel, Exception):
                 _ = self._spawn(channel.close(), f"discard:{name}")
-        reasons = [f"channel {name}: cannot be built: {built[name]}" for name in failures]
-        raise PluginError("; ".join(reasons))
+        raise PartsFailed(
+            {("channels", name): f"cannot be built: {built[name]}" for name in failures}
+        )
 
     async def apply(self, wanted: Mapping[str, ChannelConfig], built: Built | None = None) -> None:
         """Make what runs match what is wanted. An unchanged channel is not touched.
@@ -147,6 +152,38 @@ class Channels:
                 self._start(name, new, channel)
             else:
                 await self._replace(name, new, old, channel)
+
+    def at_risk(self, wanted: Mapping[str, ChannelConfig]) -> list[str]:
+        """The channels that `apply` would start, but for those that do not work as they are."""
+        known = self.statuses()
+        return [
+            name
+            for name, new in wanted.items()
+            if name not in known
+            or (known[name][1].state != "stopped" and not self._running[name].serves(new))
+        ]
+
+    async def check(self, must: Collection[str], within: float = START_WITHIN) -> None:
+        """Wait until each of the channels `must` is connected or on its way to be, or has stopped.
+
+        Raises:
+            PartsFailed: some have stopped for good.
+        """
+        end = time.monotonic() + within
+        while True:
+            found = self.statuses()
+            states = {name: found[name][1] for name in must if name in found}
+            coming = any(status.state in _COMING for status in states.values())
+            if not coming or time.monotonic() >= end:
+                break
+            await asyncio.sleep(_PAUSE)
+        failed = {
+            ("channels", name): f"does not start: {status.reason}"
+            for name, status in states.items()
+            if status.state == "stopped"
+        }
+        if failed:
+            raise PartsFailed(failed)
 
     async def stop_receiving(self) -> None:
         """End every `run`; what the channels can send, they still can."""

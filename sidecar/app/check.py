@@ -8,18 +8,21 @@ not bring a sidecar down.
 import gc
 import pickle
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from sidecar import plugins
 from sidecar.app.candidate import Candidate, Memory, write_answer
 from sidecar.app.digests import digests
+from sidecar.app.forks import in_forks
 from sidecar.app.system import MachineSystem
 from sidecar.config.load import load
-from sidecar.config.model import Config
+from sidecar.config.model import Config, Template
 from sidecar.config.problems import Problem
 from sidecar.config.quick import KnownRoutes, QuickRoutes
+from sidecar.config.reading import first
 from sidecar.config.schema import Schema
 from sidecar.config.system import System
 from sidecar.config.templates import fingerprint, templates
@@ -41,30 +44,44 @@ def check(
     quick: QuickRoutes | None = None,
     right: Collection[bytes] = (),
     inside: str = "",
+    alone: bool = False,
 ) -> Candidate:
     """Load and check a config file and its templates, on this machine where no other is given.
 
-    Blocks; bad input never raises. What is read with `quick` is good only where there is no
-    problem. `right` are the fingerprints of templates that are known to be right. What the
-    control plane set is in the state folder, or in the folder `inside` it.
+    Blocks; bad input never raises. `quick` knows what need not be read again, `right` are the
+    fingerprints of templates that are known to be right. What the
+    control plane set is in the state folder, or in the folder `inside` it. A process that is
+    `alone`, without other threads, lets forks try the templates where these are many.
     """
-    machine = system or MachineSystem()
+    machine, quick = system or MachineSystem(), quick or QuickRoutes()
     loaded = load(path, machine, Schema(), types=plugins, quick=quick, inside=inside)
     problems = loaded.problems
     if loaded.draft is not None:
-        problems += _try_templates(loaded.draft, right)
+        problems += _try_templates(loaded.draft, right, loaded.sources, alone=alone)
     usable = not any(problem.level == "error" for problem in problems)
     config, held = loaded.config if usable else None, digests(loaded.inputs)
     return Candidate(config, loaded.draft, problems, loaded.sources, held)
 
 
-def _try_templates(config: Config, right: Collection[bytes]) -> tuple[Problem, ...]:
-    if all(fingerprint(template, config.context) in right for _, template in templates(config)):
+def _try_templates(
+    config: Config, right: Collection[bytes], sources: Mapping[str, str], *, alone: bool
+) -> tuple[Problem, ...]:
+    told = {fingerprint(one, config.context): one for _, one in templates(config)}
+    new = [template for name, template in told.items() if name not in right]
+    if not new:
         return ()
     # Importing it takes longer than all else that a usual config takes.
     from sidecar.prompts.render import Prompts
 
-    return Prompts.compile(config, right)[1]
+    prompts = Prompts(config.context, config.channels)
+
+    def tried(share: Sequence[Template]) -> list[bytes]:
+        """The fingerprints of those that are right."""
+        return [fingerprint(one, config.context) for one in share if prompts.is_right(one)]
+
+    if alone:
+        right = {*right, *chain.from_iterable(in_forks(tried, new))}
+    return first(Prompts.compile(config, right, sources)[1])
 
 
 def main(path: str, inside: str) -> None:
@@ -74,25 +91,20 @@ def main(path: str, inside: str) -> None:
     given = sys.stdin.buffer.read()
     known: Known = pickle.loads(given) if given else Known()  # noqa: S301 -- our own
     found, quick = _quickly(Path(path), known, inside)
-    told = found.problems if not given or found.config is None else ()
-    kept = quick.kept
-    if told:
-        full = check(Path(path), inside=inside)
-        found, kept = full, [None] * len(full.config.routes if full.config else ())
-    else:
-        found = replace(found, problems=(), sources={})
+    if given and found.config is not None:  # what problems point into, nobody will look at
+        found = replace(found, sources={})
     if found.config is not None:
         found = replace(found, memory=_memory(found.config, quick))
-    write_answer(found, kept, sys.stdout.buffer)
+    write_answer(found, quick.kept, sys.stdout.buffer)
 
 
 def _quickly(path: Path, known: Known, inside: str) -> tuple[Candidate, QuickRoutes]:
     """What a file seems to come to, and how it was read."""
     quick = QuickRoutes(known.routes)
-    found = check(path, quick=quick, inside=inside, right=known.templates)
+    found = check(path, quick=quick, inside=inside, right=known.templates, alone=True)
     if quick.misled:
         quick = QuickRoutes()
-        found = check(path, quick=quick, inside=inside, right=known.templates)
+        found = check(path, quick=quick, inside=inside, right=known.templates, alone=True)
     return found, quick
 
 

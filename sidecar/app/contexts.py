@@ -131,7 +131,11 @@ def _failed(name: str, reason: str) -> None:
 def _options(wanted: Context) -> dict[str, Mapping[str, object]]:
     """The options of each provider."""
     known: dict[str, Mapping[str, object]] = {
-        "activity": {"window": wanted.activity_window, "max_entries": wanted.activity_max_entries},
+        "activity": {
+            "window": wanted.activity_window,
+            "max_entries": wanted.activity_max_entries,
+            "share_groups": wanted.activity_share_groups,
+        },
         "room": {"ttl": wanted.room_ttl},
     }
     built_in = {name: known.get(name, {}) for name in CONTEXTS}

@@ -5,22 +5,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sidecar.api import Spawn
+from sidecar.api import Host
 from sidecar.app.attention import AttentionPolicies
 from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.outbox import Outbox
 from sidecar.app.reload import Reloader
 from sidecar.app.written import OwnWrites
 from sidecar.codecs.control import Ack, Frame
 from sidecar.config.managed import UNFINISHED
 from sidecar.config.model import Config
-from sidecar.errors import ChannelStopped
+from sidecar.errors import ChannelError, ChannelStopped, ControlRefused
 from sidecar.model import Message
 from sidecar.store.journal import Journal
 
 if TYPE_CHECKING:
     from sidecar.app.control import Control
     from sidecar.app.provisioning import Provisioner
+    from sidecar.control.login import Login
 
 Tell = Callable[[str, Mapping[str, object] | None], Awaitable[bool]]
 """Tells the Hub of an event: its type and parameters. False when it cannot be told now."""
@@ -33,12 +35,13 @@ class Inside:
     reloader: Reloader
     channels: Channels
     dispatcher: Dispatcher
+    outbox: Outbox
     journal: Journal
     attention: AttentionPolicies
     own: OwnWrites
     accept: Callable[[Sequence[Message]], Awaitable[None]]
     picture: Callable[[], Awaitable[Mapping[str, object]]]
-    spawn: Spawn
+    host: Host
 
 
 class ControlParts:
@@ -89,7 +92,15 @@ class ControlParts:
 
         of = self._inside
         files = ManagedFiles(of.reloader.snapshot.config.state.dir, of.own.note)
-        provisioner = Provisioner(files, of.reloader, of.channels, of.dispatcher, of.journal)
+        provisioner = Provisioner(
+            files,
+            of.reloader,
+            of.channels,
+            of.dispatcher,
+            of.outbox,
+            of.journal,
+            self._register,
+        )
         control = Control(
             files,
             of.reloader,
@@ -99,17 +110,34 @@ class ControlParts:
             accept=of.accept,
             picture=of.picture,
             user=self._user,
-            spawn=of.spawn,
+            spawn=of.host.spawn,
         )
         control.tell = lambda type_, params: self.tell(type_, params)
         return control, provisioner
 
     async def _user(self) -> str | None:
         """The user of the login; None without one."""
+        login = await self._login()
+        return None if login is None else login.user
+
+    async def _register(self, name: str | None, bio: str | None) -> Mapping[str, object]:
+        """Register an agent at the Hub of the login. Raises ControlRefused."""
+        from sidecar.hubclient.registration import register
+
+        login = await self._login()
+        if login is None:
+            raise ControlRefused("not_registered", "nobody is logged in at a Hub here")
+        try:
+            return await register(self._inside.host.http(), login.hub, name=name, bio=bio)
+        except ChannelError as error:
+            raise ControlRefused("not_registered", str(error)) from error
+
+    async def _login(self) -> "Login | None":
+        """The login of this machine; None without one that can be used."""
         from sidecar.control import login
 
         path = self._inside.reloader.snapshot.config.control_plane.credentials
         try:
-            return None if path is None else (await asyncio.to_thread(login.read, path)).user
+            return None if path is None else await asyncio.to_thread(login.read, path)
         except ChannelStopped:
             return None

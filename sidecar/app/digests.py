@@ -3,10 +3,10 @@
 import os
 import stat
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from sidecar.app.walk import files_of
 from sidecar.app.written import digest
 
 LARGEST = 64 * 1024 * 1024
@@ -38,9 +38,10 @@ def _digest(path: Path) -> bytes | None:
 
 def _matches(pattern: Path) -> list[str]:
     folder = _plain_folder(pattern)
-    with suppress(OSError, ValueError):
-        return sorted(str(found) for found in folder.glob(str(pattern.relative_to(folder))))
-    return []
+    try:
+        return [str(found) for found in files_of(folder, str(pattern.relative_to(folder)))]
+    except ValueError as error:  # the same names mean the same, and so does the same problem
+        return [str(error)]
 
 
 def _plain_folder(pattern: Path) -> Path:

@@ -9,8 +9,8 @@ from functools import reduce
 
 from sidecar import events, logs, metrics
 from sidecar.api import Spawn
-from sidecar.app.contexts import hold, release
 from sidecar.app.durable import durably
+from sidecar.app.held import let_go, pin, take, unpin
 from sidecar.app.outbox import Outbox
 from sidecar.app.snapshot import Snapshot
 from sidecar.app.turn import TurnRunner
@@ -97,7 +97,7 @@ class Dispatcher:
                     self.cancel(running, "superseded")
                 case Drop(dropped, reason):
                     tell = wording.QUEUE_FULL if reason == "full" else None
-                    gone = self._waiting.pop(dropped)
+                    gone = self._no_longer_waits(dropped)
                     self.drop(dropped, gone.newest, reason, tell=tell)
         self._ask_for_slot(newest.key)
 
@@ -107,13 +107,13 @@ class Dispatcher:
             lane, tickets = queueing.take(self._lanes[key])
             self._lanes[key] = lane
             lead, *others = [self._waiting.pop(ticket.turn) for ticket in tickets]
+            for other in others:
+                unpin(other, self._spawn)
             lead.merged = tuple(other.turn for other in others)
             for other in others:
                 lead.messages += other.messages
-            use = self._snapshot.runtimes[lead.route.runtime]
-            use.users += 1
-            hold(self._snapshot.contexts)
-            running = Running(self._snapshot, use, time.time())
+            running = lead.pinned or take(self._snapshot, lead.route.runtime)
+            lead.pinned, running.since = None, time.time()
             self._running[lead.turn] = (lead, running)
             self._quiet.clear()
             running.task = self._spawn(self._run(key, lead, running), f"turn:{lead.turn}")
@@ -151,10 +151,11 @@ class Dispatcher:
             if running.committing or running.cancelled_by is not None or running.task is None:
                 return False
             running.cancelled_by, running.tell = reason, tell
-            _cancel_soon(running)
+            running.cancel_soon()
             return True
-        if (work := self._waiting.pop(turn, None)) is None:
+        if turn not in self._waiting:
             return False
+        work = self._no_longer_waits(turn)
         key = work.newest.key
         self._lanes[key] = queueing.withdraw(self._lanes[key], turn)
         self._ask_for_slot(key)
@@ -173,11 +174,17 @@ class Dispatcher:
         return found
 
     def use(self, snapshot: Snapshot) -> None:
-        """Take over a new snapshot: what waits is routed anew, what runs goes on as it began."""
-        self._snapshot = snapshot
+        """Take over a new snapshot: what waits is routed anew, or is pinned to the one before if
+        the new one wants that; what runs goes on as it began."""
+        before, self._snapshot = self._snapshot, snapshot
+        pins = snapshot.config.reload.pin_queued
         self._slots.resize(snapshot.config.limits.concurrent_turns, snapshot.runtime_limits())
         for key, lane in list(self._lanes.items()):
-            kept = [ticket for old in lane.waiting if (ticket := self._route_anew(old.turn))]
+            found = (
+                self._pin(old, before) if pins else self._route_anew(old.turn)
+                for old in lane.waiting
+            )
+            kept = [ticket for ticket in found if ticket is not None]
             self._lanes[key] = Lane(lane.running, tuple(kept))
             self._ask_for_slot(key)
         self.fill()
@@ -192,7 +199,7 @@ class Dispatcher:
             return
         log.warning("%d turn(s) are cut; they run again at the next start", len(self._running))
         for _, running in self._running.values():
-            _cancel_soon(running)
+            running.cancel_soon()
         await self._quiet_within(self._snapshot.config.limits.stop_grace + STOP_SLACK)
 
     async def _quiet_within(self, seconds: float) -> bool:
@@ -212,10 +219,7 @@ class Dispatcher:
     def _finished(self, key: ConversationKey, work: Work, running: Running) -> None:
         del self._running[work.turn]
         self._slots.release(work.route.runtime)
-        release(running.snapshot.contexts, self._spawn)
-        running.use.users -= 1
-        if running.use.retired and not running.use.users:
-            _ = self._spawn(running.use.runtime.close(), f"retire:{work.route.runtime}")
+        let_go(running, self._spawn)
         self._lanes[key] = queueing.finished(self._lanes[key])
         self._ask_for_slot(key)
         self.fill()
@@ -231,13 +235,26 @@ class Dispatcher:
         if lane.idle:
             del self._lanes[key]
 
+    def _no_longer_waits(self, turn: str) -> Work:
+        work = self._waiting.pop(turn)
+        unpin(work, self._spawn)
+        return work
+
+    def _pin(self, ticket: Ticket, snapshot: Snapshot) -> Ticket:
+        """Let a turn run as a snapshot wants it, but with no more trust than it would have now."""
+        work = self._waiting[ticket.turn]
+        work.trust = lower(work.trust, self._trust(work.messages, work.route))
+        pinned = pin(work, snapshot)
+        return replace(ticket, group=(_ticket(work).group, pinned.snapshot.generation))
+
     def _route_anew(self, turn: str) -> Ticket | None:
         work = self._waiting[turn]
+        unpin(work, self._spawn)
         newest = work.newest
         route = self._snapshot.router.match(newest)
         if route is None:
             del self._waiting[turn]
-            self.drop(turn, newest, "no_route")
+            self.drop(turn, newest, "no_route", tell=wording.NO_ROUTE)
             return None
         work.route, work.trust = route, self._trust(work.messages, route)
         return _ticket(work)
@@ -261,20 +278,11 @@ class Dispatcher:
         )
 
 
-def _cancel_soon(running: Running) -> None:
-    # A task that is cancelled before its first step never enters its `try`, so its outcome would
-    # go unrecorded: after this turn of the loop it has entered. Or it is about to be recorded.
-    def cancel() -> None:
-        if running.task is not None and not running.committing:
-            running.task.cancel()
-
-    asyncio.get_running_loop().call_soon(cancel)
-
-
 def _tell_drop(turn: str, reason: str) -> None:
     metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
     events.publish("turn.dropped", turn=turn, reason=reason.partition(":")[0])
-    log.info("turn %s not run: %s", turn, reason)
+    with logs.bound(turn=turn):
+        log.info("turn not run: %s", reason)
 
 
 def _ticket(work: Work) -> Ticket:

@@ -17,9 +17,12 @@ from aiohttp import ClientSession
 
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
+from sidecar.app.discovery import Discovery
 from sidecar.app.findings import Finding, failure, ok, warning
+from sidecar.channels.discovery import scan
 from sidecar.channels.reach import SKEW, reach
 from sidecar.config.model import Config, Runtime, Server
+from sidecar.errors import ChannelStopped
 from sidecar.runtimes.probe import probe
 from sidecar.server import address
 
@@ -48,6 +51,8 @@ async def examine(path: Path) -> AsyncIterator[Finding]:
     yield await asyncio.to_thread(_watches, path)
     async for finding in _channels(config):
         yield finding
+    if config.control_plane.enabled and config.control_plane.credentials is not None:
+        yield await asyncio.to_thread(_login, config.control_plane.credentials)
     for name, runtime in config.runtimes.items():
         yield await asyncio.to_thread(_runtime, name, runtime)
 
@@ -76,7 +81,9 @@ def _place(config: Config) -> str | None:
 
 def _running(config: Config, place: str | None) -> Finding:
     if config.server is None:
-        return warning("sidecar", "`server` is null: whether it runs cannot be asked")
+        return warning(
+            "sidecar", "`server` is null: whether it runs cannot be asked", "set `server.listen`"
+        )
     if place is not None:
         return ok("sidecar", f"runs, and answers at {place}")
     return ok("sidecar", "does not run now")
@@ -160,8 +167,15 @@ def _watches(path: Path) -> Finding:
 
 
 async def _channels(config: Config) -> AsyncIterator[Finding]:
+    """The channels of the config, and those of the credentials files in its folder."""
+    folder = config.discovery.botcord_credentials_dir
+    held, warnings = await asyncio.to_thread(scan, folder) if folder is not None else ({}, [])
+    for told in warnings:
+        yield warning("discovery", told, "mend the file, or take it out of the folder")
+    discovery = Discovery(lambda _: (held, []))
+    await discovery.look(config)
     async with ClientSession() as http:
-        for id_, channel in config.channels.items():
+        for id_, channel in discovery.channels(config).items():
             if channel.type != "botcord":
                 yield ok(f"channel {id_}", f"of type {channel.type}: not examined")
                 continue
@@ -176,6 +190,17 @@ async def _channels(config: Config) -> AsyncIterator[Finding]:
                 yield ok(part, f"credentials of {found.account}; {found.hub} answers")
 
 
+def _login(path: Path) -> Finding:
+    """Whether there is a login for the control plane that can be used."""
+    from sidecar.control.login import read
+
+    try:
+        found = read(path)
+    except ChannelStopped as error:
+        return failure("control plane", str(error), "log in with `sidecar login`")
+    return ok("control plane", f"{path} is a login of {found.user} at {found.hub}")
+
+
 def _runtime(name: str, runtime: Runtime) -> Finding:
     part = f"runtime {name}"
     if runtime.options.get("command") is None:  # one of another package, which may start nothing
@@ -188,5 +213,5 @@ def _runtime(name: str, runtime: Runtime) -> Finding:
     if found.login == "no":
         return failure(part, f"{text}: not logged in", "log in, or give its key in `env`")
     if found.warning:
-        return warning(part, f"{text}: {found.warning}")
+        return warning(part, f"{text}: {found.warning}", "install a version that was tried")
     return ok(part, f"{text}{', logged in' if found.login == 'yes' else ''}")

@@ -13,11 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar import plugins
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
 from sidecar.app.system import MachineSystem, PipedSystem
 from sidecar.config.document import Document
+from sidecar.config.load import load
 from sidecar.config.parse import parse
+from sidecar.config.problems import near
+from sidecar.config.route_text import names
+from sidecar.config.schema import Schema
 
 
 class CannotWrite(Exception):
@@ -58,12 +63,33 @@ class Edit:
             raise CannotWrite(f"{self.path} cannot be written: {error.strerror}{hint}") from error
 
 
+def file_of(config: Path, route: str) -> Path:
+    """The file in which a route of a config stands: its own, or one that it includes.
+
+    Raises:
+        CannotWrite: none does, or it is not for people to edit.
+    """
+    found = load(config, MachineSystem(), Schema(), types=plugins).source
+    if found is None:
+        raise CannotWrite(f"{config} cannot be read; see `sidecar validate`")
+    there = names(found.document.data)
+    if route not in there:
+        hint = near(route, there) or f"there are {', '.join(there) or 'none'}"
+        raise CannotWrite(f"no route of {config} is named {route!r}: {hint}")
+    file = found.document.value(("routes", there.index(route))).file
+    if file == found.reading.managed:
+        raise CannotWrite(f"route {route!r} was set by the control plane: change it at the Hub")
+    return Path(file)
+
+
 def prepare(
+    config: Path,
     path: Path,
     change: Callable[[str, Document], str],
     expected: Callable[[Mapping[str, object]], Mapping[str, object]],
 ) -> Edit:
-    """What `change` makes of a config file. It must mean what `expected` makes of its data.
+    """What `change` makes of the file `path`, which is a config or belongs to it. It must mean what
+    `expected` makes of its data.
 
     Raises:
         CannotWrite: the file cannot be read, or cannot be edited without a person.
@@ -77,7 +103,10 @@ def prepare(
     if then is None or then.data != expected(document.data):
         raise CannotWrite(f"{path} is laid out so that only a person can edit it safely")
     system = PipedSystem(MachineSystem().cwd / path, io.BytesIO(after.encode()))
-    return Edit(path, before, after, check(path, system))
+    found = check(config, system)
+    if after not in found.sources.values():  # it went by another name
+        raise CannotWrite(f"{path} is included in a way that only a person can edit safely")
+    return Edit(path, before, after, found)
 
 
 def _read(path: Path) -> str:

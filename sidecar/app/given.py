@@ -1,9 +1,10 @@
 """The context as a test, or an author, gives it: what is left out is empty, as where there is
 nothing to tell."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from sidecar.prompts.contract import CONTRACT
+from sidecar.config.problems import near
+from sidecar.prompts.contract import CONTRACT, PROVIDERS
 
 _EMPTY: Mapping[str, object] = {"text": "", "int": 0, "bool": False, "list": []}
 _TYPES = {entry.name: entry.type.partition(" ")[0] for entry in CONTRACT}
@@ -14,13 +15,46 @@ def given(facts: Mapping[str, object], now: float) -> dict[str, object]:
     return {name: _filled(value, name, now) for name, value in facts.items()}
 
 
+def unknown(facts: Mapping[str, object], others: Collection[str] = ()) -> Iterator[str]:
+    """What of the facts does not exist, in words. `others` are the contexts of other packages,
+    of which nothing is known but their names."""
+    known = {*PROVIDERS, *others}
+    for name, value in facts.items():
+        if name not in known:
+            yield f"there is no context {name!r}: {_meant(name, known)}"
+        elif name in PROVIDERS:
+            yield from _unknown(value, name)
+
+
+def _unknown(value: object, place: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _unknown(one, f"{place}[]")
+    elif isinstance(value, Mapping):
+        known = _inside(place)
+        for key, one in value.items():
+            if key in known:
+                yield from _unknown(one, f"{place}.{key}")
+            else:
+                yield f"{place} has no {key!r}: {_meant(str(key), known)}"
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    return near(name, known) or f"there are {', '.join(sorted(known))}"
+
+
+def _inside(place: str) -> Mapping[str, str]:
+    """The names in a mapping that stands at a place, and their kinds."""
+    found = {name.removeprefix(f"{place}."): kind for name, kind in _TYPES.items()
+             if name.startswith(f"{place}.")}  # fmt: skip
+    return {name: kind for name, kind in found.items() if "." not in name}
+
+
 def _filled(value: object, place: str, now: float) -> object:
     if isinstance(value, list):
         return [_filled(one, f"{place}[]", now) for one in value]
     if not isinstance(value, Mapping):
         return value
-    inner = {name.removeprefix(f"{place}."): kind for name, kind in _TYPES.items()
-             if name.startswith(f"{place}.")}  # fmt: skip
     empty = {name: now if kind == "seconds" else _EMPTY.get(kind)
-             for name, kind in inner.items() if "." not in name}  # fmt: skip
+             for name, kind in _inside(place).items()}  # fmt: skip
     return {**empty, **{key: _filled(one, f"{place}.{key}", now) for key, one in value.items()}}

@@ -1,10 +1,11 @@
 """The way in: messages become durable, each with the decision whether it may start a turn."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 
-from sidecar import metrics
+from sidecar import logs, metrics
 from sidecar.api import Spawn
 from sidecar.app import tracing
 from sidecar.app.attention import AttentionPolicies
@@ -14,7 +15,9 @@ from sidecar.config import model as config
 from sidecar.core.admission import Admission, unfit
 from sidecar.model import Attention, Message
 from sidecar.store.journal import Journal
-from sidecar.store.records import Refused
+from sidecar.store.records import Accepted, Refused
+
+log = logging.getLogger(__name__)
 
 
 class Intake:
@@ -61,6 +64,7 @@ class Intake:
         for _ in range(len(messages) - len(accepted)):
             _count(messages[0], "repeated")  # one call has the messages of one channel
         for one in accepted:
+            _tell(one)
             _count(one.message, one.refused or "accepted")
             if one.refused is None:
                 tracing.received(one.turn, one.message.received_at, time.time())
@@ -80,6 +84,18 @@ class Intake:
 
     def _rules(self, message: Message) -> config.Channel:
         return self._channel(message.channel) or config.Channel(message.channel, "removed")
+
+
+def _tell(accepted: Accepted) -> None:
+    """One line for a message, whose turn the lines of the turn name too. Nothing that was said."""
+    message = accepted.message
+    with logs.bound(
+        turn=accepted.turn,
+        channel=message.channel,
+        conversation=message.conversation.id,
+        message=message.id,
+    ):
+        log.info("message %s", "accepted" if accepted.refused is None else "refused")
 
 
 def _count(message: Message, disposition: str) -> None:

@@ -1,8 +1,13 @@
 """Logs as the configuration wants them, without its secrets."""
 
-from sidecar import logs
+import asyncio
+import logging
+
+from sidecar import logs, metrics
 from sidecar.config.model import Config
 from sidecar.core.redact import Redactor
+
+log = logging.getLogger(__name__)
 
 
 def configure_logs(config: Config) -> None:
@@ -13,3 +18,23 @@ def configure_logs(config: Config) -> None:
     """
     redact = Redactor(config.secrets).redact
     logs.configure(config.log.level, config.log.format, config.log.file, redact)
+
+
+class LogSetup:
+    """Has the log follow configurations; it is as the one that it is made with wants it."""
+
+    def __init__(self, config: Config) -> None:
+        self._present = (config.log, config.secrets)
+
+    async def follow(self, config: Config) -> None:
+        """Log as a configuration says. Where the file cannot be opened, nothing changes."""
+        wanted = (config.log, config.secrets)
+        if wanted == self._present:
+            return
+        try:
+            await asyncio.to_thread(configure_logs, config)
+        except OSError as error:
+            metrics.count("log_failures_total")
+            log.error("the log stays as it was: %s", error)  # noqa: TRY400 -- told, not a defect
+        else:
+            self._present = wanted

@@ -44,7 +44,7 @@ class Outbox:
         self._spawn = spawn
         self._queues: dict[ConversationKey, deque[PendingReply]] = {}
         self._sending: set[int] = set()
-        self._dropped: set[int] = set()
+        self._dropped: dict[int, str] = {}
         self._wake = asyncio.Event()
         self._due: dict[ConversationKey, float] = {}
         self._stirred = asyncio.Event()
@@ -53,6 +53,11 @@ class Outbox:
     def waiting(self) -> int:
         """How many replies are not delivered yet."""
         return sum(len(queue) for queue in self._queues.values())
+
+    @property
+    def pending(self) -> list[PendingReply]:
+        """The replies that are not delivered yet."""
+        return [pending for queue in self._queues.values() for pending in queue]
 
     def age(self, now: float) -> float:
         """The age in seconds of the oldest reply that is not delivered yet, 0 without one."""
@@ -89,6 +94,17 @@ class Outbox:
                     return True
         return False
 
+    async def give_up(self, channel: str, account: str, reason: str) -> None:
+        """Deliver nothing more for an account; return when each of its replies has its outcome,
+        also one that is being sent now."""
+        keys = [key for key in self._queues if (key.channel, key.account) == (channel, account)]
+        for pending in (one for key in keys for one in self._queues[key]):
+            self._dropped[pending.id] = reason
+        if keys:
+            self.retry()
+        while any(key in self._queues for key in keys):
+            await self._stirred.wait()
+
     async def drained(self, by: float = math.inf) -> None:
         """Return when nothing waits that is to be tried before `by`, seconds since the epoch."""
         while any(self._due.get(key, 0.0) < by for key in self._queues):
@@ -96,7 +112,7 @@ class Outbox:
 
     async def _drop(self, pending: PendingReply, queue: deque[PendingReply]) -> None:
         if pending is queue[0]:  # whoever tries it gives it up
-            self._dropped.add(pending.id)
+            self._dropped[pending.id] = DROPPED
             self.retry()
             return
         # Those before it may wait for long, and a restart must not bring it back.
@@ -114,18 +130,19 @@ class Outbox:
                     tracing.delivery(pending.turn, channel=key.channel),
                 ):
                     await self._send(key, pending)
+                self._dropped.pop(pending.id, None)
                 queue.popleft()
         finally:
             del self._queues[key]
             self._stir()
 
     async def _send(self, key: ConversationKey, pending: PendingReply) -> None:
-        attempts = pending.attempts
-        await self._pause(key, pending.next_at - time.time())
+        attempts, wait = pending.attempts, pending.next_at - time.time()
         while True:
-            if pending.id in self._dropped:
-                self._dropped.remove(pending.id)
-                return await self._refused(pending, DROPPED)
+            if pending.id not in self._dropped:
+                await self._pause(key, wait)
+            if (why := self._dropped.get(pending.id)) is not None:
+                return await self._refused(pending, why)
             try:
                 self._sending.add(pending.id)
                 provider_id = await self._try(pending)
@@ -135,8 +152,6 @@ class Outbox:
                 attempts += 1
                 self._sending.discard(pending.id)
                 wait = await self._postpone(pending, attempts, error)
-                if pending.id not in self._dropped:
-                    await self._pause(key, wait)
             else:
                 return await self._delivered(pending, provider_id)
             finally:

@@ -16,7 +16,8 @@ MOST_ERRORS = 50
 SHOWN = 5
 """Changes that the message itself names."""
 
-Result = Literal["applied", "unchanged", "rejected"]
+Result = Literal["applied", "degraded", "unchanged", "rejected"]
+"""Degraded: applied, but for parts that do not start and are as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Outcome:
     """What one reload led to.
 
     `previous` and `digest` name the configurations before and after, `pending` are the keys that
-    wait for a new process.
+    wait for a new process. `problems` tell why it is rejected or degraded.
     """
 
     at: float

@@ -22,6 +22,8 @@ from sidecar.prompts.trace import Piece, Trace, trimmed
 Told = Mapping[str, Any]
 """A message, or a whole test, as the config's `tests` tell it: see the schema."""
 
+_PLACE = ("channel", "account", "conversation")
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -95,6 +97,15 @@ def message_of(told: Told, config: Config, now: float | None = None) -> Message:
     )
 
 
+def messages_of(
+    told: Sequence[Told], config: Config, now: float | None = None
+) -> tuple[Message, ...]:
+    """The messages of one turn, oldest first: they share the place of the last one where they
+    name no other. Raises what `message_of` does; IndexError where there is none."""
+    place = {name: told[-1][name] for name in _PLACE if name in told[-1]}
+    return tuple(message_of({**place, **one}, config, now) for one in told)
+
+
 def situation_of(test: Told, config: Config) -> Situation:
     """What a test of the config tells. Of the real environment it has nothing.
 
@@ -106,7 +117,7 @@ def situation_of(test: Told, config: Config) -> Situation:
         clock = datetime.fromisoformat(test["clock"])
         now = (clock if clock.tzinfo else clock.replace(tzinfo=UTC)).timestamp()
     return Situation(
-        messages=(message_of(test["message"], config, now),),
+        messages=messages_of([*test.get("earlier", ()), test["message"]], config, now),
         now=now,
         attempt=test.get("attempt", 1),
         session_turns=test.get("session", {}).get("turns", 0),

@@ -7,7 +7,7 @@ Killed in between, the next start finds what was begun (`recover`): an agent is 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,16 +18,20 @@ from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.inventory import runtime_of
 from sidecar.app.managed import ManagedLayer
+from sidecar.app.outbox import Outbox
 from sidecar.app.reload import Reloader
-from sidecar.app.traces import delete_traces, folder_inside
+from sidecar.app.traces import REMOVED, delete_traces, folder_inside
 from sidecar.codecs.loose import Record
 from sidecar.codecs.provisioning import (
     Provision,
     Revocation,
     Target,
+    hands_over,
+    profile_text,
     provision_of,
     revocation_of,
     route_of,
+    target_of,
 )
 from sidecar.config.model import Config
 from sidecar.core.managed import Entry, with_agent, with_route, without_agent
@@ -45,6 +49,10 @@ END_SLACK = 5.0
 _LOOK = 0.05
 
 
+Register = Callable[[str | None, str | None], Awaitable[Mapping[str, object]]]
+"""Registers a new agent with a name and a description; its credentials. Raises ControlRefused."""
+
+
 class Provisioner:
     """Does one thing at a time. `files` are those of the control plane."""
 
@@ -54,25 +62,38 @@ class Provisioner:
         reloader: Reloader,
         channels: Channels,
         dispatcher: Dispatcher,
+        outbox: Outbox,
         journal: Journal,
+        register: Register,
     ) -> None:
         self._files = files
         self._reloader = reloader
         self._channels = channels
         self._dispatcher = dispatcher
+        self._outbox = outbox
         self._journal = journal
+        self._register = register
         self._layer = ManagedLayer(files, reloader)
         self._one_at_a_time = asyncio.Lock()
 
     async def provision(self, params: Record) -> dict[str, object]:
-        """Add an agent whose credentials are handed over. Raises ControlRefused or BadRequest."""
+        """Add an agent, whose credentials are handed over, or which is registered at the Hub
+        first. Raises ControlRefused or BadRequest."""
+        if not hands_over(params):
+            await self._route(target_of(params))  # what could not work is not registered
+            made = await self._register(profile_text(params, "name"), profile_text(params, "bio"))
+            params = {**params, "credentials": made}
         wanted = provision_of(params, datetime.now(UTC).isoformat(timespec="milliseconds"))
         async with self._one_at_a_time:
             route = await self._route(wanted.target)
             if not await self._is_here(wanted):
                 await self._add(wanted, route)
         path = self._files.credentials(wanted.agent)
-        return {"agentId": wanted.agent, "hubUrl": wanted.hub, "credentialsFile": str(path)}
+        told: dict[str, object] = {"agentId": wanted.agent, "hubUrl": wanted.hub}
+        told["credentialsFile"] = str(path)
+        if (claim := wanted.credentials.get("claimUrl")) is not None:
+            told["claimUrl"] = claim
+        return told
 
     async def revoke(self, params: Record) -> dict[str, object]:
         """Remove an agent, and what of it is asked for. Raises ControlRefused or BadRequest."""
@@ -110,6 +131,7 @@ class Provisioner:
                 )
                 # Messages may have come until its channel was gone.
                 await self._cancel_turns(asked.agent)
+                await self._give_up_replies(asked.agent)
                 deleted = await delete_traces(change, self._files, self._journal)
         return {"agentId": asked.agent, "removed": known, **deleted}
 
@@ -219,6 +241,12 @@ class Provisioner:
                     for turn in turns:
                         self._dispatcher.cancel(turn, REVOKED)
                     await asyncio.sleep(_LOOK)
+
+    async def _give_up_replies(self, agent: str) -> None:
+        """Return when no reply of an agent waits; a little later at the latest."""
+        with suppress(TimeoutError):  # one that is being sent; `delete_traces` sees to it
+            async with asyncio.timeout(END_SLACK):
+                await self._outbox.give_up(agent, agent, REMOVED)
 
     def _turns(self, agent: str) -> list[str]:
         waiting = self._dispatcher.waiting.items()

@@ -28,10 +28,11 @@ from sidecar.app.snapshot import Snapshot, build, types_of
 from sidecar.config.diff import difference, pending
 from sidecar.config.digest import digest
 from sidecar.config.model import Config
+from sidecar.config.partial import without
 from sidecar.config.plan import Plan
 from sidecar.core.redact import Redactor
 from sidecar.core.routing import Router
-from sidecar.errors import SidecarError
+from sidecar.errors import PartsFailed, SidecarError
 from sidecar.plugins import import_types
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ KEPT = 10
 Load = Callable[[Path, Awaitable[Candidate] | None], Awaitable[Candidate]]
 """Checks a config file, or takes over a check of it that has begun."""
 Apply = Callable[[Snapshot, Collection[str]], Awaitable[None]]
-"""Makes the parts that run follow a snapshot; raises PluginError, with nothing changed, when one
-of the named channels cannot be built."""
+"""Makes the parts that run follow a snapshot; raises PartsFailed when one of the named channels
+cannot be built or does not start."""
 
 
 class Reloader:
@@ -52,7 +53,7 @@ class Reloader:
 
     `digest` names its configuration, `pending` are the keys of it that wait for a new process,
     and `confirmed_at` is when the file was last found to be in force. `left_out` tells what of the
-    control plane's the last load did not take.
+    control plane's the last load did not take. `tell` is called with what each reload led to.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Reloader:
         self.pending: tuple[str, ...] = ()
         self.confirmed_at = time.time()
         self.history: deque[Outcome] = deque(maxlen=KEPT)
+        self.tell: Callable[[Outcome], None] = lambda _: None
         self._load = load
         self._host = host
         self._spawn = spawn
@@ -100,14 +102,14 @@ class Reloader:
             with _no_collections():
                 begun = begun if serves == mine else None
                 outcome = await self._attempt(trigger, self._load(self.path, begun))
-            self.history.append(outcome)
+            self._keep_outcome(outcome)
             self._served = serves
         return outcome
 
     @property
     def rejected(self) -> bool:
-        """Whether what the file held last could not be used."""
-        return bool(self.history) and self.history[-1].result == "rejected"
+        """Whether what the file held last could not be used, or not all of it."""
+        return bool(self.history) and self.history[-1].result in ("rejected", "degraded")
 
     def began_with_last_good(self, problems: tuple[str, ...]) -> None:
         """Tell that the file was invalid at the start, and an earlier config is in force."""
@@ -116,7 +118,7 @@ class Reloader:
         outcome = Outcome(
             time.time(), "start", "rejected", generation, name, name, 0.0, Plan(), problems, ()
         )
-        self.history.append(outcome)
+        self._keep_outcome(outcome)
         metrics.count("config_reloads_total", result=outcome.result)
         log.critical("%s is invalid: this is a start with the last good config", self.path)
         _log(outcome)
@@ -139,8 +141,12 @@ class Reloader:
 
         async with self._one_at_a_time:
             outcome = await self._attempt(trigger, changed())
-            self.history.append(outcome)
+            self._keep_outcome(outcome)
         return outcome
+
+    def _keep_outcome(self, outcome: Outcome) -> None:
+        self.history.append(outcome)
+        self.tell(outcome)
 
     async def _attempt(self, trigger: str, load: Awaitable[Candidate]) -> Outcome:
         began, before, previous = time.monotonic(), self.snapshot, self.digest
@@ -155,8 +161,9 @@ class Reloader:
                 problems = error_lines(found.problems)
             else:
                 secrets |= found.config.secrets
-                plan = await self._take(found.config)
+                plan, problems = await self._take(found.config)
                 result = "unchanged" if self.snapshot is before else "applied"
+                result = "degraded" if problems else result
         except SidecarError as error:
             problems = (Redactor(secrets).redact(str(error)),)
         except Exception as error:  # whatever a part does wrong, the sidecar goes on as it was
@@ -174,7 +181,7 @@ class Reloader:
             problems=problems,
             pending=self.pending,
         )
-        if result != "rejected":
+        if result in ("applied", "unchanged"):
             self.confirmed_at = outcome.at
         metrics.count("config_reloads_total", result=result)
         metrics.observe("config_reload_duration_seconds", outcome.seconds)
@@ -190,11 +197,27 @@ class Reloader:
             log.warning("%s", told)
         return outcome
 
-    async def _take(self, config: Config) -> Plan:
-        """Make a configuration the present one, if it differs.
+    async def _take(self, config: Config) -> tuple[Plan, tuple[str, ...]]:
+        """Make a configuration the present one, if it differs; where it wants that, without the
+        parts that do not start. The plan, and the reasons of these.
 
         Whatever is raised: everything is as it was then.
         """
+        failures: list[str] = []
+        rest = config
+        while True:
+            try:
+                return await self._try(rest), tuple(failures)
+            except PartsFailed as error:
+                keeps = config.reload.on_partial == "keep"
+                less = without(error.failed, self.snapshot.config, rest) if keeps else None
+                if less is None:
+                    raise
+                failures.append(Redactor(config.secrets).redact(str(error)))
+                rest = less
+
+    async def _try(self, config: Config) -> Plan:
+        """The same with all of its parts, or not at all."""
         old = self.snapshot
         same, plan, name, waiting, router = await asyncio.to_thread(
             _compare, self._begun_with, old.config, config
@@ -257,7 +280,9 @@ def _log(outcome: Outcome) -> None:
                 log.info("config unchanged (%s)", outcome.trigger)
             case "applied":
                 log.info("config applied (%s): %s", outcome.trigger, summary(outcome.plan))
+            case "degraded":
+                log.error("config applied in part (%s): %s", outcome.trigger, summary(outcome.plan))
     for problem in outcome.problems:
         log.error("%s", problem)
-    if outcome.result == "applied" and outcome.pending:
+    if outcome.result in ("applied", "degraded") and outcome.pending:
         log.warning("takes effect only after a restart: %s", ", ".join(outcome.pending))

@@ -5,10 +5,11 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sidecar import __version__, metrics
+from sidecar import __version__
 from sidecar.api import Host
 from sidecar.app.attention import AttentionPolicies
 from sidecar.app.budgets import Budgets
@@ -25,7 +26,8 @@ from sidecar.app.intake import Intake
 from sidecar.app.lag import watch_loop
 from sidecar.app.last_good import LastGood
 from sidecar.app.load import Adapt, Loader
-from sidecar.app.log_setup import configure_logs
+from sidecar.app.log_setup import LogSetup
+from sidecar.app.notices import Notices
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
@@ -33,7 +35,8 @@ from sidecar.app.snapshot import Snapshot, build, close
 from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor, cancel
 from sidecar.app.turn import TurnRunner
-from sidecar.app.watch import changes
+from sidecar.app.under_way import under_way
+from sidecar.app.watch import Watcher, changes
 from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
 from sidecar.config.managed import FOLDER
@@ -73,7 +76,7 @@ class Sidecar:
         self._config = config
         self._inputs = inputs
         self._runs = False
-        self._logs = (config.log, config.secrets)
+        self._logs = LogSetup(config)
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
@@ -81,6 +84,7 @@ class Sidecar:
         self._loader = Loader(path, memory, adapt, inside)
         self._stack = AsyncExitStack()
         self._one_at_a_time = asyncio.Lock()
+        self.watcher = Watcher()
         self._own = OwnWrites()
         self._rejected = rejected
         self._last_good = LastGood(self.state, path)
@@ -112,15 +116,15 @@ class Sidecar:
             self.outbox.add(replies)
             recover(unfinished, self.dispatcher, self.channels.config)
             stack.push_async_callback(self._drain)
+            keep = self._supervisor.keep
             background = [
-                self._supervisor.keep(self._watch, "watch"),
-                self._supervisor.keep(self._discover, "discovery"),
-                self._supervisor.keep(
-                    lambda: prune(self.journal, self._config.state.journal_ttl), "prune"
-                ),
-                self._supervisor.keep(self.plane.run, "control plane"),
-                self._supervisor.keep(reap, "reap"),
-                self._supervisor.keep(watch_loop, "loop"),
+                keep(self._watch, "watch"),
+                keep(self._discover, "discovery"),
+                keep(lambda: prune(self.journal, self._config.state.journal_ttl), "prune"),
+                keep(self.plane.run, "control plane"),
+                keep(reap, "reap"),
+                keep(self._tell, "notices"),
+                keep(watch_loop, "loop"),
             ]
             stack.push_async_callback(cancel, background)
             self._stack = stack.pop_all()
@@ -173,6 +177,7 @@ class Sidecar:
         self.dispatcher = Dispatcher(
             self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
         )
+        self.journal.protect(partial(under_way, self.dispatcher, self.outbox))
         attention = AttentionPolicies(self.channels.get)
         self._intake = Intake(
             self.journal, self.dispatcher, self.channels.config, self.spawn, attention
@@ -188,19 +193,20 @@ class Sidecar:
             self._apply,
             self._last_good.keep,
         )
-        parts = (self.channels, self.dispatcher, self.outbox, self.journal, self.budgets)
+        notices = Notices(lambda: self.reloader.snapshot.config, self.channels.get)
+        self.reloader.tell, self._tell = notices.note, notices.run
+        parts = (self.channels, self.dispatcher, self.outbox, self.journal)
         self.plane = ControlPlane(self._host("control"), self.journal)
-        self.status = Status(self.reloader, *parts, self._own, self.plane)
+        own = (self._own, self.plane, self.watcher)
+        self.status = Status(self.reloader, *parts, self.budgets, *own)
         inside = Inside(
             self.reloader,
-            self.channels,
-            self.dispatcher,
-            self.journal,
+            *parts,
             attention,
             self._own,
             self._accept,
             self.status.picture,
-            self.spawn,
+            self._host("control"),
         )
         self.control = ControlParts(inside, self.plane.send)
         self.status.forget_agents(self.control.forget)
@@ -251,37 +257,35 @@ class Sidecar:
         )
 
     async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> None:
-        """Make what runs follow a snapshot; not, if one of the channels `must` cannot be built."""
+        """Make what runs follow a snapshot. Raises PartsFailed when one of the channels `must`
+        cannot be built, with nothing changed, or does not start."""
         async with self._one_at_a_time:
-            await self._apply_logs(snapshot.config)
+            # New secrets are kept out of the log before anything uses them.
+            await self._logs.follow(snapshot.config)
             self.channels.hide(snapshot.config.secrets)
             await self._discovery.look(snapshot.config)
             wanted = self._discovery.channels(snapshot.config)
             built = self.channels.build(wanted, must)
+            must = {*must}.intersection(self.channels.at_risk(wanted))
             self.channels.use(wanted)
             self.dispatcher.use(snapshot)
             await self.channels.apply(wanted, built)
             self.plane.use(snapshot.config.control_plane)
             self.control.use(snapshot.config)
+            await self.channels.check(must)
         self.outbox.retry()
 
-    async def _apply_logs(self, config: Config) -> None:
-        """New secrets are kept out of the log before anything uses them."""
-        wanted = (config.log, config.secrets)
-        if wanted == self._logs:
-            return
-        try:
-            await asyncio.to_thread(configure_logs, config)
-        except OSError as error:
-            metrics.count("log_failures_total")
-            log.error("the log stays as it was: %s", error)  # noqa: TRY400 -- told, not a defect
-        else:
-            self._logs = wanted
-
     async def _watch(self) -> None:
-        loader, inputs = self._loader, lambda: self.reloader.inputs
-        async for calm in changes(inputs, known=self._inputs, own=self._own, stirs=loader.begin):
-            await self.reloader.reload("file", loader.begun if calm else None)
+        async for calm in changes(
+            lambda: self.reloader.inputs,
+            timing=lambda: self.reloader.snapshot.config.reload,
+            known=self._inputs,
+            own=self._own,
+            stirs=self._loader.begin,
+            watcher=self.watcher,
+            retries=lambda: self.reloader.rejected,
+        ):
+            await self.reloader.reload("file", self._loader.begun if calm else None)
 
     async def _discover(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from sidecar.api import ComponentKind, Host, Runtime
 from sidecar.app.contexts import Contexts, build_contexts, retire
 from sidecar.config import model as config
 from sidecar.core.routing import Router
-from sidecar.errors import PluginError
+from sidecar.errors import PartsFailed
 from sidecar.plugins import runtime_type
 from sidecar.prompts.render import Prompts
 
@@ -68,7 +68,8 @@ def build(
     router of many routes takes a while, so it may be made before.
 
     Raises:
-        PluginError: the type of a runtime or of a context cannot be loaded or built.
+        PartsFailed: a runtime cannot be built.
+        PluginError: the type of a context cannot be loaded or built.
     """
     before_contexts = previous.contexts if previous is not None else {}
     contexts = build_contexts(checked.context, host, before_contexts)
@@ -85,12 +86,12 @@ def build(
                 if use is not before.get(done):
                     _ = host(done).spawn(use.runtime.close(), f"discard:{done}")
             retire(contexts, before_contexts, host(name).spawn)
-            raise PluginError(f"runtime {name}: cannot be built: {error}") from error
+            raise PartsFailed({("runtimes", name): f"cannot be built: {error}"}) from error
     return Snapshot(
         generation=previous.generation + 1 if previous is not None else 1,
         config=checked,
         router=router or Router(checked.routes, checked.default_route),
-        prompts=Prompts(checked.context),
+        prompts=Prompts(checked.context, checked.channels),
         runtimes=runtimes,
         contexts=contexts,
     )

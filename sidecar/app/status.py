@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from sidecar import __version__, metrics
@@ -20,6 +21,7 @@ from sidecar.app.gauges import Gauge, Gauges
 from sidecar.app.outbox import Outbox
 from sidecar.app.outcome import Outcome
 from sidecar.app.reload import Reloader
+from sidecar.app.watch import Watcher
 from sidecar.app.work import Work
 from sidecar.app.written import OwnWrites
 from sidecar.config.model import Config, Route
@@ -44,6 +46,7 @@ class Status:
         budgets: Budgets,
         own: OwnWrites,
         plane: ControlPlane,
+        watcher: Watcher,
     ) -> None:
         self._reloader = reloader
         self._channels = channels
@@ -53,6 +56,7 @@ class Status:
         self._budgets = budgets
         self._own = own
         self._plane = plane
+        self._watcher = watcher
         self.remarks = plane.remarks
         self._actions = Actions(journal, dispatcher, outbox)
         self.act = self._actions.act
@@ -89,6 +93,7 @@ class Status:
             "digest": self._reloader.digest,
             "pending": self._reloader.pending,
             "on_disk": await self._on_disk(),
+            "watcher": asdict(self._watcher),
             "not_ready": self.not_ready(),
             "channels": {name: _channel(*found) for name, found in statuses.items()},
             "control_plane": self._plane.picture(),
@@ -161,7 +166,7 @@ class Status:
 
     def _last_error(self) -> dict[str, object] | None:
         for one in reversed(self._reloader.history):
-            if one.result == "rejected":
+            if one.result in ("rejected", "degraded"):
                 return {"at": one.at, "trigger": one.trigger, "problems": one.problems}
         return None
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from sidecar.app.walk import files_of
 from sidecar.config.system import is_private
 
 LARGEST_FILE = 10 * 1024 * 1024
@@ -53,8 +54,8 @@ class MachineSystem:
             return _text(file)
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
-        """The files below a folder that match a pattern, sorted."""
-        return sorted(folder.glob(pattern))
+        """The files below a folder that match a pattern, sorted. Raises ValueError."""
+        return files_of(folder, pattern)
 
     def is_dir(self, path: Path) -> bool:
         """Whether the path is a folder."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.app.expect import asks_for_process, mistakes
+from sidecar.app.given import unknown
 from sidecar.app.invocation import invocation
 from sidecar.app.preview import Preview, name_of, preview, situation_of
 from sidecar.app.testfiles import Case
@@ -48,7 +49,7 @@ class Coverage:
 
 def run(config: Config, cases: Iterable[Case], *, update: bool = False) -> Iterator[Result]:
     """Run tests one by one. With `update`, snapshots become what is there now. Blocks."""
-    prompts = Prompts(config.context)
+    prompts = Prompts(config.context, config.channels)
     redact = Redactor(config.secrets).redact  # arguments may be made of some
     for case in cases:
         began = time.perf_counter()
@@ -80,6 +81,8 @@ def _run(
         situation = situation_of(case.told, config)
     except ValueError as error:
         return None, [f"clock: {error}"]
+    if wrong := [f"facts: {told}" for told in unknown(situation.facts, config.context.others)]:
+        return None, wrong
     found = preview(config, prompts, situation)
 
     def snapshot(name: str, text: str) -> str | None:

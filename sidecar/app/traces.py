@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from sidecar.store.managed import ManagedFiles, Unfinished
 from sidecar.store.workspace import workspace_of
 
 log = logging.getLogger(__name__)
+
+
+REMOVED = "its agent was removed"
+"""Why a reply was not delivered."""
 
 
 def folder_inside(text: str, roots: Sequence[Path]) -> str:
@@ -39,6 +44,8 @@ async def delete_traces(
 ) -> dict[str, object]:
     """Delete of an agent what a change says; what was deleted. It can be done again."""
     agent, state = change.agent, files.state
+    if change.kind == "remove":
+        await _refuse_replies(agent, journal)
     credentials = change.credentials and await _best(lambda: files.delete_credentials(agent))
     memory = change.state and await _best(lambda: _delete_memory(state, agent))
     sessions = await journal.forget_account(agent, agent) if change.state else 0
@@ -49,6 +56,16 @@ async def delete_traces(
         "stateDeleted": memory or sessions > 0,
         "workspaceDeleted": workspace,
     }
+
+
+async def _refuse_replies(agent: str, journal: Journal) -> None:
+    """Give what waits for a removed agent an outcome: nobody can deliver it."""
+    for pending in await journal.pending_replies():
+        reply = pending.reply
+        if (reply.channel, reply.account) == (agent, agent):
+            metrics.count("replies_refused_total", channel=agent)
+            log.error("reply %d is not delivered: %s", pending.id, REMOVED)
+            await journal.refused(pending.id, REMOVED, now=time.time())
 
 
 async def _best(delete: Callable[[], bool]) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from sidecar import events, metrics
+from sidecar import events, logs, metrics
 from sidecar.api import Channel, Progress, ShowsProgress, Spawn
 from sidecar.app import tracing
 from sidecar.app.attempts import Attempts
@@ -206,7 +206,8 @@ class TurnRunner:
                 replies=replies,
             )
         )
-        log.info("turn %s in %.2f s", outcome.state, time.time() - running.since)
+        with logs.bound(merged=" ".join(work.merged) or None):  # turns that ended with this one
+            log.info("turn %s in %.2f s", outcome.state, time.time() - running.since)
         return pending
 
 

@@ -7,66 +7,107 @@ on the way to a file lies: editors replace files, and Kubernetes replaces the li
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Collection
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 from sidecar import metrics
 from sidecar.app.digests import NOTHING, WILDCARDS, Digests, digests
 from sidecar.app.written import OwnWrites
+from sidecar.config.reloading import LONGEST_DEBOUNCE, Reloading
 
 log = logging.getLogger(__name__)
 # It tells every event, also those of a log file that lies in a watched folder: without an end.
 logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
-SETTLE = 0.2
-"""Seconds without a change after which a file counts as written."""
-LONGEST_SETTLE = 5.0
-"""Seconds after which a file that is written all the time counts as changed all the same."""
 FIRST_LOOK = 0.05
 LOOK = 1.0
 """Seconds between a new watch and a look at what happened before it was there: little after the
 first, which follows a change, and more after the one that takes its place when all is quiet."""
-_STEP = 5
-"""Milliseconds without a further event after which events are told: the settling is ours."""
+_STEP = 20
+"""Milliseconds without a further event after which events are told: the settling is ours. The
+watch wakes up so often also when nothing happens, which with 5 takes 2 ms of each second."""
 _MOST_LINKS = 40
 """Links that lead on to each other; the kernel follows as many."""
 
 _Folders = frozenset[tuple[Path, int, int]]
 
 
+@dataclass(slots=True)
+class Watcher:
+    """How files are watched, for people. With `inotify`, or what the system has for it, the file
+    system tells changes in `folders`; with `poll` it does not, for `reason`, and the content is
+    looked at from time to time; `failed`: neither works.
+
+    `files` is the number of inputs; they were last looked at `looked_at`, and the last change was
+    seen `changed_at`, in seconds since the epoch.
+    """
+
+    mode: Literal["starting", "inotify", "poll", "failed"] = "starting"
+    reason: str = ""
+    folders: tuple[str, ...] = ()
+    files: int = 0
+    looked_at: float | None = None
+    changed_at: float | None = None
+
+    def told(self, folders: Collection[tuple[Path, int, int]]) -> None:
+        """The file system tells what happens in folders."""
+        self.mode, self.reason = "inotify", ""
+        self.folders = tuple(sorted({str(folder) for folder, _, _ in folders}))
+
+    def untold(self, mode: Literal["poll", "failed"], error: Exception) -> None:
+        """It does not."""
+        self.mode, self.reason, self.folders = mode, str(error) or type(error).__name__, ()
+
+
 async def changes(
     inputs: Callable[[], Collection[Path]],
     *,
-    poll: float = 5.0,
+    timing: Callable[[], Reloading] = Reloading,
     known: Digests = NOTHING,
     own: OwnWrites | None = None,
     stirs: Callable[[], None] = lambda: None,
+    watcher: Watcher | None = None,
+    retries: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[bool, None]:
     """Yield each time the content of the inputs has changed and come to rest: whether it is still
     as it was when `stirs` was called, before the rest was waited for.
 
     `inputs` is asked anew before each look; one that joins counts from then on, and one with a
     wildcard stands for the names of the files that match it. What changes while the receiver is
-    busy is told afterwards, once. `poll` is the number of seconds between looks without an event,
-    `known` what is known of the content before the first look. Writes of our own do not count.
+    busy is told afterwards, once. `timing` is asked each time for how long files have to be at rest
+    and for the seconds between looks without an event. `known` is what is known of the content
+    before the first look. Writes of our own do not count. `watcher` is kept up to date.
+    While `retries` says so, what failed is to be tried again: a `touch` counts too.
     """
-    own = own or OwnWrites()
-    bell = _Bell(poll)
+    own, watcher = own or OwnWrites(), watcher or Watcher()
+    bell, times = _Bell(watcher), frozenset[tuple[Path, int]]()
     try:
         while True:
             now = await asyncio.to_thread(digests, inputs())
+            watcher.files, watcher.looked_at = len(now), time.time()
+            before, times = times, await asyncio.to_thread(_times, now if retries() else ())
+            if before and times and before != times and not _differ(known, now, own):
+                yield False
+                continue
             if _differ(known, now, own):
                 stirs()
-                settled = await _settled(inputs, now)
+                settled = await _settled(inputs, now, timing().debounce)
                 calm, now = settled == now, settled
                 if _differ(known, now, own):
-                    known = now
+                    known, watcher.changed_at = now, time.time()
                     yield calm
                     continue
             known = now
-            await bell.wait(inputs())
+            await bell.wait(inputs(), timing().poll)
+    except Exception as error:
+        watcher.untold("failed", error)
+        raise
     finally:
         await bell.close()
 
@@ -74,77 +115,105 @@ async def changes(
 class _Bell:
     """Waits for events in the folders of files; without a watch, for time to pass."""
 
-    def __init__(self, poll: float) -> None:
-        self._poll = poll
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
         self._folders: _Folders = frozenset()
-        self._events: AsyncGenerator[set[object], None] | None = None
+        self._events: Generator[set[object], None, None] | None = None
+        self._stop = threading.Event()
+        self._next: asyncio.Future[set[object]] | None = None
         self._pause = 0.0
-        self._failing = False
 
-    async def wait(self, inputs: Collection[Path]) -> None:
+    async def wait(self, inputs: Collection[Path], poll: float) -> None:
         """Return at an event, or after `poll` seconds."""
         try:
-            await self._event(await asyncio.to_thread(_folders, inputs))
-            self._failing = False
+            folders = await asyncio.to_thread(_folders, inputs)
+            await self._event(folders, poll)
+            self._watcher.told(folders)
             metrics.gauge("config_watcher_up", 1)
         except FileNotFoundError:
             # A folder went while the watch was set up: a moment later there is another one.
             await self.close()
-            await asyncio.sleep(min(self._poll, LOOK))
+            await asyncio.sleep(min(poll, LOOK))
         except (OSError, RuntimeError) as error:
             # watchfiles raises RuntimeErrors, such as for the limit of inotify instances.
-            if not self._failing:
-                log.warning("files cannot be watched, looking every %g s: %s", self._poll, error)
+            if self._watcher.mode != "poll":
+                log.warning("files cannot be watched, looking every %g s: %s", poll, error)
             metrics.count("config_watch_failures_total")
             metrics.gauge("config_watcher_up", 0)
-            self._failing = True
+            self._watcher.untold("poll", error)
             await self.close()
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(poll)
 
-    async def _event(self, folders: _Folders) -> None:
+    async def _event(self, folders: _Folders, poll: float) -> None:
         loop = asyncio.get_running_loop()
-        look, until = min(self._poll, LOOK), loop.time() + self._poll
+        look, until = min(poll, LOOK), loop.time() + poll
         if self._events is None or folders != self._folders:
             await self._watch(folders, FIRST_LOOK)
             until = loop.time()
         elif self._pause < look:
             await self._watch(folders, look)
             until = loop.time()
-        assert self._events is not None  # noqa: S101 -- for the type checker
-        while not await anext(self._events) and loop.time() < until:
+        while not await self._ring() and loop.time() < until:
             pass
+
+    async def _ring(self) -> set[object]:
+        """The next events; none when it is time to look at the clock."""
+        assert self._events is not None  # noqa: S101 -- for the type checker
+        # In a thread of asyncio's own: for `awatch`, another library of threads would be loaded,
+        # which takes 1.4 MiB.
+        loop = asyncio.get_running_loop()
+        self._next = loop.run_in_executor(None, next, self._events, set[object]())
+        return await asyncio.shield(self._next)
 
     async def _watch(self, folders: _Folders, pause: float) -> None:
         """Watch folders, and look every `pause` seconds whether it is time to return."""
         await self.close()
         watchfiles = await asyncio.to_thread(import_module, "watchfiles")
-        self._events = watchfiles.awatch(
+        self._stop.clear()
+        self._events = watchfiles.watch(
             *sorted({folder for folder, _, _ in folders}),
             watch_filter=None,
             recursive=False,
             rust_timeout=int(pause * 1000),
             step=_STEP,
             yield_on_timeout=True,
+            stop_event=self._stop,
         )
         self._folders, self._pause = folders, pause
 
     async def close(self) -> None:
         """End the watch."""
+        self._stop.set()
+        if self._next is not None:
+            with suppress(OSError, RuntimeError):  # told to whoever waited, if anybody did
+                await self._next
+            self._next = None
         if self._events is not None:
-            await self._events.aclose()
+            self._events.close()
             self._events = None
 
 
-async def _settled(inputs: Callable[[], Collection[Path]], now: Digests) -> Digests:
-    """The digests once they are the same twice in a row, `SETTLE` apart."""
+async def _settled(
+    inputs: Callable[[], Collection[Path]], now: Digests, debounce: float
+) -> Digests:
+    """The digests once they are the same twice in a row, `debounce` seconds apart."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + LONGEST_SETTLE
+    end = loop.time() + LONGEST_DEBOUNCE
     while loop.time() < end:
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(debounce)
         before, now = now, await asyncio.to_thread(digests, inputs())
         if before == now:
             break
     return now
+
+
+def _times(inputs: Collection[Path]) -> frozenset[tuple[Path, int]]:
+    """When the files were changed last."""
+    found = set()
+    for path in inputs:
+        with suppress(OSError):
+            found.add((path, path.stat().st_mtime_ns))
+    return frozenset(found)
 
 
 def _differ(known: Digests, now: Digests, own: OwnWrites) -> bool:

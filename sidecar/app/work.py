@@ -33,10 +33,24 @@ class Running:
     tell: str | None = None
     forgotten: bool = False
 
+    def cancel_soon(self) -> None:
+        """End its task, unless the outcome is about to be recorded."""
+
+        # A task that is cancelled before its first step never enters its `try`, so its outcome
+        # would go unrecorded: after this turn of the loop it has entered.
+        def cancel() -> None:
+            if self.task is not None and not self.committing:
+                self.task.cancel()
+
+        asyncio.get_running_loop().call_soon(cancel)
+
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A turn. `messages` are oldest first; `merged` are the turns that were merged into it."""
+    """A turn. `messages` are oldest first; `merged` are the turns that were merged into it.
+
+    `pinned` is what one that waits is to run with, whatever the configuration is by then.
+    """
 
     turn: str
     messages: tuple[Message, ...]
@@ -44,6 +58,7 @@ class Work:
     trust: Trust
     state: Path
     merged: tuple[str, ...] = ()
+    pinned: Running | None = None
 
     @property
     def cwd(self) -> Path:

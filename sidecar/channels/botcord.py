@@ -143,6 +143,10 @@ class BotcordChannel:
             return None
         return attention_of(await (await self._hub()).attention(conversation))
 
+    async def tell_owner(self, text: str) -> None:
+        """Show a text in the owner's chat with the agent; what is too long is cut."""
+        await (await self._hub()).notify_owner(text)
+
     async def close(self) -> None:
         """Nothing is held besides `run`; what is under way belongs to the host."""
 

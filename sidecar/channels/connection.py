@@ -4,8 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from uuid import uuid4
 
 from sidecar import metrics
 from sidecar.api import ChannelState, ChannelStatus, Host
@@ -14,6 +12,7 @@ from sidecar.channels.websocket import Ended, Limits, listen
 from sidecar.codecs.botcord import close_action
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable
+from sidecar.hubclient.status import changed
 
 MOST_REFUSED = 5
 """Logins in a row that the Hub refuses before we give up."""
@@ -115,11 +114,4 @@ class Connection:
         )
 
     def _set(self, state: ChannelState, reason: str = "") -> None:
-        self.status = replace(
-            self.status,
-            state=state,
-            since=time.time(),
-            reason=reason,
-            connection=uuid4().hex if state == "connected" else None,
-            reconnects=max(0, self._welcomes - 1),
-        )
+        self.status = changed(self.status, state, reason, self._welcomes)

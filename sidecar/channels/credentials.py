@@ -25,7 +25,8 @@ _EXPIRY = ("tokenExpiresAt", "token_expires_at")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an agent needs to speak with its Hub. `expires_at` is of the token, in seconds."""
+    """What an agent needs to speak with its Hub. `expires_at` is of the token, in seconds;
+    `is_new` marks an agent that somebody had yet to claim when it was registered."""
 
     path: Path
     agent: str
@@ -34,6 +35,7 @@ class Credentials:
     seed: bytes = field(repr=False)
     token: str | None = field(default=None, repr=False)
     expires_at: float = 0.0
+    is_new: bool = False
 
 
 def default_path(agent: str) -> Path:
@@ -69,6 +71,7 @@ def read(path: Path) -> Credentials:
         seed=_seed(path, record),
         token=token_of(record, "token"),
         expires_at=_expiry(record),
+        is_new="claimUrl" in record,
     )
 
 

@@ -19,6 +19,9 @@ PAGE = 50
 """Items of one inbox page, the most that the Hub gives."""
 FEWER = 7
 """By so much smaller are the pages that follow one that was too large to be read."""
+LONGEST_NOTICE = 8000
+"""Characters of a notice to the owner; the Hub refuses longer ones."""
+UNCLAIMED = ("agent_not_claimed", "agent_not_claimed_generic")
 PATIENCE = 60.0
 """Seconds for which an unknown agent may become known: a new one is written down here first."""
 
@@ -50,6 +53,7 @@ class Hub:
         self._host = host
         self._timeout = timeout
         self._short_timeout = short_timeout
+        self._is_new = credentials.is_new
         self._patient_until = asyncio.get_running_loop().time() + patience
         self._page = PAGE
         self._missing: set[str] = set()
@@ -121,6 +125,11 @@ class Hub:
         """Show that the agent is at work."""
         await self._optional("/hub/typing", {"room_id": room})
 
+    async def notify_owner(self, text: str) -> None:
+        """Show a text in the owner's chat."""
+        shown = text if len(text) <= LONGEST_NOTICE else f"{text[: LONGEST_NOTICE - 1]}…"
+        await self._optional("/hub/notify-owner", {"text": shown})
+
     def error(self, answer: Answer) -> ChannelError:
         """What an answer means that is not the one that was hoped for."""
         status, code = answer.status, answer.code
@@ -128,6 +137,8 @@ class Hub:
             return ChannelUnavailable(f"{answer}", answer.wait)
         if status == 404 and asyncio.get_running_loop().time() < self._patient_until:
             return ChannelUnavailable(f"{answer}: the agent is not known yet")
+        if self._is_new and code in UNCLAIMED:
+            return ChannelUnavailable(f"{answer}: nobody has claimed the agent yet", answer.wait)
         return ChannelStopped(f"the Hub refuses agent {self.agent}: {answer}")
 
     async def _optional(self, path: str, body: Mapping[str, object]) -> None:

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from sidecar.cli.recorded import common, configured, failed
 from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask
-from sidecar.cli.table import NOTHING, one_line, table
+from sidecar.cli.screen import show
+from sidecar.cli.table import NOTHING, Table, one_line
 from sidecar.config.model import Channel, Config
 
 
@@ -87,7 +88,7 @@ def _list(arguments: argparse.Namespace) -> int:
         (one_line(one["agent"]), one_line(one["channel"]), one["by"], one["state"] or NOTHING)
         for one in found
     ]
-    print("\n".join(table(("AGENT", "CHANNEL", "ADDED BY", "STATE"), rows)))
+    show([Table(("AGENT", "CHANNEL", "ADDED BY", "STATE"), rows)])
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sidecar.app.candidate import Candidate
@@ -45,6 +46,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from sidecar.app.system import MachineSystem
     from sidecar.config.effective import effective, leaves
     from sidecar.config.load import load
+    from sidecar.config.managed import FILE
     from sidecar.config.problems import dotted
     from sidecar.config.schema import Schema
     from sidecar.config.written import Written, block, plain
@@ -55,7 +57,8 @@ def _show(arguments: argparse.Namespace) -> int:
         return 2
     values = effective(config, found.source, found.schema, resolved=arguments.resolved)
     if not arguments.json:
-        print(block(values, origins=arguments.origin), end="")
+        layer = config.state.dir / FILE  # what is in it is told in any case
+        print(block(values, origins=lambda one: arguments.origin or _is_of(layer, one)), end="")
     elif arguments.origin:
         told = {
             dotted(place): {"value": plain(one), "origin": one.origin}
@@ -65,6 +68,10 @@ def _show(arguments: argparse.Namespace) -> int:
     else:
         print(json.dumps(plain(Written(values)), indent=2, ensure_ascii=False))
     return 0
+
+
+def _is_of(file: Path, origin: str) -> bool:
+    return Path(origin.rpartition(":")[0]).absolute() == file
 
 
 def _explain(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sidecar.cli.qr import qr_code
 from sidecar.config.model import LOGIN_FILE
 from sidecar.errors import SidecarError
 
@@ -110,13 +111,14 @@ async def _log_in(hub: str, label: str | None, token: str | None) -> "Login":
 
 
 class _Screen:
-    """The code and the page, and below them a sign that something still waits."""
+    """The page, also as a QR code, and the code; below them a sign that something still waits."""
 
     def __init__(self) -> None:
         self._ends: float | None = None
 
     def invite(self, invitation: "Invitation") -> None:
         self._ends = time.monotonic() + invitation.seconds
+        print(f"\n{qr_code(invitation.page, sys.stderr, below=5)}", end="", file=sys.stderr)
         print(f"\nOpen   {invitation.page}", file=sys.stderr)
         print(f"Code   {invitation.code}\n", file=sys.stderr, flush=True)
 

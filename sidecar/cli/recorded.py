@@ -2,6 +2,7 @@
 the way to the journal and the way to the running sidecar."""
 
 import argparse
+import asyncio
 import json
 import sys
 import time
@@ -14,9 +15,10 @@ from urllib.parse import quote
 
 from sidecar.cli.config_file import drafted
 from sidecar.cli.running import NotRunning, Refused, ask
-from sidecar.cli.table import table
+from sidecar.cli.screen import show
+from sidecar.cli.table import Table
 from sidecar.config.model import Config
-from sidecar.errors import JournalError
+from sidecar.errors import ActionRefused, JournalError, StateLocked
 from sidecar.server.address import DEVELOPMENT
 
 T = TypeVar("T")
@@ -34,7 +36,7 @@ def common() -> argparse.ArgumentParser:
 
 def limited(parser: argparse.ArgumentParser) -> None:
     """Add the argument of lists."""
-    parser.add_argument("--limit", type=_count, default=20, metavar="N",
+    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N",
                         help="how many are shown at most (default: 20)")  # fmt: skip
 
 
@@ -70,25 +72,40 @@ def listed(
         print(json.dumps(found, indent=2))
         return 0
     now = time.time()
-    print("\n".join(table(head, [row(one, now) for one in found])))
+    show([Table(head, [row(one, now) for one in found])])
     return 0
 
 
 def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]], str]) -> int:
-    """Have the running sidecar do `arguments.action` to `arguments.target`; the exit code.
+    """Have the running sidecar do `arguments.action` to `arguments.target`, or do it to the journal
+    where none runs; the exit code.
 
     `told` are the words for what was done.
     """
     config = configured(arguments)
     if config is None:
         return 2
-    path = f"/-/{kind}/{quote(arguments.target, safe='')}/{arguments.action}"
+    path, later = f"/-/{kind}/{quote(arguments.target, safe='')}/{arguments.action}", ""
     try:
         done = ask(config, f"POST {path}")
-    except (NotRunning, Refused) as error:
+    except Refused as error:
         return failed(str(error))
-    print(json.dumps(done) if arguments.json else told(done))
+    except NotRunning as error:
+        try:
+            done = _act_alone(config, kind, arguments)
+        except StateLocked:
+            return failed(f"a sidecar runs, and does not answer: {error}")
+        except (ActionRefused, JournalError) as refused:
+            return failed(str(refused))
+        later = " (no sidecar runs; this is for its next start)"
+    print(json.dumps(done) if arguments.json else f"{told(done)}{later}")
     return 0
+
+
+def _act_alone(config: Config, kind: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    from sidecar.app.offline import act as act_alone  # takes longer than to ask
+
+    return dict(asyncio.run(act_alone(config.state, kind, arguments.action, arguments.target)))
 
 
 def failed(text: str) -> int:
@@ -106,7 +123,8 @@ def configured(arguments: argparse.Namespace) -> Config | None:
     return replace(config, state=replace(config.state, dir=config.state.dir / DEVELOPMENT))
 
 
-def _count(text: str) -> int:
+def at_least_one(text: str) -> int:
+    """A number of things to show, for an argument."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask and wait; 1 when no sidecar answers, or with --wait when something is not as it should
-    be, 2 when the sidecar rejects the config."""
+    be, or the config applies in part, 2 when the sidecar rejects it."""
     from sidecar.app.check import check
 
     candidate = check(arguments.config)
@@ -52,7 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(json.dumps(outcome, indent=2) if arguments.json else _text(outcome))
     for problem in [*outcome["problems"], *late]:
         print(problem, file=sys.stderr)
-    return 2 if outcome["result"] == "rejected" else int(bool(late))
+    if outcome["result"] == "rejected":
+        return 2
+    return int(outcome["result"] == "degraded" or bool(late))
 
 
 def _ask(config: Config, path: Path) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def _text(outcome: dict[str, Any]) -> str:
     if outcome["result"] == "rejected":
         return "rejected, the previous config stays in force"
     lines = [f"{outcome['result']} in {outcome['seconds']:.2f} s: config {outcome['digest']}"]
-    if outcome["result"] == "applied":
+    if outcome["result"] in ("applied", "degraded"):
         lines.append(to_text(from_json(outcome["plan"])))
     if outcome["pending"]:
         lines.append(f"takes effect after a restart: {', '.join(outcome['pending'])}")

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     from sidecar.app.renders import OnDisk
 
     if arguments.watch:
-        return asyncio.run(_watch(arguments))
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_watch(arguments))
+        return 0
     config = readable(check(arguments.config))
     if config is None:
         return 2
@@ -44,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _show(arguments, config, OnDisk(config.state.dir, [Path.cwd(), question]))
 
 
-async def _watch(arguments: argparse.Namespace) -> int:
+async def _watch(arguments: argparse.Namespace) -> None:
     from sidecar.app.check import check
     from sidecar.app.digests import NOTHING, Digests, digests
     from sidecar.app.renders import InMemory
@@ -66,7 +69,6 @@ async def _watch(arguments: argparse.Namespace) -> int:
     await redraw()
     async for _ in changes(lambda: inputs, known=inputs):
         await redraw()
-    return 0
 
 
 def _show(arguments: argparse.Namespace, config: "Config", last: "InMemory | OnDisk") -> int:
@@ -80,7 +82,7 @@ def _show(arguments: argparse.Namespace, config: "Config", last: "InMemory | OnD
     except Unusable as error:
         print(f"sidecar: {error}", file=sys.stderr)
         return 2
-    found = preview(config, Prompts(config.context), situation, route)
+    found = preview(config, Prompts(config.context, config.channels), situation, route)
     if found is None:
         print("no route takes this message", file=sys.stderr)
         return 1

@@ -8,8 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sidecar.cli import screen
 from sidecar.cli.config_file import drafted, readable, show
-from sidecar.cli.table import table
+from sidecar.cli.table import Table
 from sidecar.config.model import Match, Route
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
                           "another value too")  # fmt: skip
     for key in ("cwd", "trust", "queue", "model"):
         add.add_argument(f"--{key}", metavar=key.upper())
-    add.add_argument("--before", metavar="NAME", help="before this route (default: the last one)")
+    add.add_argument(
+        "--before",
+        metavar="NAME",
+        help="before this route, in its file\n(default: the last one of the config file itself)",
+    )
     remove = actions.add_parser("remove", parents=[common], help="take a route out of the file")
     remove.add_argument("name", metavar="NAME")
 
@@ -73,7 +78,7 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     head = ("ROUTE", "MATCH", "RUNTIME", "TRUST", "QUEUE", "FOLDER")
     keys = ("name", "match", "runtime", "trust", "queue", "cwd")
-    print(*table(head, [tuple(_short(row[key]) for key in keys) for row in rows]), sep="\n")
+    screen.show([Table(head, [tuple(_short(row[key]) for key in keys) for row in rows])])
     return 0
 
 
@@ -111,7 +116,9 @@ def _test(arguments: argparse.Namespace) -> int:
     if config is None:
         return 2
     try:
-        found = preview(config, Prompts(config.context), situation_of(arguments, config), None)
+        found = preview(
+            config, Prompts(config.context, config.channels), situation_of(arguments, config), None
+        )
     except Unusable as error:
         print(f"sidecar: {error}", file=sys.stderr)
         return 2
@@ -124,7 +131,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _edit(arguments: argparse.Namespace) -> int:
-    from sidecar.app.edit import CannotWrite, prepare
+    from sidecar.app.edit import CannotWrite, file_of, prepare
     from sidecar.config.route_text import NotEditable, added, names, removed
 
     def change(text: str, document: "Document") -> str:
@@ -142,10 +149,12 @@ def _edit(arguments: argparse.Namespace) -> int:
             routes.insert(at, _route(arguments))
         return {**data, "routes": routes}
 
+    beside = arguments.name if arguments.action == "remove" else arguments.before
     try:
-        edit = prepare(arguments.config, change, expected)
+        file = arguments.config if beside is None else file_of(arguments.config, beside)
+        edit = prepare(arguments.config, file, change, expected)
         if readable(edit.found) is None:
-            print(f"sidecar: {arguments.config} stays as it was", file=sys.stderr)
+            print(f"sidecar: {file} stays as it was", file=sys.stderr)
             return 2
         edit.write()
     except (NotEditable, CannotWrite) as error:

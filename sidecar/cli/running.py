@@ -70,6 +70,8 @@ def _ask(place: str, token: str, request: str, timeout: float) -> dict[str, Any]
     finally:
         connection.close()
     if answer.status != http.client.OK:
-        raise Refused(f"{place}: {answer.status} {body.decode(errors='replace').strip()}")
+        told = body.decode(errors="replace").strip()
+        refused = answer.status == http.client.CONFLICT  # which tells people why
+        raise Refused(told if refused else f"{place}: {answer.status} {told}")
     found: dict[str, Any] = json.loads(body)
     return found

@@ -1,11 +1,17 @@
-"""Colours and clearing, at a terminal only; colours never where NO_COLOR is set.
+"""Tables, colours and clearing; what is not plain is for terminals only, and colours never where
+NO_COLOR is set.
 
 https://no-color.org and ECMA-48.
 """
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TextIO
+
+from sidecar.cli.table import Table, printable
+
+CLEAR = "\x1b[2J\x1b[H"
 
 
 def wants_colours(stream: TextIO) -> bool:
@@ -21,4 +27,21 @@ def coloured(text: str, code: str, stream: TextIO) -> str:
 def clear() -> None:
     """Empty the terminal, if standard output is one."""
     if sys.stdout.isatty():
-        print("\x1b[2J\x1b[H", end="")
+        print(CLEAR, end="")
+
+
+def show(parts: Iterable[str | Table], *, anew: bool = False) -> None:
+    """Print lines and tables. `anew`: in place of what a terminal shows, without flicker."""
+    if sys.stdout.isatty():
+        from sidecar.cli.fitted import draw  # takes a moment, and programs do without
+
+        text = draw(parts)
+        print(f"{CLEAR}{text}" if anew else text, end="", flush=True)
+    else:
+        print("\n".join(plain(parts)), flush=True)
+
+
+def plain(parts: Iterable[str | Table]) -> Iterator[str]:
+    """Lines and tables as plain lines."""
+    for part in parts:
+        yield from [printable(part)] if isinstance(part, str) else part.lines()

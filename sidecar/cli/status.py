@@ -9,8 +9,8 @@ from typing import Any
 
 from sidecar.cli.config_file import add_config, drafted
 from sidecar.cli.running import NotRunning, Refused, ask
-from sidecar.cli.screen import clear
-from sidecar.cli.table import age, dollars, table
+from sidecar.cli.screen import show
+from sidecar.cli.table import Table, age, dollars
 from sidecar.config.model import Config
 from sidecar.config.plan import brief, from_json
 
@@ -39,7 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
         return _show(config, arguments)
     try:
         while True:
-            clear()
             _show(config, arguments)
             time.sleep(PAUSE)
     except KeyboardInterrupt:
@@ -50,19 +49,20 @@ def _show(config: Config, arguments: argparse.Namespace) -> int:
     try:
         picture = ask(config, "GET /status")
     except (NotRunning, Refused) as error:
-        print(f"sidecar: {error}", file=sys.stderr)
+        if arguments.watch and sys.stdout.isatty():
+            show([f"sidecar: {error}"], anew=True)
+        else:
+            print(f"sidecar: {error}", file=sys.stderr)
         return 1
-    text = json.dumps(picture, indent=2) if arguments.json else render(picture, time.time())
-    print(text, flush=True)
+    if arguments.json:
+        print(json.dumps(picture, indent=2), flush=True)
+    else:
+        show(parts(picture, time.time()), anew=arguments.watch)
     return int(bool(picture["not_ready"]))
 
 
-def render(picture: dict[str, Any], now: float) -> str:
-    """The picture as text for people. `now` is in seconds since the epoch."""
-    return "\n".join(_lines(picture, now))
-
-
-def _lines(picture: dict[str, Any], now: float) -> Iterator[str]:
+def parts(picture: dict[str, Any], now: float) -> Iterator[str | Table]:
+    """The picture for people. `now` is in seconds since the epoch."""
     up = age(now - picture["since"])
     name = f"{picture['generation']} ({picture['digest']})"
     yield f"sidecar {picture['version']}  pid {picture['pid']}  up {up}  config {name}"
@@ -71,7 +71,7 @@ def _lines(picture: dict[str, Any], now: float) -> Iterator[str]:
     yield from _config(picture, now)
     yield from _control_plane(picture, now)
     yield ""
-    yield from table(
+    yield Table(
         ("CHANNEL", "ACCOUNT", "STATE", "SINCE", "RECONNECTS", "REASON"),
         [
             (
@@ -86,14 +86,14 @@ def _lines(picture: dict[str, Any], now: float) -> Iterator[str]:
         ],
     )
     yield ""
-    yield from table(
+    yield Table(
         ("TURN", "STATE", "FOR", "CONVERSATION", "ROUTE", "RUNTIME", "TRUST"),
         [_turn(turn, "running", now - turn["since"]) for turn in picture["running"]]
         + [_turn(turn, "waiting", now - turn["received_at"]) for turn in picture["waiting"]],
     )
     if picture["spending"]:
         yield ""
-        yield from table(
+        yield Table(
             ("ROUTE", "SPENT", "BUDGET", "PER", "RENEWS IN"),
             [
                 (
@@ -123,9 +123,12 @@ def _control_plane(picture: dict[str, Any], now: float) -> Iterator[str]:
 
 def _config(picture: dict[str, Any], now: float) -> Iterator[str]:
     """What became of what was saved."""
+    yield _watcher(picture["watcher"], now)
     if not picture["on_disk"]["in_force"]:
         changed = ", ".join(picture["on_disk"]["changed"])
-        why = f"not looked at yet: {changed}" if changed else "it is invalid"
+        partly = bool(picture["reloads"]) and picture["reloads"][-1]["result"] == "degraded"
+        wrong = "a part of it does not start" if partly else "it is invalid"
+        why = f"not looked at yet: {changed}" if changed else wrong
         yield f"what is saved in {picture['config']} does not run: {why}"
     if picture["reloads"]:
         last = picture["reloads"][-1]
@@ -138,6 +141,18 @@ def _config(picture: dict[str, Any], now: float) -> Iterator[str]:
         error = picture["last_error"]
         if error is not None and error["at"] != last["at"]:
             yield f"last error {age(now - error['at'])} ago: {error['problems'][0]}"
+
+
+def _watcher(told: dict[str, Any], now: float) -> str:
+    how = {
+        "inotify": f"in {len(told['folders'])} folder(s), by inotify",
+        "poll": f"by a look from time to time, for events cannot be had: {told['reason']}",
+        "failed": f"not at all: {told['reason']}",
+    }.get(told["mode"], "soon")
+    changed, looked = told["changed_at"], told["looked_at"]
+    seen = "" if looked is None else f"; last look {age(now - looked)} ago"
+    last = "" if changed is None else f", last change {age(now - changed)} ago"
+    return f"watches {told['files']} file(s) {how}{seen}{last}"
 
 
 def _turn(turn: dict[str, Any], state: str, seconds: float) -> tuple[str, ...]:

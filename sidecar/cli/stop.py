@@ -36,10 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"sidecar: none runs with the state folder {state}", file=sys.stderr)
         return 1
     folder, pid = found[0]
+    if sys.stdout.isatty() and not arguments.now:
+        print(f"process {pid}: running turns may finish, for {config.limits.drain_timeout:g} s")
     os.kill(pid, signal.SIGTERM)
     if arguments.now:
         os.kill(pid, signal.SIGTERM)
     if _ended(folder, pid, config.limits.drain_timeout + SLACK):
+        if sys.stdout.isatty():
+            print(f"process {pid} has ended")
         return 0
     print(f"sidecar: process {pid} has not ended yet", file=sys.stderr)
     return 1

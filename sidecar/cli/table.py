@@ -1,19 +1,32 @@
 """Facts as text for people at a terminal."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 NOTHING = "-"
 """Stands for what is not known."""
 
 
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """The lines of a table, with a line that says so where there is nothing in it."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
-    if not rows:
-        yield "(none)"
+class Table(NamedTuple):
+    """Rows of cells below a head."""
+
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def lines(self) -> Iterator[str]:
+        """As plain lines, with one that says so where there are no rows."""
+        rows = [tuple(map(cell, row)) for row in self.rows]
+        widths = [max(map(len, column)) for column in zip(self.head, *rows, strict=True)]
+        for row in (self.head, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            yield "  ".join(cells).rstrip()
+        if not rows:
+            yield "(none)"
+
+
+def cell(text: str) -> str:
+    """A text in one line that does nothing to a terminal."""
+    return printable(" ".join(text.split()))
 
 
 def age(seconds: float) -> str:
@@ -27,7 +40,7 @@ def age(seconds: float) -> str:
 
 def one_line(text: str | None, width: int = 60) -> str:
     """The beginning of a text from outside, in one line that does nothing to a terminal."""
-    words = printable(" ".join((text or "").split()))
+    words = cell(text or "")
     return words if len(words) <= width else f"{words[: width - 1]}…"
 
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sidecar.app.preview import Situation, message_of
+from sidecar.app.given import unknown
+from sidecar.app.preview import Situation, messages_of
+from sidecar.config.document import Document
 from sidecar.config.model import Config, Route
 from sidecar.config.parse import parse
-from sidecar.config.problems import near
+from sidecar.config.problems import Position, near
+from sidecar.config.schema import Schema
 from sidecar.errors import JournalError
 
 
@@ -33,7 +36,8 @@ def add_message(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thread", metavar="ID", help="the topic in it")
     parser.add_argument("--mentioned", action="store_true", help="the agent is mentioned")
     parser.add_argument("--message", type=Path, metavar="FILE",
-                        help="the message as JSON, in the form of the config's tests")  # fmt: skip
+                        help="the message, or a list of them, as JSON, in the form of the "
+                             "config's tests")  # fmt: skip
     parser.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
     parser.add_argument("--facts", type=Path, metavar="FILE",
                         help="what the context is, by name: room, memory, activity, …")  # fmt: skip
@@ -45,14 +49,15 @@ def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
     Raises:
         Unusable: a file or a turn of the journal cannot be used.
     """
-    facts = {} if arguments.facts is None else _facts(arguments.facts)
+    facts = {} if arguments.facts is None else _facts(arguments.facts, config)
     if arguments.turn is not None:
         return _recorded(arguments.turn, config, facts)
     try:
-        message = message_of(_message(arguments), config)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unusable(f"{arguments.message} is no message: {error!r}") from error
-    return Situation((message,), time.time(), env=os.environ, facts=facts)
+        told = _message(arguments)
+        messages = messages_of(told if isinstance(told, list) else [told], config)
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{arguments.message} is no message: {error}") from error
+    return Situation(messages, time.time(), env=os.environ, facts=facts)
 
 
 def route_of(name: str | None, config: Config) -> Route | None:
@@ -77,8 +82,8 @@ def _recorded(turn: str, config: Config, facts: Mapping[str, object]) -> Situati
     return Situation(found.messages, found.at, found.attempt, env=os.environ, facts=facts)
 
 
-def _facts(path: Path) -> Mapping[str, object]:
-    """The mapping in a file of YAML or JSON."""
+def _facts(path: Path, config: Config) -> Mapping[str, object]:
+    """The context in a file of YAML or JSON."""
     try:
         document, problems = parse(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -86,13 +91,27 @@ def _facts(path: Path) -> Mapping[str, object]:
     if document is None or problems:
         place = problems[0].position
         raise Unusable(f"{path}:{place.line}:{place.column}: {problems[0].message}")
+    for told in unknown(document.data, config.context.others):
+        raise Unusable(f"{path}: {told}")
     return document.data
 
 
-def _message(arguments: argparse.Namespace) -> dict[str, Any]:
+def _of_form(told: Any, path: Path) -> Any:
+    """What a file tells. Raises Unusable where that has not the form of a test's messages."""
+    [*earlier, message] = told if isinstance(told, list) and told else [told]
+    test = {"name": str(path), "earlier": earlier, "message": message, "expect": {}}
+    document = Document({"version": 1, "tests": [test]}, {}, {(): Position(str(path))})
+    for mistake in Schema().check(document):
+        problem = mistake.problem
+        hint = f"; {problem.hint}" if problem.hint else ""
+        raise Unusable(f"{path} is no message: {problem.message}{hint}")
+    return told
+
+
+def _message(arguments: argparse.Namespace) -> Any:
+    """What is told of a message, or of several."""
     if arguments.message is not None:
-        told: dict[str, Any] = json.loads(arguments.message.read_text("utf-8"))
-        return told
+        return _of_form(json.loads(arguments.message.read_text("utf-8")), arguments.message)
     place = {
         "id": arguments.conversation,
         "kind": "group" if arguments.group else "direct",

@@ -5,7 +5,7 @@
 
 import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sidecar.codecs.loose import clean, count_of, flag_of, number_of, record_of, text_of
 from sidecar.codecs.ndjson import Printed
@@ -112,7 +112,8 @@ class AgentCodec:
             return []
         match event.get("type"):
             case "text":
-                return self._text(event)
+                said = self._said(event.get("text"))
+                return [Block("assistant", text, partial=True) for text in said]
             case "session":
                 return self._started(event)
             case "result":
@@ -121,6 +122,16 @@ class AgentCodec:
                 return self._error(event)
             case kind:
                 return [_block(kind, event)]
+
+    def pieces(self, lines: bytes) -> Sequence[AgentEvent] | None:
+        """Take whole lines, with their ends, if all of them are pieces of a text. None: it has
+        taken nothing, and they are to be fed one by one."""
+        from sidecar.codecs.pieces import AGENT, partial  # once an agent prints: see there
+
+        found = AGENT.read(lines)
+        if found is None:
+            return None
+        return [partial("assistant", text) for one in found for text in self._said(one.text)]
 
     def end(self, exit_code: int | None, stderr_tail: str) -> TurnEnded:
         """The outcome: without a last word, some text and exit code 0 are success."""
@@ -138,13 +149,13 @@ class AgentCodec:
             return Failure("protocol", f"no event, but {shown!r}; {words}")
         return Failure("exited", f"no result, {words}")
 
-    def _text(self, event: Mapping[str, object]) -> list[AgentEvent]:
-        text = event.get("text")
+    def _said(self, text: object) -> Sequence[str]:
+        """What of it is shown: nothing of what is no text, or comes after the end of the answer."""
         if not isinstance(text, str) or self._answer.cut:
-            return []
+            return ()
         text = clean(text)
         self._answer.add(text)
-        return [Block("assistant", text, partial=True)]
+        return (text,)
 
     def _started(self, event: Mapping[str, object]) -> list[AgentEvent]:
         session = text_of(event, "id")

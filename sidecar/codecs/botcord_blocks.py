@@ -29,6 +29,7 @@ class BlockFeed:
         self._most = most
         self._most_partial = most_partial
         self._queue: deque[Block] = deque()
+        self._pieces: list[str] = []  # of the text of the last block that waits
         self._shown = 0
         self._shown_partial = 0
         self._said = ""
@@ -42,25 +43,37 @@ class BlockFeed:
         elif block.partial and block.kind != "assistant":
             return True
         self._thinking = block.kind == "thinking"
-        waiting = self._queue[-1] if self._queue else None
-        if waiting is not None and _is_piece(waiting) and block.kind == "assistant":
-            text = waiting.text + block.text if block.partial else block.text
-            self._queue[-1] = replace(block, text=text)
+        if self._pieces and block.kind == "assistant":
+            if block.partial:
+                self._pieces.append(block.text)
+            else:
+                self._queue[-1], self._pieces = block, []
             return True
         if self._shown + len(self._queue) >= self._most:
             return False
+        self._join()
         self._queue.append(block)
+        if block.kind == "assistant" and block.partial:
+            self._pieces = [block.text]
         return True
 
     def take(self) -> dict[str, object] | None:
         """The next block as the Hub wants it, None when nothing waits. `seq` counts from 1."""
         while self._queue:
+            if len(self._queue) == 1:
+                self._join()
             block = self._queue.popleft()
             if block.kind == "assistant" and not (block := self._unsaid(block)).text:
                 continue
             self._shown += 1
             return {"kind": _KINDS[block.kind], "seq": self._shown, "payload": _payload(block)}
         return None
+
+    def _join(self) -> None:
+        """Let the last block have its text, to which no more is added then."""
+        if self._pieces:
+            self._queue[-1] = replace(self._queue[-1], text="".join(self._pieces))
+            self._pieces = []
 
     def _unsaid(self, block: Block) -> Block:
         """The block without what was shown before; without text when nothing is left."""
@@ -82,10 +95,6 @@ _KINDS = {
     "system": "system",
     "other": "other",
 }
-
-
-def _is_piece(block: Block) -> bool:
-    return block.kind == "assistant" and block.partial
 
 
 def _payload(block: Block) -> dict[str, object]:

@@ -5,7 +5,7 @@ events, where work went on in the background; the last result counts. What is un
 another shape than expected is passed over.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sidecar.codecs.claude_result import Ending, Result, without_result
 from sidecar.codecs.loose import clean, flag_of, number_of, record_of, text_of
@@ -83,6 +83,17 @@ class ClaudeCodec:
                 return []
             case kind:
                 return _unknown(kind)
+
+    def pieces(self, lines: bytes) -> Sequence[AgentEvent] | None:
+        """Take whole lines, with their ends, if all of them are pieces of a text. None: it has
+        taken nothing, and they are to be fed one by one."""
+        from sidecar.codecs.pieces import CLAUDE, partial  # once an agent prints: see there
+
+        found = CLAUDE.read(lines)
+        if found is None:
+            return None
+        deltas = (one.event.delta for one in found)
+        return [partial(delta.kind, clean(delta.text)) for delta in deltas]
 
     def end(self, exit_code: int | None, stderr_tail: str) -> TurnEnded:
         """The outcome, whatever the exit code says: a result that is no error is success."""

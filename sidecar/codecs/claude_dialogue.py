@@ -24,9 +24,10 @@ _WORK = {"init", "task_started"}
 class ClaudeDialogue:
     """The turn that `prompt` asks for. `identity` is a UUID that no other turn has.
 
-    `context` is the system context that the CLI has after it. `spent` is what the process had
-    cost before, in US dollars: older versions tell only the sum. `lifecycle`: it has told of an
-    earlier turn when it began, so that what comes before that is not of this one.
+    `context` is the system context that its process read at its start. `before` is the process's
+    turn before this one: it tells that context, what the process has cost so far, for older
+    versions tell only the sum, and whether the CLI tells when a turn begins, so that what comes
+    before that is not of this one.
     """
 
     def __init__(
@@ -36,16 +37,15 @@ class ClaudeDialogue:
         context: str,
         expected_session: str | None = None,
         output: int = OUTPUT,
-        spent: float = 0.0,
-        *,
-        lifecycle: bool = False,
+        before: "ClaudeDialogue | None" = None,
     ) -> None:
-        self.context = context
+        self.context: str = context if before is None else before.context
+        spent = 0.0 if before is None else before.spent
         self._codec = ClaudeCodec(expected_session, output, spent)
         self._identity = identity
         message = {"role": "user", "content": prompt}
         self._outgoing = _line({"type": "user", "message": message, "uuid": identity})
-        self._stage = "queued" if lifecycle else ""
+        self._stage = "queued" if before is not None and before.lifecycle else ""
         self._background = False
 
     @property

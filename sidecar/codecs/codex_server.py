@@ -127,12 +127,13 @@ class CodexDialogue:
         return ()
 
     def _open(self) -> None:
-        params = {"cwd": self._question.cwd, **_RIGHTS}
         if self._question.session is None:
-            self._call("thread/start", params)
+            # In the folder of the server: for one that is named, it would write into the user's
+            # settings that the folder is trusted.
+            self._call("thread/start", _RIGHTS)
         else:
             resume = {"threadId": self._question.session, "excludeTurns": True}
-            self._call("thread/resume", {**params, **resume})
+            self._call("thread/resume", {"cwd": self._question.cwd, **_RIGHTS, **resume})
 
     def _opened(self, result: Record) -> None:
         thread = text_of(record_of(result, "thread"), "id")

@@ -7,7 +7,7 @@ the pieces from before stay in front of it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sidecar.codecs.loose import clean, count_of, record_of, text_of
 from sidecar.codecs.ndjson import Printed
@@ -66,7 +66,7 @@ class GeminiCodec:
             case "init":
                 return self._init(event)
             case "message":
-                return self._message(event)
+                return self._message(event.get("role"), event.get("content"), event.get("delta"))
             case "tool_use" | "tool_result" as kind:
                 self._after_tool = True
                 return [_call(event) if kind == "tool_use" else _tool_result(event)]
@@ -79,6 +79,16 @@ class GeminiCodec:
                 return []
             case kind:
                 return [Block("other", name=kind if isinstance(kind, str) else "")]
+
+    def pieces(self, lines: bytes) -> Sequence[AgentEvent] | None:
+        """Take whole lines, with their ends, if all of them are pieces of a text. None: it has
+        taken nothing, and they are to be fed one by one."""
+        from sidecar.codecs.pieces import GEMINI  # once an agent prints: see there
+
+        found = GEMINI.read(lines)
+        if found is None:
+            return None
+        return [block for one in found for block in self._message(one.role, one.content, one.delta)]
 
     def end(self, exit_code: int | None, stderr_tail: str) -> TurnEnded:
         """The outcome. The exit code alone tells no success: it is 0 after SIGTERM, too."""
@@ -99,9 +109,8 @@ class GeminiCodec:
             return []
         return [SessionStarted(session), begun]
 
-    def _message(self, event: Mapping[str, object]) -> list[AgentEvent]:
-        text = event.get("content")
-        if event.get("role") != "assistant" or not isinstance(text, str) or not text:
+    def _message(self, role: object, text: object, delta: object) -> list[AgentEvent]:
+        if role != "assistant" or not isinstance(text, str) or not text:
             return []  # the prompt comes back as a message of the user
         text = clean(text)
         if self._after_tool:
@@ -109,7 +118,7 @@ class GeminiCodec:
             self._answer.replace(text)
         else:
             self._answer.add(text)
-        return [Block("assistant", text, partial=event.get("delta") is True)]
+        return [Block("assistant", text, partial=delta is True)]
 
     def _usage(self) -> Usage | None:
         stats = record_of(self._result or {}, "stats")

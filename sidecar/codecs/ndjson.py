@@ -5,11 +5,13 @@ would cut them.
 """
 
 import json
+from collections.abc import Callable
+from functools import cache
 
 LIMIT = 4 << 20
 """Bytes of the longest line that is kept. Agents print lines of more than 1 MiB."""
 
-_decode = json.JSONDecoder().raw_decode
+_raw_decode = json.JSONDecoder().raw_decode
 
 
 class Lines:
@@ -28,19 +30,20 @@ class Lines:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that this piece completes, without their ends (LF or CR LF)."""
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        if not lines:
-            self._keep(rest)
-            return lines
-        if self._size:
-            self._keep(lines[0])
-            lines[:1] = self.finish()
+        return cut(self.whole(data))
+
+    def whole(self, data: bytes) -> bytes:
+        """The same lines in one, each with its end; for `cut`."""
+        end = data.rfind(b"\n") + 1
+        if end and self._size:  # the first of them began in an earlier piece
+            first = data.index(b"\n")
+            self._keep(data[:first])
+            lines = b"\n".join([*self.finish(), memoryview(data)[first + 1 : end]])
+        else:
+            lines = data[:end]
         if len(data) > self._limit:
             lines = self._short(lines)
-        if b"\r" in data:
-            lines = [line.removesuffix(b"\r") for line in lines]
-        self._keep(rest)
+        self._keep(data[end:])
         return lines
 
     def finish(self) -> list[bytes]:
@@ -59,10 +62,20 @@ class Lines:
         elif self._line:
             self._line = bytearray()
 
-    def _short(self, lines: list[bytes]) -> list[bytes]:
-        short = [line for line in lines if len(line) <= self._limit]
-        self.dropped += len(lines) - len(short)
-        return short
+    def _short(self, lines: bytes) -> bytes:
+        found = lines.split(b"\n")
+        short = [line for line in found if len(line) <= self._limit]
+        self.dropped += len(found) - len(short)
+        return b"\n".join(short)
+
+
+def cut(lines: bytes) -> list[bytes]:
+    """Whole lines one by one, without their ends (LF or CR LF)."""
+    found = lines.split(b"\n")
+    found.pop()  # what follows the last end
+    if b"\r" in lines:
+        found = [line.removesuffix(b"\r") for line in found]
+    return found
 
 
 class Printed:
@@ -83,9 +96,26 @@ class Printed:
 def parse(line: bytes) -> dict[str, object] | None:
     """The object that a line holds; None for everything else. Bytes that are no UTF-8 are replaced
     by U+FFFD."""
+    try:
+        value = _decoder()(line)
+    except (ValueError, RecursionError):
+        value = _lenient(line)
+    return value if isinstance(value, dict) else None
+
+
+@cache
+def _decoder() -> Callable[[bytes], object]:
+    """Takes JSON to the letter, and is fast; raises ValueError for anything else."""
+    import msgspec  # a third of a MiB, which a sidecar does without until an agent prints something
+
+    return msgspec.json.Decoder().decode
+
+
+def _lenient(line: bytes) -> object:
+    """Takes also what JSON has not but programs print: NaN, lone surrogates, and broken UTF-8."""
     text = line.decode("utf-8", "replace").strip()
     try:
-        value, end = _decode(text)
+        value, end = _raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return value if end == len(text) and isinstance(value, dict) else None
+    return value if end == len(text) else None

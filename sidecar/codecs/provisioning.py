@@ -68,20 +68,13 @@ class Revocation:
 def provision_of(params: Record, now: str) -> Provision:
     """An agent to be added; `now` is a time, ISO 8601. Raises BadRequest."""
     given = record_of(params, "credentials")
-    if not given:
-        raise BadRequest("without credentials there is no agent: this Hub has to hand them over")
     agent = agent_of(given)
     key_id = _required(given, "keyId")
     try:
         hub = hub_url(_required(given, "hubUrl"))
     except ValueError as error:
         raise BadRequest(str(error)) from error
-    target = Target(
-        runtime=_text(params, "runtime") or _text(params, "adapter") or _text(given, "runtime"),
-        cwd=_text(given, "cwd") or _text(params, "cwd"),
-        model=_text(params, "runtimeModel") or _text(given, "runtimeModel"),
-        effort=_text(params, "reasoningEffort") or _text(given, "reasoningEffort"),
-    )
+    target = target_of(params)
     name = profile_text(params, "name") or profile_text(given, "displayName")
     seed, derived = _keys(given)
     record: dict[str, object] = {
@@ -95,10 +88,27 @@ def provision_of(params: Record, now: str) -> Provision:
         "savedAt": now,
         "runtime": target.runtime,
         "cwd": target.cwd,
+        "claimUrl": _text(given, "claimUrl"),
         **_token(given),
     }
     kept = {key: value for key, value in record.items() if value is not None}
     return Provision(agent, hub, key_id, kept, target, name, profile_text(params, "bio"))
+
+
+def hands_over(params: Record) -> bool:
+    """Whether the credentials of the agent come with the frame; else it is to be registered."""
+    return params.get("credentials") is not None
+
+
+def target_of(params: Record) -> Target:
+    """What is to answer the agent. Raises BadRequest."""
+    given = record_of(params, "credentials")
+    return Target(
+        runtime=_text(params, "runtime") or _text(params, "adapter") or _text(given, "runtime"),
+        cwd=_text(given, "cwd") or _text(params, "cwd"),
+        model=_text(params, "runtimeModel") or _text(given, "runtimeModel"),
+        effort=_text(params, "reasoningEffort") or _text(given, "reasoningEffort"),
+    )
 
 
 def revocation_of(params: Record) -> Revocation:

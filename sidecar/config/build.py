@@ -19,6 +19,7 @@ from sidecar.config.model import (
 )
 from sidecar.config.options import can_use, check_credentials, options
 from sidecar.config.part import Part, Source
+from sidecar.config.reloading import LONGEST_DEBOUNCE, Reloading
 from sidecar.config.routes import default_route, routes
 from sidecar.config.runtimes import runtimes
 from sidecar.config.schema import Schema
@@ -30,6 +31,9 @@ UNIX = "unix:"
 GRACE = "SIDECAR_TERMINATION_GRACE"
 """An environment variable: the time from SIGTERM to SIGKILL, such as `30s`. In a pod that is its
 terminationGracePeriodSeconds, which the sidecar cannot find out by itself."""
+
+SHORTEST_POLL = 1.0
+"""Seconds between two looks at the content of all files."""
 
 
 def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
@@ -44,6 +48,7 @@ def build(source: Source, schema: Schema, available: Collection[str]) -> Config:
         server=_server(root),
         log=_log(root.part("log")),
         limits=_limits(root.part("limits")),
+        reload=_reload(root.part("reload")),
         channels=channels(root, schema),
         discovery=_discovery(root.part("discovery").part("botcord")),
         runtimes=runtimes(root, schema, available),
@@ -129,6 +134,23 @@ def _check_grace(part: Part, drain_timeout: float) -> None:
         part.problem("grace-too-short", told, "drain_timeout", level="warning", hint=hint)
 
 
+def _reload(part: Part) -> Reloading:
+    default = Reloading()
+    found = Reloading(
+        debounce=part.duration("debounce", default.debounce),
+        poll=part.duration("poll", default.poll),
+        on_partial=part.get("on_partial", default.on_partial),
+        pin_queued=part.get("pin_queued", default.pin_queued),
+    )
+    if found.debounce > LONGEST_DEBOUNCE:
+        message = f"a save would be waited for longer than {LONGEST_DEBOUNCE:g}s"
+        part.problem("wrong-value", message, "debounce")
+    if found.poll < SHORTEST_POLL:
+        message = f"less than {SHORTEST_POLL:g}s between looks leaves time for nothing else"
+        part.problem("wrong-value", message, "poll")
+    return found
+
+
 def _discovery(part: Part) -> Discovery:
     text = part.get("credentials_dir")
     if text is None:
@@ -147,6 +169,7 @@ def _context(part: Part, schema: Schema) -> Context:
         working_memory=part.part("working_memory").get("enabled", default.working_memory),
         activity_window=activity.duration("window", default.activity_window),
         activity_max_entries=int(activity.get("max_entries", default.activity_max_entries)),
+        activity_share_groups=activity.get("share_groups", default.activity_share_groups),
         room_ttl=part.part("room").duration("ttl", default.room_ttl),
         env=part.texts("env"),
         others=_other_contexts(part, schema),

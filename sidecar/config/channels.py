@@ -35,6 +35,7 @@ def _channel(part: Part, schema: Schema) -> Channel:
         allow=Allow(part.part("allow").texts("senders"), part.part("allow").texts("conversations")),
         rate_limit=_rate_limit(part),
         loop_guard=_loop_guard(part),
+        notices=part.get("notices", False),
         managed=part.is_managed,
     )
 

@@ -33,6 +33,7 @@ RELOAD: Mapping[str, Reload] = MappingProxyType(
         "channels.allow": "hot",
         "channels.rate_limit": "hot",
         "channels.loop_guard": "hot",
+        "channels.notices": "hot",
         "runtimes": "component",
         "control_plane": "component",
         "control_plane.public_keys": "hot",
@@ -53,6 +54,7 @@ _WRITTEN: Mapping[tuple[type, str], tuple[str, ...]] = MappingProxyType(
         (Context, "working_memory"): ("working_memory", "enabled"),
         (Context, "activity_window"): ("activity", "window"),
         (Context, "activity_max_entries"): ("activity", "max_entries"),
+        (Context, "activity_share_groups"): ("activity", "share_groups"),
         (Context, "room_ttl"): ("room", "ttl"),
         (Context, "others"): (),
     }

@@ -2,17 +2,36 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sidecar.config.problems import Place, Position
+
+
+class Whole(Protocol):
+    """A part of a document that was read without positions, and can be read with them."""
+
+    def key(self, steps: Place) -> Position:
+        """Where the key at some steps from the part is written."""
+
+    def value(self, steps: Place) -> Position:
+        """Where the value is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread(Position):
+    """The line of a value that stands at `steps` of a part that was read without positions."""
+
+    part: Whole | None = field(default=None, compare=False)
+    steps: Place = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """Plain data, and where each key and value is written, by the way to it from the root.
 
-    `blocks` are the values written as block scalars (`|` or `>`). One that was read quickly lacks
-    positions; its `digests` are hashes of the texts of values that depend on nothing else.
+    `blocks` are the values written as block scalars (`|` or `>`). Of one that was read quickly
+    some positions are found when they are asked for; its `digests` are hashes of the texts of
+    values that depend on nothing else.
     """
 
     data: dict[str, object]
@@ -23,17 +42,36 @@ class Document:
 
     def key(self, place: Place) -> Position:
         """The position of the key at a place; of an item of a list, that of its value."""
-        return self.keys.get(place) or self.value(place)
+        if place in self.keys:
+            return self.keys[place]
+        found, steps = self._nearest(place)
+        if isinstance(found, Unread) and found.part is not None and steps:
+            return found.part.key((*found.steps, *steps))
+        return self.value(place)
 
     def value(self, place: Place) -> Position:
         """The position of a value; of one that is not written, that of what would hold it."""
-        while place not in self.values:
-            place = place[:-1]
-        return self.values[place]
+        found, steps = self._nearest(place)
+        if isinstance(found, Unread) and found.part is not None:
+            return found.part.value((*found.steps, *steps))
+        return found
+
+    def file(self, place: Place) -> str:
+        """The name of the file in which a value is written."""
+        return self._nearest(place)[0].file
 
     def text_line(self, place: Place) -> int:
         """The line where the text of a value begins: a block scalar's is below its mark."""
-        return self.value(place).line + (place in self.blocks)
+        found, steps = self._nearest(place)
+        line = self.value(place).line if steps else found.line
+        return line + (place in self.blocks)
+
+    def _nearest(self, place: Place) -> tuple[Position, Place]:
+        """The position of a value or of what holds it, and the steps from there."""
+        length = len(place)
+        while place[:length] not in self.values:
+            length -= 1
+        return self.values[place[:length]], place[length:]
 
 
 def _anywhere(place: Place) -> None:

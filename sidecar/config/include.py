@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sidecar.config.document import Document, Marks
@@ -12,6 +13,8 @@ from sidecar.config.reading import Reading
 
 MAX_DEPTH = 10
 """Files that include each other."""
+MAX_FILES = 1_000
+"""Files that are included in all."""
 
 _MOUNTED = (
     "mounted-file",
@@ -19,6 +22,7 @@ _MOUNTED = (
 )
 _OUTSIDE = "if that is meant, write its absolute path, or one that begins with ~/"
 _WHOLE_FOLDER = "mount the folder that holds it, without subPath"
+_NARROWER = "name a folder that holds little else, such as routes.d/*.yaml"
 _WILDCARDS = frozenset("*?[")
 _APPENDED: tuple[Place, ...] = (("routes",), ("tests",))
 
@@ -49,7 +53,7 @@ class _Gathering:
         return Document(self.data, marks.keys, marks.values, frozenset(marks.blocks), marks.digests)
 
     def _parse(self, path: Path, at: Position | None) -> Document | None:
-        text = self.reading.open(path, at)
+        text = self.reading.open(path, None if at is None else partial(_at, at))
         if text is None:
             return None
         name = self.reading.name(path)
@@ -71,7 +75,7 @@ class _Gathering:
             place: Place = ("include", index)
             if isinstance(pattern, str) and pattern:
                 at = document.value(place)
-                text = self.interpolation.complete(pattern, place, at)
+                text = self.interpolation.complete(pattern, place, at.file, partial(_at, at))
                 for path in self._matches(text, at, chain):
                     self._include(path, at, chain)
 
@@ -90,8 +94,8 @@ class _Gathering:
         folder = Path(*path.parts[: wild[0]])
         try:
             found = self.reading.system.glob(folder, str(path.relative_to(folder)))
-        except (OSError, ValueError) as error:  # OSError: a folder went while it was looked at
-            self._problem("bad-pattern", str(error), at)
+        except ValueError as error:
+            self._problem("bad-pattern", str(error), at, hint=_NARROWER)
             return
         for one in found:
             if one not in chain and not self.reading.system.is_dir(one):
@@ -104,6 +108,10 @@ class _Gathering:
             self._problem("include-cycle", f"files include each other: {way}", at)
         elif path in self.seen:
             self._problem("include-twice", f"{name} is included twice", at, self.seen[path])
+        elif len(self.seen) >= MAX_FILES:
+            if len(self.seen) == MAX_FILES:
+                self._problem("include-many", f"more than {MAX_FILES} files are included", at)
+            self.seen[path] = at
         elif len(chain) > MAX_DEPTH:
             self._problem("include-depth", f"more than {MAX_DEPTH} files include each other", at)
         else:
@@ -151,3 +159,7 @@ class _Gathering:
     ) -> None:
         found = Problem(code, message, position, dotted(place), hint, related=related)
         self.reading.problems.append(found)
+
+
+def _at(position: Position) -> Position:
+    return position

@@ -8,13 +8,14 @@ templates and of tests are left as they are: a dollar is nothing special there.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sidecar.config.document import Document
 from sidecar.config.model import FileText
 from sidecar.config.problems import Place, Position, Problem, dotted, near
-from sidecar.config.reading import Reading
+from sidecar.config.reading import At, Reading
 from sidecar.config.templates import TEMPLATES
 
 SHORTEST_SECRET = 4
@@ -46,10 +47,11 @@ class Interpolation:
         """Complete the texts of a document, in place. A lazy one becomes an empty text there."""
         for holder, step, place, text in _texts(document.data):
             if "$" in text and not _is_literal(place):
-                holder[step] = self.complete(text, place, document.value(place))
+                at = partial(document.value, place)
+                holder[step] = self.complete(text, place, document.file(place), at)
 
-    def complete(self, text: str, place: Place, position: Position) -> str:
-        """One text with its expressions replaced."""
+    def complete(self, text: str, place: Place, file: str, at: At) -> str:
+        """One text, which stands in a file at a position, with its expressions replaced."""
         parts: list[str | Path] = []
         end = 0
         for found in _EXPRESSION.finditer(text):
@@ -59,28 +61,32 @@ class Interpolation:
                 parts.append("$")
             else:
                 self.hidden.setdefault(place, [])
-                there = self.reading.find(found[0], position)
-                parts.append(self._part(found[1], found[2] == "}", place, there))
+                there = partial(self._find, found[0], at)
+                parts.append(self._part(found, place, file, there))
         parts.append(text[end:])
         if any(isinstance(part, Path) for part in parts):
             self.lazy[place] = FileText(tuple(_joined(parts)))
             return ""
         return "".join(str(part) for part in parts)
 
-    def _part(self, inside: str, closed: bool, place: Place, position: Position) -> str | Path:
+    def _find(self, written: str, at: At) -> Position:
+        return self.reading.find(written, at())
+
+    def _part(self, found: re.Match[str], place: Place, file: str, at: At) -> str | Path:
+        inside, closed = found[1], found[2] == "}"
         variable = _VARIABLE.fullmatch(inside)
         if not closed or "${" in inside:
-            self._problem("bad-expression", "this `${` is not closed", place, position, _FORMS)
+            self._problem("bad-expression", "this `${` is not closed", place, at, _FORMS)
         elif inside.startswith(_FILE):
-            return self._file(inside.removeprefix(_FILE), place, position)
+            return self._file(inside.removeprefix(_FILE), place, file, at)
         elif variable:
-            return self._variable(variable, place, position)
+            return self._variable(variable, place, at)
         else:
             message = f"${{{inside}}} is no expression"
-            self._problem("bad-expression", message, place, position, _FORMS)
+            self._problem("bad-expression", message, place, at, _FORMS)
         return ""
 
-    def _variable(self, found: re.Match[str], place: Place, position: Position) -> str:
+    def _variable(self, found: re.Match[str], place: Place, at: At) -> str:
         """As in a shell: after `:` an empty variable counts as one that is not set."""
         name, operator, rest = found.groups()
         value = self.reading.system.env.get(name)
@@ -94,18 +100,18 @@ class Interpolation:
         similar = near(name, self.reading.system.env)
         hint = str(rest) if operator else similar or f"a default is given as ${{{name}:-…}}"
         message = f"the environment variable {name} is not set"
-        self._problem("unset-variable", message, place, position, hint)
+        self._problem("unset-variable", message, place, at, hint)
         return ""
 
-    def _file(self, name: str, place: Place, position: Position) -> str | Path:
-        path = self.reading.absolute(name, position.file)
+    def _file(self, name: str, place: Place, file: str, at: At) -> str | Path:
+        path = self.reading.absolute(name, file)
         self.hidden[place].append(f"file {path}")
         if _is_lazy(place):
             self.reading.inputs.add(path)
             if not self.reading.system.exists(path):
-                self._problem("unreadable", f"{path} does not exist", place, position)
+                self._problem("unreadable", f"{path} does not exist", place, at)
             return path
-        text = self.reading.read(path, position)
+        text = self.reading.read(path, at)
         if text is None:
             self.failed.add(place)
             return ""
@@ -120,11 +126,9 @@ class Interpolation:
         if len(value) >= SHORTEST_SECRET:
             self.secrets.add(value)
 
-    def _problem(
-        self, code: str, message: str, place: Place, position: Position, hint: str = ""
-    ) -> None:
+    def _problem(self, code: str, message: str, place: Place, at: At, hint: str = "") -> None:
         self.failed.add(place)
-        self.reading.problems.append(Problem(code, message, position, dotted(place), hint))
+        self.reading.note("error", lambda: Problem(code, message, at(), dotted(place), hint))
 
 
 def _joined(parts: Iterable[str | Path]) -> list[str | Path]:

@@ -11,6 +11,7 @@ from sidecar.config.include import gather
 from sidecar.config.interpolate import Interpolation
 from sidecar.config.layer import Layer, read_layer
 from sidecar.config.masking import masked
+from sidecar.config.mistakes import MOST
 from sidecar.config.model import Config
 from sidecar.config.others import Types, joined
 from sidecar.config.part import Source
@@ -21,6 +22,7 @@ from sidecar.config.schema import Schema
 from sidecar.config.state import state_dir
 from sidecar.config.system import System
 
+_MORE = "there may be more: what is wrong in its form is told first"
 AVAILABLE = frozenset({"acp", "claude-code", "codex", "command", "gemini"})
 """The built-in runtime types that can run."""
 
@@ -59,8 +61,8 @@ def load(
 
     The schema is joined with those of `types` that the config names. `available` are the built-in
     runtime types that can run. What the control plane set is in the state folder, or in the folder
-    `inside` it. Blocks while it reads files. Bad input never raises. What is read with `quick` is
-    good only where there is no problem.
+    `inside` it. `quick` reads without the YAML parser what it can. Blocks while it reads files.
+    Bad input never raises.
     """
     reading = Reading(system, quick)
     user, interpolation = _read(reading, path)
@@ -72,15 +74,13 @@ def load(
             document = layer.under(user)
             schema = schema if types is None else joined(schema, document.data, types)
             source = _check(document, interpolation, schema)
-            # Read quickly, it is not known which routes are broken: nothing can be made of it.
-            stops = quick is not None and _is_broken(reading.problems)
-            draft = None if stops else build(source, schema, available)
-            broken = layer.broken(reading.problems) if quick is None else {}
+            draft = None if source is None else build(source, schema, available)
+            broken = layer.broken(reading.problems)
             if not broken:
                 break
             layer, warnings = layer.left_out(broken)
             kept += warnings
-            reading.problems = list(kept)
+            reading.begin_again(kept)
     problems = _in_order(reading)
     config = None if _is_broken(problems) else draft
     inputs = frozenset(reading.inputs)
@@ -100,7 +100,8 @@ def _read(reading: Reading, path: Path) -> tuple[Document | None, Interpolation]
     return document, interpolation
 
 
-def _check(document: Document, interpolation: Interpolation, schema: Schema) -> Source:
+def _check(document: Document, interpolation: Interpolation, schema: Schema) -> Source | None:
+    """The document with what is known of it; None where it is not known all that is broken."""
     reading = interpolation.reading
     told = {problem.position for problem in reading.problems}
     if reading.quick is None:
@@ -113,6 +114,9 @@ def _check(document: Document, interpolation: Interpolation, schema: Schema) -> 
             reading.problems.append(mistake.problem)
     broken = interpolation.failed.union(one.place for one in mistakes if one.breaks)
     reading.sources = masked(reading.sources, document, schema, interpolation.hidden)
+    if len(mistakes) >= MOST:
+        reading.note("error", lambda: Problem("more", _MORE, mistakes[-1].problem.position))
+        return None
     return Source(document, interpolation, frozenset(broken))
 
 
@@ -128,4 +132,5 @@ def _in_order(reading: Reading) -> tuple[Problem, ...]:
         place = problem.position
         return files.get(place.file, len(files)), place.line, place.column
 
-    return tuple(sorted(dict.fromkeys(reading.problems), key=order))
+    found = sorted(dict.fromkeys(reading.problems), key=order)
+    return (*found, *(reading.rest(found[-1].position) if found else ()))

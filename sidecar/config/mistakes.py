@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,8 @@ _TYPES = {
     "boolean": "true or false",
     "null": "null",
 }
-MOST = 1000
-"""Mistakes of one document that are told: more help nobody, and take minutes to find."""
+MOST = 200
+"""Problems of one level or kind that are told: more help nobody, and take seconds to find."""
 _LONGEST = 60
 """Characters of a wrong value that are shown."""
 _NUMBER = re.compile(r"([0-9]+)[ _/]*([A-Za-z]*)")
@@ -54,8 +53,12 @@ def explain(
 ) -> list[Mistake]:
     """The mistakes that errors tell of, each once, the first `MOST` of them. Values at `hidden`
     places are not shown."""
-    found = (mistake for error in errors for mistake in _mistakes(error, document, hidden))
-    return list(dict.fromkeys(islice(found, MOST)))
+    found: dict[Mistake, None] = {}
+    for mistake in (one for error in errors for one in _mistakes(error, document, hidden)):
+        found[mistake] = None
+        if len(found) == MOST:
+            break
+    return list(found)
 
 
 @dataclass(frozen=True, slots=True)

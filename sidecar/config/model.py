@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from sidecar.config.reloading import Reloading
 from sidecar.model import NO_REPLY, ConversationKind, QueueMode, SenderKind, Trust
 
 EMPTY: Mapping[str, object] = MappingProxyType({})
@@ -89,10 +90,8 @@ class LoopGuard:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel. `options` are the keys of its type, with defaults and absolute paths.
-
-    `managed`: the control plane added it, not the user.
-    """
+    """One channel. `options` are the keys of its type, with defaults and absolute paths. With
+    `notices` its owner is told of reloads; a `managed` one was added by the control plane."""
 
     id: str
     type: str
@@ -101,6 +100,7 @@ class Channel:
     allow: Allow = Allow()
     rate_limit: Rate | None = Rate(20, 60.0)
     loop_guard: LoopGuard | None = LoopGuard()
+    notices: bool = False
     managed: bool = False
 
 
@@ -239,6 +239,7 @@ class Context:
     working_memory: bool = True
     activity_window: float = 7200.0
     activity_max_entries: int = 5
+    activity_share_groups: bool = True
     room_ttl: float = 300.0
     env: tuple[str, ...] = ()
     others: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -269,6 +270,7 @@ class Config:
     server: Server | None = Server()
     log: Log = Log()
     limits: Limits = Limits()
+    reload: Reloading = field(default_factory=Reloading)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     discovery: Discovery = Discovery()
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)

@@ -140,7 +140,8 @@ class _Composer:
 
     def _key(self, frame: _Frame, event: NodeEvent, position: Position) -> None:
         if not isinstance(event, ScalarEvent):
-            self._stop("yaml-key", "a key is a text", position)
+            hint = "a text that begins with { or [ goes in quotes, or in the lines below a |"
+            self._stop("yaml-key", "a key is a text", position, hint)
         name: str = event.value
         plain = event.implicit[0]
         if plain and not isinstance(resolve(name), str):
@@ -244,6 +245,6 @@ class _Composer:
     def _problem(self, code: str, message: str, position: Position, hint: str = "") -> None:
         self.problems.append(Problem(code, message, position, hint=hint))
 
-    def _stop(self, code: str, message: str, position: Position) -> NoReturn:
-        self._problem(code, message, position)
+    def _stop(self, code: str, message: str, position: Position, hint: str = "") -> NoReturn:
+        self._problem(code, message, position, hint)
         raise _Stopped

@@ -11,7 +11,7 @@ from sidecar.config.interpolate import Interpolation
 from sidecar.config.mistakes import HIDDEN
 from sidecar.config.model import FileText, Rate
 from sidecar.config.problems import Level, Place, Position, Problem, dotted
-from sidecar.config.reading import Reading
+from sidecar.config.reading import At, Reading
 from sidecar.config.system import System
 
 _Value = TypeVar("_Value")
@@ -114,7 +114,7 @@ class Part:
 
     def absolute(self, text: str, *steps: str | int) -> Path:
         """The absolute path that a text means; it stands at some steps from here."""
-        return self.reading.absolute(text, self.value_at(*steps).file)
+        return self.reading.absolute(text, self.source.document.file((*self.place, *steps)))
 
     def lazy(self, key: str) -> str | FileText:
         """A text, which may have parts that are read from files when it is used."""
@@ -137,7 +137,7 @@ class Part:
     @property
     def is_managed(self) -> bool:
         """Whether the control plane set it, not the user."""
-        return self.key_at().file == self.reading.managed
+        return self.source.document.file(self.place) == self.reading.managed
 
     def problem(
         self,
@@ -146,13 +146,20 @@ class Part:
         *steps: str | int,
         hint: str = "",
         level: Level = "error",
-        related: Position | None = None,
+        related: Position | At | None = None,
         at: Position | None = None,
     ) -> None:
-        """Note a problem with the value at some steps from here; `at` points elsewhere."""
-        position, path = at or self.value_at(*steps), dotted((*self.place, *steps))
-        found = Problem(code, message, position, path, hint, level, related)
-        self.reading.problems.append(found)
+        """Note a problem with the value at some steps from here; `at` points elsewhere.
+
+        Finding a position may take a while: `related` is called only where it is told.
+        """
+
+        def found() -> Problem:
+            position, path = at or self.value_at(*steps), dotted((*self.place, *steps))
+            first = related() if callable(related) else related
+            return Problem(code, message, position, path, hint, level, first)
+
+        self.reading.note(level, found)
 
     def _parsed(self, key: str, parse: Callable[[str], _Value], default: _Value) -> _Value:
         if not self.has(key):

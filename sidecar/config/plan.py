@@ -67,7 +67,7 @@ def from_json(told: Mapping[str, Any]) -> Plan:
 def to_text(plan: Plan) -> str:
     """The plan for people: a line for each change, marked `+`, `~` or `-`, and one with `=`."""
     width = max((len(change.path) for change in plan.changes), default=0)
-    lines = [f"{brief(one):{width + 2}}  {_when(one)}{_whose(one)}" for one in plan.changes]
+    lines = [f"{_place(one):{width + 2}}  {_when(one)}{_whose(one)}" for one in plan.changes]
     if plan.more:
         lines.append(f"… and {plan.more} more")
     counts = [
@@ -81,13 +81,17 @@ def to_text(plan: Plan) -> str:
 
 
 def brief(change: Change) -> str:
-    """A change as a mark and a place."""
-    return f"{_MARKS[change.action]} {change.path}"
+    """A change as a mark and a place, and whose it is where it is not the user's."""
+    return f"{_place(change)}{_whose(change)}"
 
 
 _MARKS: Mapping[Action, str] = MappingProxyType(
     {"added": "+", "changed": "~", "moved": "~", "removed": "-"}
 )
+
+
+def _place(change: Change) -> str:
+    return f"{_MARKS[change.action]} {change.path}"
 
 
 def _whose(change: Change) -> str:

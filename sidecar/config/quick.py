@@ -1,22 +1,23 @@
 """Routes read quickly: without the YAML parser where they are written plainly, and not at all
 where they and all but routes are as they were the last time.
 
-Positions are missing, so this is for configs in which nothing is wrong: whoever finds a problem
-with one reads it again with the parser.
+Where in it something is written, the parser finds out when somebody asks: for what is wrong.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sidecar.config.document import Document, Marks
+from sidecar.config.document import Document, Marks, Unread
+from sidecar.config.items import Damaged, Item
+from sidecar.config.mistakes import MOST
 from sidecar.config.model import Route
 from sidecar.config.parse import parse
-from sidecar.config.plain import NotPlain, Plain, read_item
-from sidecar.config.problems import Place, Position, Problem
-from sidecar.config.templates import TEMPLATES, templates_of
+from sidecar.config.plain import NotPlain, read_item
+from sidecar.config.problems import Place, Position, Problem, dotted
+from sidecar.config.templates import templates_of
 
 MAX_TEXT = 2_000_000
 """Characters of a file that is read quickly: too few for more values than the parser allows."""
@@ -24,10 +25,10 @@ MAX_TEXT = 2_000_000
 MAX_ODD = 500
 """Routes that the parser reads alone, each; with more, reading all at once takes less."""
 
+_ROUTES: Place = ("routes",)
+_NUMBER = re.compile(r"routes\[([0-9]+)\]")
 _START = re.compile(r"^routes:(?: +#.*| *)$", re.MULTILINE)
 _FIRST = re.compile(r"(?: *(?:#.*)?\n)*( *)- ")
-_SHARED = re.compile(r"[&*]\S")
-"""An anchor or an alias, which may mean something elsewhere, or look like one."""
 
 
 class Known(NamedTuple):
@@ -106,28 +107,46 @@ class QuickRoutes:
         if cut is None:
             return parse(text, file)
         document, problems = parse(cut.rest, file)
-        if document is None or problems or not cut.fits(document):
+        if document is None:
+            return _stopped(cut, text, file) or parse(text, file)
+        if not cut.fits(document):
             return parse(text, file)
         try:
-            return self._filled(document, cut, file, folder), ()
+            return self._filled(document, problems, cut, file, folder)
+        except Damaged:
+            return _stopped(cut, text, file) or parse(text, file)
         except NotPlain:
             return parse(text, file)
 
-    def _filled(self, document: Document, cut: "_Cut", file: str, folder: str) -> Document:
-        """The document with the routes that were cut out of it."""
-        marks = Marks(dict(document.keys), dict(document.values), set(document.blocks))
+    def _filled(
+        self,
+        document: Document,
+        problems: Sequence[Problem],
+        cut: "_Cut",
+        file: str,
+        folder: str,
+    ) -> tuple[Document | None, tuple[Problem, ...]]:
+        """The document with the routes that were cut out of it, and what is wrong with all."""
+        marks = Marks(
+            {place: cut.moved(at) for place, at in document.keys.items()},
+            {place: cut.moved(at) for place, at in document.values.items()},
+            set(document.blocks),
+        )
+        marks.values[_ROUTES] = Position(file, cut.first, cut.column + 1)
+        found = [cut.moved_problem(problem) for problem in problems]
         routes: list[object] = []
         odd = 0
         seed = hashlib.sha256(f"{file}\0{folder}\0".encode("utf-8", "surrogatepass"))
         for line, item in cut.items():
-            place: Place = ("routes", len(routes))
-            marks.values[place] = Position(file, line)
+            place: Place = (*_ROUTES, len(routes))
+            whole = Item(file, line, item)
             if "$" not in item:  # what ${…} gives may change while the text does not
                 hash_ = seed.copy()
                 hash_.update(item.encode("utf-8", "surrogatepass"))
                 marks.digests[place] = hash_.digest()
             known = self.known.routes.get(marks.digests.get(place, b""))
             if known is not None:
+                marks.values[place] = Unread(file, line, part=whole)
                 routes.append(KnownRoute(known))
                 continue
             try:
@@ -135,29 +154,50 @@ class QuickRoutes:
             except NotPlain:
                 if (odd := odd + 1) > MAX_ODD:
                     raise
-                routes.append(_parsed(item, line, file, marks, place))
+                data, wrong = whole.parsed(marks, place)
+                routes.append(data)
+                found += wrong
+                if len(found) >= MOST:  # these will do
+                    return None, tuple(found)
             else:
-                _mark(plain, line, file, marks, place)
+                whole.mark(plain, marks, place)
                 routes.append(plain.data)
-        data = {**document.data, "routes": routes}
-        return Document(data, marks.keys, marks.values, frozenset(marks.blocks), marks.digests)
+        all_ = {**document.data, "routes": routes}
+        blocks = frozenset(marks.blocks)
+        return Document(all_, marks.keys, marks.values, blocks, marks.digests), tuple(found)
+
+    def begin_again(self) -> None:
+        """The routes are looked at anew."""
+        self.kept.clear()
+        self.found.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
     """A text whose routes are cut out: `rest` is what is left. Line `line` of the text has the
-    key, the text `routes` begins at line `first`, its items begin at `column`."""
+    key, the text `routes` begins at line `first`, its items begin at `column`; in what is `after`
+    them, a line has so much smaller a number in `rest`."""
 
     rest: str
     line: int
     routes: str
     first: int
     column: int
+    after: int
 
     def fits(self, document: Document) -> bool:
         """Whether what looked like the key is the key."""
         key = document.keys.get(("routes",))
         return key is not None and key.line == self.line and document.data["routes"] == []
+
+    def moved(self, at: Position) -> Position:
+        """Where something in `rest` stands in the text."""
+        return at if at.line <= self.line else replace(at, line=at.line + self.after)
+
+    def moved_problem(self, problem: Problem) -> Problem:
+        """A problem of `rest` as one of the text."""
+        related = None if problem.related is None else self.moved(problem.related)
+        return replace(problem, position=self.moved(problem.position), related=related)
 
     def items(self) -> Iterator[tuple[int, str]]:
         """The text of each item, with the number of its first line."""
@@ -178,33 +218,47 @@ def _cut(text: str) -> _Cut | None:
     after = re.compile(rf"^(?! {{{column}}}(?: |-[ \n])| *(?:#|$))", re.MULTILINE)
     found = after.search(text, begin)
     end = len(text) if found is None else found.start()
-    rest = f"{text[:start]}routes: []{text[over:begin]}{text[end:]}"
+    rest = f"{text[:start]}routes: []\n{text[end:]}"
     line = text.count("\n", 0, start) + 1
-    return _Cut(rest, line, text[begin:end], line + text.count("\n", start, begin), column)
+    top, less = line + text.count("\n", start, begin), text.count("\n", over, end) - 1
+    return _Cut(rest, line, text[begin:end], top, column, less)
 
 
-def _mark(found: Plain, line: int, file: str, marks: Marks, place: Place) -> None:
-    for key in TEMPLATES:  # elsewhere, positions are for problems only
-        if key in found.lines:
-            marks.values[*place, key] = Position(file, line + found.lines[key])
-        if key in found.blocks:
-            marks.blocks.add((*place, key))
+def _stopped(cut: "_Cut", text: str, file: str) -> tuple[None, tuple[Problem, ...]] | None:
+    """What keeps the parser from reading a text to its end, None where nothing does.
+
+    The routes before that are left out where they are fine, but for the first one, where the list
+    begins, and the last one: what follows may depend on it.
+    """
+    items = list(cut.items())
+    lines, gone = text.split("\n"), set[int]()
+    for number, (line, item) in enumerate(items[:-1]):
+        if not _is_plain(item):
+            if Item(file, line, item).is_damaged:
+                break
+        elif number > 0:
+            count = item.count("\n")
+            lines[line - 1 : line - 1 + count] = [""] * count
+            gone.add(number)
+    document, problems = parse("\n".join(lines), file)
+    if document is not None:
+        return None
+    left = [number for number in range(len(items)) if number not in gone]
+    return None, tuple(_renumbered(problem, left) for problem in problems)
 
 
-def _parsed(text: str, line: int, file: str, marks: Marks, place: Place) -> object:
-    """An item that the parser has to read, alone. Raises NotPlain when it cannot stand alone."""
-    if _SHARED.search(text):
-        raise NotPlain
-    document, problems = parse(f"routes:\n{text}", file)
-    match document.data if document is not None and not problems else None:
-        case {"routes": [item], **others} if not others:
-            pass
-        case _:
-            raise NotPlain
-    for there, position in document.values.items():  # type: ignore[union-attr]  # there is one
-        if len(there) > 1:
-            here = (*place, *there[2:])
-            marks.values[here] = replace(position, line=position.line + line - 2)
-            if there in document.blocks:  # type: ignore[union-attr]
-                marks.blocks.add(here)
-    return item
+def _renumbered(problem: Problem, numbers: Sequence[int]) -> Problem:
+    """A problem of a text with fewer routes, whose numbers these are."""
+    found = _NUMBER.match(problem.path)
+    if found is None:
+        return problem
+    number = dotted((*_ROUTES, numbers[int(found[1])]))
+    return replace(problem, path=f"{number}{problem.path[found.end() :]}")
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        read_item(text.split("\n"))
+    except NotPlain:
+        return False
+    return True

@@ -1,15 +1,21 @@
 """One load in progress: the machine, the files that were read, and the problems found so far."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from posixpath import normpath
 
-from sidecar.config.problems import Position, Problem
+from sidecar.config.mistakes import MOST
+from sidecar.config.problems import Level, Position, Problem
 from sidecar.config.quick import QuickRoutes
 from sidecar.config.system import System
 
 MAX_TEXT = 10 * 1024 * 1024
 """Characters of one file."""
+At = Callable[[], Position]
+"""Finds a position, which may take a while."""
 _BOM = "\ufeff"
 
 
@@ -19,7 +25,7 @@ class Reading:
 
     `sources` are the texts by the name that positions bear, for excerpts. `inputs` are all files
     whose content matters; one with a wildcard stands for the files that match it. `quick` reads
-    documents where positions are not needed. `managed` is the name of the file with what the
+    documents, without it the YAML parser does. `managed` is the name of the file with what the
     control plane set, empty before it was looked for.
     """
 
@@ -33,6 +39,8 @@ class Reading:
     _texts: dict[Path, str] = field(default_factory=dict)
     _paths: dict[tuple[Path, str], Path] = field(default_factory=dict)
     _has_folder: dict[str, bool] = field(default_factory=dict)
+    _noted: Counter[Level] = field(default_factory=Counter)
+    _lines: dict[str, list[str]] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
         """How a file is called: relative to the present folder where it lies in that."""
@@ -60,25 +68,32 @@ class Reading:
             self._has_folder[path] = self.system.is_dir(Path(path))
         return self._has_folder[path]
 
-    def open(self, path: Path, at: Position | None = None, shown: str = "") -> str | None:
+    def open(self, path: Path, at: At | None = None, shown: str = "") -> str | None:
         """Read a file that problems can point into. None, with a problem, when that fails."""
         name = self.name(path)
         self._folders[name] = path.parent
         text = self.read(path, at, shown)
         self.sources[name] = text or ""
+        self._lines.pop(name, None)
         return text
 
-    def read(self, path: Path, at: Position | None = None, shown: str = "") -> str | None:
+    def lines(self, file: str) -> list[str]:
+        """The lines of a file that was opened, split once however many values stand in it."""
+        if file not in self._lines:
+            self._lines[file] = self.sources[file].splitlines()
+        return self._lines[file]
+
+    def read(self, path: Path, at: At | None = None, shown: str = "") -> str | None:
         """The text of a file; None, with a problem, when there is none.
 
-        The problem is put at the place that names the file, or without it at the file itself.
+        The problem is put at the place `at` that names the file, or without it at the file itself.
         `shown` stands for a path that must not be shown.
         """
         if path in self._texts:
             return self._texts[path]
         self.inputs.add(path)
         name = self.name(path)
-        place, shown = at or Position(name), shown or name
+        place, shown = at or (lambda: Position(name)), shown or name
         try:
             text = self.system.read_text(path)
         except OSError as error:
@@ -87,7 +102,8 @@ class Reading:
             before = error.object[: error.start]
             line = before.count(b"\n") + 1
             if at is None:
-                place = Position(name, line, error.start - before.rfind(b"\n"))
+                column = error.start - before.rfind(b"\n")
+                place = partial(Position, name, line, column)
             self.problem("encoding", f"{shown} is not UTF-8, line {line}", place)
         else:
             wrong = _damage(text)
@@ -102,16 +118,43 @@ class Reading:
 
         A value of several lines is searched to the end of its file.
         """
-        lines = self.sources[near.file].splitlines()[near.line - 1 :]
+        lines = self.lines(near.file)[near.line - 1 :]
         for offset, line in enumerate(lines):
             column = line.find(fragment, near.column - 1 if offset == 0 else 0)
             if column >= 0:
                 return Position(near.file, near.line + offset, column + 1, len(fragment))
         return near
 
-    def problem(self, code: str, message: str, position: Position) -> None:
+    def problem(self, code: str, message: str, at: At) -> None:
         """Note an error."""
-        self.problems.append(Problem(code, message, position))
+        self.note("error", lambda: Problem(code, message, at()))
+
+    def note(self, level: Level, find: Callable[[], Problem]) -> None:
+        """Note a problem of a kind that there may be very many of: the first `MOST` of a level."""
+        self._noted[level] += 1
+        if self._noted[level] <= MOST:
+            self.problems.append(find())
+
+    def begin_again(self, problems: Iterable[Problem]) -> None:
+        """Forget all problems but these."""
+        self.problems = list(problems)
+        self._noted.clear()
+
+    def rest(self, last: Position) -> Iterator[Problem]:
+        """What tells how many problems were noted and not kept; `last` is where it points."""
+        for level, count in self._noted.items():
+            if count > MOST:
+                yield _more(count - MOST, last, level)
+
+
+def first(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The first `MOST` errors of a kind, and one that tells how many more there are."""
+    told, more = tuple(problems[:MOST]), len(problems) - MOST
+    return (*told, _more(more, told[-1].position, "error")) if more > 0 else told
+
+
+def _more(count: int, last: Position, level: Level) -> Problem:
+    return Problem("more", f"{count} more like these", last, level=level)
 
 
 def _damage(text: str) -> str:

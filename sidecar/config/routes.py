@@ -1,5 +1,6 @@
 """The routes of a config: what they name must exist, and each must be reachable."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from sidecar.config.model import Match, Route, Template
 from sidecar.config.part import Part
 from sidecar.config.problems import Position, dotted, near
 from sidecar.config.quick import KnownRoute
+from sidecar.config.reading import At
 from sidecar.model import NO_REPLY
 
 DEFAULT_NAME = "default"
@@ -28,10 +30,12 @@ _TEXTS = (
 def routes(root: Part) -> tuple[Route, ...]:
     """The routes in order."""
     found: list[Route] = []
-    names: dict[str, Position] = {}
+    names: dict[str, At] = {}
     if isinstance(root.data.get("default_route"), dict):
-        names[DEFAULT_NAME] = root.key_at("default_route")
+        names[DEFAULT_NAME] = partial(root.key_at, "default_route")
     catch_all: tuple[str, Position] | None = None
+    if root.reading.quick is not None:
+        root.reading.quick.begin_again()
     for part in root.parts("routes"):
         route = _known(part) or _route(part, root, part.get("name") or dotted(part.place))
         if part.reading.quick is not None:
@@ -134,10 +138,10 @@ def _check_known(part: Part, steps: tuple[str | int, ...], among: str, root: Par
         part.problem(f"unknown-{what}", f"there is no {what} {told}", *steps, hint=hint)
 
 
-def _check_name(part: Part, name: str, names: dict[str, Position]) -> None:
-    position = part.value_at("name") if "name" in part.data else part.key_at()
-    first = names.setdefault(name, position)
-    if first is not position:
+def _check_name(part: Part, name: str, names: dict[str, At]) -> None:
+    at = partial(part.value_at, "name") if "name" in part.data else part.key_at
+    first = names.setdefault(name, at)
+    if first is not at:
         message = f"two routes are named {name!r}"
         part.problem("duplicate-route", message, "name", related=first)
 
@@ -153,11 +157,11 @@ def _template(part: Part, key: str) -> Template | None:
         return None
     if isinstance(found, str):
         document, place = part.source.document, (*part.place, key)
-        file, line = document.value(place).file, document.text_line(place)
-        written = part.reading.sources[file].splitlines()[line - 1 : line]
+        file, line = document.file(place), document.text_line(place)
+        written = part.reading.lines(file)[line - 1 : line]
         return Template(file, found, line, _indent(found, *written))
     inner, reading = part.part(key), part.reading
     path = inner.absolute(inner.data["file"], "file")
     shown = inner.shown(reading.name(path), "file")
-    text = reading.open(path, inner.value_at("file"), shown)
+    text = reading.open(path, partial(inner.value_at, "file"), shown)
     return Template(reading.name(path), text or "")

@@ -59,13 +59,20 @@ class Schema:
         self.others = frozenset(others)
         self.unusable = {type_: told for type_, told in others.items() if isinstance(told, str)}
 
-    def check(self, document: Document, hidden: Collection[Place] = ()) -> list[Mistake]:
+    def check(
+        self,
+        document: Document,
+        hidden: Collection[Place] = (),
+        routes: Collection[int] | None = None,
+    ) -> list[Mistake]:
         """What is wrong with the form of a document, as far as `explain` tells. Values at `hidden`
-        places are secrets and are not shown."""
-        from sidecar.config.validator import Validator  # takes a while, and may not be needed
+        places are secrets and are not shown. `routes` are the only ones to look at, by number."""
+        from sidecar.config.validator import Validator, errors_of  # take a while, if needed at all
 
-        errors = Validator(self.joined).iter_errors(document.data)
-        return explain(errors, document, hidden)
+        validator, data = Validator(self.joined), document.data
+        if routes is None:
+            return explain(validator.iter_errors(data), document, hidden)
+        return explain(errors_of(validator, data, "routes", routes), document, hidden)
 
     def types(self, kind: ComponentKind) -> list[str]:
         """The names of all types of a kind; for contexts, all keys of their section."""

@@ -38,7 +38,10 @@ class System(Protocol):
         """
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
-        """The files below a folder that match a pattern, sorted. Raises ValueError."""
+        """The files below a folder that match a pattern, sorted.
+
+        Raises ValueError where it is none, or leads through too much; the text tells.
+        """
 
     def is_dir(self, path: Path) -> bool:
         """Whether the path is a folder."""

@@ -1,6 +1,6 @@
 """The validator of JSON Schemas that finds all mistakes. Importing it takes a while."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft7Validator
@@ -33,3 +33,15 @@ Validator = create(
     format_checker=Draft7Validator.FORMAT_CHECKER,
     applicable_validators=_applicable,
 )
+
+
+def errors_of(
+    validator: Any, data: Mapping[str, Any], key: str, numbers: Iterable[int]
+) -> Iterator[ValidationError]:
+    """The errors of a mapping, of the list at a key only those of some items."""
+    yield from validator.iter_errors({**data, key: []} if key in data else data)
+    item = validator.evolve(schema=validator.schema["properties"][key]["items"])
+    for number in numbers:
+        for error in item.iter_errors(data[key][number]):
+            error.path.extendleft((number, key))
+            yield error

@@ -1,7 +1,7 @@
 """Values as YAML that the parser reads back as the same values."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sidecar.config.scalars import resolve
@@ -51,12 +51,11 @@ def flow(of: Written) -> str:
     return _scalar(of.value)
 
 
-def block(of: dict[str, Written], *, origins: bool = False) -> str:
-    """A mapping, a line for each key; with `origins` each line tells in a comment where its value
-    comes from."""
-    lines = list(_mapping(of, ""))
-    if not origins:
-        return "".join(f"{text}\n" for text, _ in lines)
+def block(of: dict[str, Written], *, origins: Callable[[str], bool] = lambda origin: False) -> str:
+    """A mapping, a line for each key. A comment tells where its value comes from, where `origins`
+    is true of that."""
+    told = _mapping(of, "")
+    lines = [(text, origin if origin and origins(origin) else "") for text, origin in told]
     width = min(48, max((len(text) for text, origin in lines if origin), default=0))
     return "".join(
         f"{text:{width}}  # {origin}\n" if origin else f"{text}\n" for text, origin in lines

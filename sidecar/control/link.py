@@ -5,6 +5,7 @@ import platform
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from sidecar.control.socket import Ended, Limits, listen
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable
+from sidecar.hubclient.status import changed
 
 State = Literal["starting", "connecting", "connected", "waiting", "displaced", "login", "stopped"]
 """`displaced`: another process uses this login. `login`: a person has to log in (again)."""
@@ -31,6 +33,7 @@ State = Literal["starting", "connecting", "connected", "waiting", "displaced", "
 DISPLACED = 4001
 REFUSED = (4401, 4403, 1008)
 """Close codes with which the Hub says that it does not take the login any more."""
+OTHER_LOGIN = "somebody has logged out, or in as another machine"
 MOST_REFUSED = 3
 """Handshakes in a row that a Hub may refuse to a token that it has just given."""
 
@@ -41,7 +44,7 @@ class Waits:
 
     After a failure `first`, doubling up to `longest`; after a displacement `displaced`, doubling
     up to sixteen times that. A socket that lived for `stable` was a good one. `look` is how often
-    the file of a login that is not taken is looked at.
+    the file of the login is looked at.
     """
 
     first: float = 1.0
@@ -153,14 +156,7 @@ class ControlLink:
         try:
             login = await self._token.get()
             await self._note_tried()
-            ended = await listen(
-                self._host.http(),
-                self._address(login),
-                login.access,
-                opened=lambda socket: self._opened(socket, login),
-                receive=self._frames.put,
-                limits=self._limits,
-            )
+            ended = await self._listen(login)
             self._socket = None
             if ended.status in (401, 403):
                 await self._token.replace(login.access)
@@ -176,8 +172,38 @@ class ControlLink:
             self._socket = None
         return ended, 0.0
 
+    async def _listen(self, login: Login) -> Ended:
+        """One socket, which ends also when a person logs out, or in as another machine."""
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(
+                listen(
+                    self._host.http(),
+                    self._address(login),
+                    login.access,
+                    opened=lambda socket: self._opened(socket, login),
+                    receive=self._frames.put,
+                    limits=self._limits,
+                ),
+                name="control-socket",
+            )
+            watching = group.create_task(self._other_login(login.instance), name="control-login")
+            await asyncio.wait((listening, watching), return_when=asyncio.FIRST_COMPLETED)
+            listening.cancel()
+            watching.cancel()
+        return Ended(OTHER_LOGIN, lived=0.0) if listening.cancelled() else listening.result()
+
+    async def _other_login(self, instance: str) -> None:
+        """Return when the file has no login of this machine any more."""
+        while True:
+            await asyncio.sleep(self._waits.look)
+            if not await self._is_another():
+                continue
+            if not await asyncio.to_thread(logins.is_of, self._path, instance):
+                return
+            await self._note_tried()  # another process has refreshed it
+
     async def _note_tried(self) -> None:
-        self._tried = await asyncio.to_thread(_stamp, self._path)
+        self._tried = await asyncio.to_thread(logins.stamp, self._path)
 
     def _address(self, login: Login) -> str:
         label = self._label or login.label or platform.node()
@@ -217,7 +243,9 @@ class ControlLink:
         self._host.log.warning("the control plane is given up for %.0f s: %s", wait, reason)
         metrics.count("control_disconnects_total")
         self._set("displaced", reason)
-        await asyncio.sleep(wait)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._other_login(self.status.instance)
 
     async def _wait_for_login(self, reason: str, *, expired: bool) -> None:
         """Return when somebody has logged in: the file is another one then."""
@@ -231,7 +259,7 @@ class ControlLink:
 
     async def _is_another(self) -> bool:
         """Whether the file is another one than the one that was tried."""
-        return await asyncio.to_thread(_stamp, self._path) != self._tried
+        return await asyncio.to_thread(logins.stamp, self._path) != self._tried
 
     async def _mark_expired(self) -> None:
         try:
@@ -252,20 +280,4 @@ class ControlLink:
         return delay(failures, first=first, most=most, random=random.random)
 
     def _set(self, state: State, reason: str = "") -> None:
-        self.status = replace(
-            self.status,
-            state=state,
-            since=time.time(),
-            reason=reason,
-            connection=uuid4().hex if state == "connected" else None,
-            reconnects=max(0, self._welcomes - 1),
-        )
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Changes when the file is another one; None while there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_ctime_ns
+        self.status = changed(self.status, state, reason, self._welcomes)

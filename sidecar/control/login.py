@@ -158,6 +158,23 @@ def is_expired(path: Path) -> bool:
         return False
 
 
+def is_of(path: Path, instance: str) -> bool:
+    """Whether a file has a login of this machine, as the Hub calls it."""
+    try:
+        return read(path).instance == instance
+    except ChannelStopped:
+        return False
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Changes when the file is another one; None while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
+
+
 def _either(record: Record, name: str) -> str | None:
     """A text in one of the two spellings of the Hub: `access_token` and `accessToken`."""
     first, *others = name.split("_")

@@ -16,7 +16,7 @@ LABEL_LIMIT = 100
 _SHORT = 200
 """Characters of a text that is worth remembering: names, titles and previews come again with every
 turn, and to look one up takes a tenth of the time."""
-_REMEMBERED = 4096
+_REMEMBERED = 1024
 
 _CONTROLS: dict[int, str | None] = (
     dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))

@@ -6,6 +6,10 @@ from sidecar.model import Failure, FailureKind
 
 INTERRUPTED = "This request was interrupted twice and is not tried again."
 STOPPED = "This request was stopped by the operator."
+NO_ROUTE = (
+    "This request is not answered: the configuration changed while it waited, and nobody here "
+    "takes it any more. Nothing was done."
+)
 QUEUE_FULL = "Too many messages are waiting here already. Please try again in a moment."
 
 

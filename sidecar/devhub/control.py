@@ -59,19 +59,19 @@ class Instance:
 class Control:
     """What a person does at their Hub with the machines that are logged in.
 
-    `approves` lets every code through at once; `interval` is what a client is told to wait
-    between two looks, in seconds. `answers` are given to those looks first, as (status, body).
-    `hello` is what the first frame tells besides the time; without `pongs` new sockets leave
-    pings unanswered, and without `lets_in` every upgrade is refused.
+    `approves` lets every code through at once, and `claims` makes agents that register themselves
+    the owner's. `interval` is what a client is told to wait between two looks, in seconds;
+    `answers` are given to those looks first, as (status, body). `hello` is what the first frame
+    tells besides the time; without `pongs` new sockets leave pings unanswered.
     """
 
     def __init__(self, news: News) -> None:
         self.approves = True
+        self.claims = True
         self.interval = 5.0
         self.code_ttl: float = CODE_TTL
         self.access_ttl: float = ACCESS_TTL
         self.pongs = True
-        self.lets_in = True
         self.hello: Json = {}
         self.answers: list[tuple[int, Json]] = []
         self.instances: dict[str, Instance] = {}

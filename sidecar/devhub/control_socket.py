@@ -22,7 +22,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     control = request.app[STATE].control
     scheme, _, access = request.headers.get("Authorization", "").partition(" ")
     instance = control.of_token(access) if scheme.lower() == "bearer" else None
-    if instance is None or not control.lets_in:
+    if instance is None:
         return web.Response(status=403)
     connection = web.WebSocketResponse(timeout=1.0, compress=False, autoping=control.pongs)
     await connection.prepare(request)

@@ -12,6 +12,8 @@ from sidecar.devhub.answers import answer, crash, refusal
 
 ROUTES = frozenset(
     {
+        "/registry/agents",
+        "/registry/agents/{agent}/verify",
         "/registry/agents/{agent}/token/refresh",
         "/hub/ws",
         "/hub/inbox",

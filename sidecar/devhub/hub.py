@@ -13,14 +13,15 @@ from sidecar.devhub import (
     control_login,
     control_socket,
     mailbox,
+    notices,
     page,
     progress,
+    registration,
     rooms,
     send,
     sockets,
     tokens,
 )
-from sidecar.devhub.answers import Refused
 from sidecar.devhub.control import Control
 from sidecar.devhub.faults import Faults
 from sidecar.devhub.limits import Generation, HubLimits
@@ -36,9 +37,10 @@ LARGEST_BODY = 16 << 20
 class DevHub:
     """A Hub in this process, its state in memory. Stopped and started again it goes on.
 
-    `sent`, `blocks` and `typing` are what agents sent and the Hub accepted, in order. `ended` are
-    the streams that have ended, by a reply or without one. `requests` counts the requests by
-    route, `faults` orders what goes wrong next, `control` is the control plane.
+    `sent`, `blocks` and `typing` are what agents sent and the Hub accepted, in order, `notices`
+    what their owners were told outside of turns. `ended` are the streams that have ended, by a
+    reply or without one. `requests` counts the requests by route, `faults` orders what goes wrong
+    next, `control` is the control plane.
     """
 
     def __init__(self, *, limits: HubLimits = DEFAULTS, generation: Generation = "today") -> None:
@@ -48,6 +50,7 @@ class DevHub:
         self.blocks: list[Block] = self.state.blocks
         self.ended: list[str] = self.state.ended
         self.typing: list[Typing] = self.state.typing
+        self.notices: list[str] = self.state.notices
         self.requests: Counter[str] = self.state.requests
         self.control: Control = self.state.control
         self._chat_key = secrets.token_urlsafe(24)
@@ -256,7 +259,8 @@ class DevHub:
 def _routes(state: State) -> list[web.RouteDef]:
     routes = [
         web.get("/health", _health),
-        web.post("/registry/agents", _no_registration),
+        web.post("/registry/agents", registration.register),
+        web.post("/registry/agents/{agent}/verify", registration.verify),
         web.post("/registry/agents/{agent}/token/refresh", tokens.refresh),
         web.get("/hub/ws", sockets.serve),
         web.get("/hub/inbox", mailbox.poll),
@@ -265,6 +269,7 @@ def _routes(state: State) -> list[web.RouteDef]:
         web.get("/hub/status/{msg_id}", send.status),
         web.post("/hub/stream-block", progress.stream_block),
         web.post("/hub/typing", progress.typing),
+        web.post("/hub/notify-owner", notices.notify_owner),
         web.get("/hub/rooms/{room}", rooms.show),
         web.get("/hub/rooms/{room}/messages", rooms.history),
         web.post("/daemon/auth/device-code", control_login.device_code),
@@ -286,7 +291,3 @@ def _routes(state: State) -> list[web.RouteDef]:
 
 async def _health(_request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
-
-
-async def _no_registration(_request: web.Request) -> web.Response:
-    raise Refused(405, "Method Not Allowed", detail="Method Not Allowed", plain=True)

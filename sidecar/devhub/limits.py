@@ -13,15 +13,16 @@ class HubLimits:
     """What the Hub allows, in counts and seconds.
 
     The defaults are those of today's Hub; the generation 0.1.1 sent heartbeats every 30 s and
-    closed a silent socket after 90 s. The three rates (messages of an agent, messages of an agent
-    to one target, signs of typing) count within `rate_window`. A fetched message is hidden for
-    `lease`; leases that ran out are looked for every `sweep`. `long_poll` is the longest wait
-    that a poll may ask for, `idle` the longest silence of a client on its socket.
+    closed a silent socket after 90 s. The four rates (messages of an agent, messages of an agent
+    to one target, signs of typing, notices to the owner) count within `rate_window`. A fetched
+    message is hidden for `lease`; leases that ran out are looked for every `sweep`. `long_poll` is
+    the longest wait that a poll may ask for, `idle` the longest silence of a client on its socket.
     """
 
     sends_per_minute: int = 20
     sends_per_pair: int = 10
     typing_per_minute: int = 20
+    notices_per_minute: int = 10
     rate_window: float = 60.0
     duplicate_window: float = 300.0
     clock_skew: float = 300.0

@@ -63,6 +63,15 @@ class Key:
     active: bool = True
 
 
+@dataclass(slots=True)
+class Challenge:
+    """What the holder of a new key has to sign once, until `expires_at`."""
+
+    key_id: str
+    expires_at: float
+    used: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An agent's bearer token. `expires_at` is in seconds since the epoch."""
@@ -128,6 +137,7 @@ class State:
         self.rooms: dict[str, Room] = {}
         self.keys: dict[str, Key] = {}
         self.tokens: dict[str, Token] = {}
+        self.challenges: dict[str, Challenge] = {}
         self.traces: dict[str, Trace] = {}
         self.posts: dict[str, Posted] = {}
         self.copies: dict[str, Copy] = {}
@@ -135,11 +145,13 @@ class State:
         self.sends = SlidingWindow(limits.sends_per_minute, limits.rate_window)
         self.pairs = SlidingWindow(limits.sends_per_pair, limits.rate_window)
         self.typings = SlidingWindow(limits.typing_per_minute, limits.rate_window)
+        self.notified = SlidingWindow(limits.notices_per_minute, limits.rate_window)
         self.shown_typing: dict[tuple[str, str], float] = {}
         self.sent: list[Sent] = []
         self.blocks: list[Block] = []
         self.ended: list[str] = []
         self.typing: list[Typing] = []
+        self.notices: list[str] = []
         self.requests: Counter[str] = Counter()
         self.connects: Counter[str] = Counter()
         self.faults = Faults()

@@ -76,11 +76,15 @@ def authenticate(
         raise Refused(401, "invalid_authorization_header")
     agent = owner_of(state, text, newest=newest)
     if not agent.claimed and claim == "needed":
-        url = f"{state.url}/agents/claim/clm_{agent.key_id}"
-        raise Refused(403, "agent_not_claimed", claim_url=url)
+        raise Refused(403, "agent_not_claimed", claim_url=claim_url(state, agent))
     if not agent.claimed and claim == "needed-plainly":
         raise Refused(403, "agent_not_claimed_generic")
     return state, agent
+
+
+def claim_url(state: State, agent: Agent) -> str:
+    """Where a person makes an agent theirs."""
+    return f"{state.url}/agents/claim/clm_{agent.key_id}"
 
 
 async def refresh(request: web.Request) -> web.Response:

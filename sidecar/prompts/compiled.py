@@ -1,35 +1,22 @@
 """A template compiled and tried out: it can run, or what is wrong with it is known."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from jinja2 import Template, TemplateSyntaxError, nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2 import Template, TemplateSyntaxError
 
-from sidecar.config.problems import near
 from sidecar.errors import TemplateFailed
 from sidecar.prompts.contract import NAMES
 from sidecar.prompts.environment import ENVIRONMENT
+from sidecar.prompts.mistakes import Finding, mistakes, span, word, wrong_syntax
 from sidecar.prompts.running import run
 from sidecar.prompts.samples import NotInSample, sample_values
 from sidecar.prompts.uses import names_used
 
-_NO_ATTRIBUTE = re.compile(r" has no '([^']+)'")
-_UNKNOWN = re.compile(r"No (filter|test) named '(.+)'")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong with a template. `line` and `column` count from 1 in its source."""
-
-    code: str
-    message: str
-    line: int
-    column: int = 1
-    width: int = 1
-    hint: str = ""
+_NO_ATTRIBUTE = re.compile(r" (?:has no|could have) '([^']+)'")
+_NO_VARIABLE = "env has no "
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -61,44 +48,17 @@ def compiled(
 def _compile(source: str, env: tuple[str, ...], others: frozenset[str]) -> Compiled:
     try:
         tree = ENVIRONMENT.parse(source)
+        if found := tuple(mistakes(source, tree, NAMES | others)):
+            return Compiled(None, found, names_used(tree))
         code = ENVIRONMENT.compile(tree)
     except TemplateSyntaxError as error:
-        return Compiled(None, (_syntax(source, error),))
+        return Compiled(None, (wrong_syntax(source, error),))
     except Exception as error:  # noqa: BLE001 - deep nesting fails in many ways, also in Python's
         message = f"the template cannot be compiled: {type(error).__name__}: {error}"
         return Compiled(None, (Finding("template-syntax", message, 1),))
     template = Template.from_code(ENVIRONMENT, code, dict(ENVIRONMENT.globals))
-    unknown = tuple(_unknown_names(source, tree, NAMES | others))
-    findings = unknown or tuple(_failures(source, template, env, others))
+    findings = tuple(_failures(source, template, env, others))
     return Compiled(template, findings, names_used(tree))
-
-
-def _syntax(source: str, error: TemplateSyntaxError) -> Finding:
-    message, hint = error.message or "the syntax is wrong", ""
-    place = _span(source, error.lineno)
-    if unknown := _UNKNOWN.match(message):
-        known = ENVIRONMENT.filters if unknown[1] == "filter" else ENVIRONMENT.tests
-        hint = _hint(unknown[2], (name for name in known if name[0] != "."))
-        place = _word(source, error.lineno, unknown[2]) or place
-    return Finding("template-syntax", message, error.lineno, *place, hint)
-
-
-def _unknown_names(source: str, tree: nodes.Template, known: frozenset[str]) -> Iterator[Finding]:
-    if all(node.name in known for node in tree.find_all(nodes.Name)):
-        return  # most templates: what follows takes as long as compiling
-    unknown = find_undeclared_variables(tree) - known
-    for node in tree.find_all(nodes.Name):
-        if node.name in unknown:
-            unknown.remove(node.name)
-            at = re.search(rf"\b{re.escape(node.name)}\b", _line(source, node.lineno))
-            yield Finding(
-                "template-name",
-                f"templates have no {node.name!r}",
-                node.lineno,
-                at.start() + 1 if at else 1,
-                len(node.name) if at else 1,
-                _hint(node.name, known),
-            )
 
 
 def _failures(
@@ -116,35 +76,17 @@ def _failures(
                     "template-error",
                     f"{failed.reason}{where}",
                     line,
-                    *(_missing(source, line, failed.reason) or _span(source, line)),
-                    f"found by trying {sample}",
+                    *(_missing(source, line, failed.reason) or span(source, line)),
+                    f"{_env_hint(failed.reason)}found by trying {sample}",
                 )
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    """What was meant, if something is similar, and what there is."""
-    names = sorted(known)
-    return " ".join(filter(None, (near(name, names), f"there are {', '.join(names)}")))
+def _env_hint(reason: str) -> str:
+    listed = "`context.env` of the config lists what templates may read; "
+    return listed if reason.startswith(_NO_VARIABLE) else ""
 
 
 def _missing(source: str, number: int, reason: str) -> tuple[int, int] | None:
     """The column and the width of an attribute that does not exist."""
     told = _NO_ATTRIBUTE.search(reason)
-    return None if told is None else _word(source, number, told[1])
-
-
-def _word(source: str, number: int, word: str) -> tuple[int, int] | None:
-    """The column and the width of a word in a line that has it once."""
-    places = list(re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", _line(source, number)))
-    return (places[0].start() + 1, len(word)) if len(places) == 1 else None
-
-
-def _span(source: str, number: int) -> tuple[int, int]:
-    """The column of what a line says, and its width."""
-    line = _line(source, number)
-    return len(line) - len(line.lstrip()) + 1, max(1, len(line.strip()))
-
-
-def _line(source: str, number: int) -> str:
-    lines = re.split(r"\r\n|\r|\n", source)
-    return lines[number - 1] if 0 < number <= len(lines) else ""
+    return None if told is None else word(source, number, told[1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from types import BuiltinMethodType
 from typing import Any
 
 from jinja2 import DictLoader, nodes
@@ -17,9 +18,6 @@ from sidecar.prompts import meter
 from sidecar.prompts.filters import FILTERS
 from sidecar.prompts.meter import meter_of
 
-SYSTEM_CONTEXT = "botcord/system_context.j2"
-USER_TURN = "botcord/user_turn.j2"
-RECOVERY = "botcord/recovery.j2"
 _FOLDER = Path(__file__).with_name("templates")
 BUILT_IN = {
     path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8")
@@ -96,6 +94,9 @@ class Environment(ImmutableSandboxedEnvironment):
         """Call a function or a macro: a step for the call, and one for each item of a list."""
         budget = meter_of(context)
         budget.step()
+        budget.pay((args, kwargs))
+        if isinstance(function, BuiltinMethodType):  # such as `upper` of a text
+            budget.take(function.__self__)
         if isinstance(function, LoopContext) and args:
             args = (meter.rounds(context, args[0]), *args[1:])
         result = super().call(context, function, *args, **kwargs)
@@ -110,6 +111,7 @@ class Environment(ImmutableSandboxedEnvironment):
                 meter_of(context).write(len(left) + len(right))
             case ("+", list() | tuple(), list() | tuple()):
                 meter_of(context).step(len(left) + len(right))
+                meter_of(context).pay((left, right))
             case ("*", str() as text, int(times)) | ("*", int(times), str() as text):
                 meter_of(context).write(len(text) * max(0, times))
             case ("*", int() | float(), int() | float()):
@@ -189,6 +191,8 @@ class Undefined(StrictUndefined):
         name, found = self._undefined_name, self._undefined_obj
         if self._undefined_hint or not isinstance(name, str):
             return super()._undefined_message
+        if found is None:
+            return f"there is nothing that could have {name!r}: ask first, as in {{% if room %}}"
         if isinstance(found, View):
             known = [name for name in dir(found) if name[0] != "_"]
         elif isinstance(found, dict):
@@ -207,12 +211,14 @@ def _kind(value: object) -> str:
 
 
 _PAYING_FILTERS = {
-    f".{one.__name__}": one for one in (meter.rounds, meter.taken, meter.joined)
+    f".{one.__name__}": one
+    for one in (meter.rounds, meter.taken, meter.joined, meter.compared, meter.made)
 }  # a name that no template can write
 
 
 class _Paying(NodeTransformer):
-    """Lets loops, filters and `~` pay: the operators and calls have hooks of their own."""
+    """Lets loops, filters, `~`, comparisons, slices, lists and mappings pay: the other operators
+    and calls have hooks of their own."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - named after the node
         self.generic_visit(node)
@@ -229,6 +235,56 @@ class _Paying(NodeTransformer):
         self.generic_visit(node)
         parts = nodes.List(node.nodes, lineno=node.lineno, environment=node.environment)
         return _through(".joined", parts, node)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if not _cheap(node):
+            node.expr = _through(".compared", node.expr, node)
+            for operand in node.ops:
+                operand.expr = _through(".compared", operand.expr, node)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = _through(".compared", node.node, node)
+        return node
+
+    def visit_Test(self, node: nodes.Test) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if node.args:
+            node.node = _through(".compared", node.node, node)
+            node.args = [_through(".compared", value, node) for value in node.args]
+        return node
+
+    def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return node if _constant(node.items) else _through(".made", node, node)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        told = node.ctx != "load" or _constant(node.items)
+        return node if told else _through(".made", node, node)
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        told = _constant([pair.value for pair in node.items])
+        return node if told else _through(".made", node, node)
+
+
+def _constant(found: Iterable[nodes.Node]) -> bool:
+    return all(map(_is_constant, found))
+
+
+def _is_constant(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Const)
+
+
+def _cheap(node: nodes.Compare) -> bool:
+    """Whether one of two values is a constant that the other one equals or not, as in most."""
+    [operand, *more] = node.ops
+    sides = (node.expr, operand.expr)
+    return not more and operand.op in ("eq", "ne") and any(map(_is_constant, sides))
 
 
 def _through(name: str, value: nodes.Node, place: nodes.Node) -> nodes.Filter:

@@ -5,11 +5,11 @@ a loop, a macro that calls itself, a text that doubles.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
+from jinja2.utils import Namespace
 
 STEPS = 10_000
 """Rounds of loops, calls and filters; one step takes a few microseconds."""
@@ -17,6 +17,8 @@ CHARACTERS = 256_000
 """Of all texts that are built or printed."""
 METER = " meter"
 """The key of the meter among the names of a template, which have no blanks."""
+
+_HOLDING = (list, tuple, dict, range, Namespace)
 
 
 class Meter:
@@ -34,6 +36,18 @@ class Meter:
         if self.steps < 0:
             raise SecurityError("the template takes too many steps")
 
+    def pay(self, value: object) -> None:
+        """Pay for all values inside of one. Raises SecurityError when the budget is spent."""
+        if isinstance(value, _HOLDING):
+            self.step(_inside(value, 10 * self.steps + 10) // 10)
+
+    def take(self, value: object) -> None:
+        """Pay for work on a value, by its size. Raises SecurityError when the budget is spent."""
+        if isinstance(value, str):
+            self.step(len(value) // 50)
+        else:
+            self.pay(value)
+
     def write(self, count: int) -> None:
         """Pay for a text of `count` characters. Raises SecurityError when the budget is spent."""
         self.characters -= count
@@ -41,12 +55,27 @@ class Meter:
             raise SecurityError("the template makes too much text")
 
 
+def _inside(value: object, most: int) -> int:
+    """How many values are in one, at all depths, each as often as it is there; it stops to count
+    where these are more than `most`."""
+    count, todo = 0, [value]
+    while todo and count <= most:
+        one = todo.pop()
+        if isinstance(one, Namespace):
+            one = object.__getattribute__(one, "_Namespace__attrs")
+        items = one.values() if isinstance(one, dict) else one
+        count += len(items)  # type: ignore[arg-type]
+        todo += [item for item in items if isinstance(item, _HOLDING)]  # type: ignore[attr-defined]
+    return count
+
+
 def meter_of(context: Context) -> Meter:
     """The meter of a running template."""
     try:
-        return cast(Meter, context.parent[METER])
+        meter: Meter = context.parent[METER]
     except KeyError:
         raise SecurityError("import and include work `with context` only") from None
+    return meter
 
 
 @pass_context
@@ -70,12 +99,27 @@ def _each(meter: Meter, items: Iterable[object]) -> Iterator[object]:
 @pass_context
 def taken(context: Context, value: object) -> object:
     """What a filter takes in, paid for by its size."""
-    size = 0
+    meter = meter_of(context)
+    meter.step()
+    meter.take(value)
+    return value
+
+
+@pass_context
+def compared(context: Context, value: object) -> object:
+    """What is compared, searched or sliced, paid for by its size."""
     if isinstance(value, str):
-        size = len(value) // 100
-    elif isinstance(value, list | tuple | dict | range):
-        size = len(value) // 10
-    meter_of(context).step(1 + size)
+        meter_of(context).step(len(value) // 1000)
+    else:
+        meter_of(context).pay(value)
+    return value
+
+
+@pass_context
+def made(context: Context, value: object) -> object:
+    """A list or a mapping that is written in a template, paid for with all that is in it: one of
+    lists that hold the same one twice, and so on, is endless however few they are."""
+    meter_of(context).pay(value)
     return value
 
 

@@ -1,27 +1,33 @@
 """From a turn to its prompt: the route's templates, else the built-in ones, else the plain text."""
 
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
 
 from jinja2 import Template as Compilation
 
-from sidecar.config.model import Config, Context, Route, Template
+from sidecar.config.model import Channel, Config, Context, Route, Template
 from sidecar.config.problems import Position, Problem
-from sidecar.config.templates import fingerprint, templates
+from sidecar.config.templates import TEMPLATES, fingerprint, templates, templates_of
 from sidecar.errors import TemplateFailed
 from sidecar.model import Prompt
-from sidecar.prompts.compiled import Compiled, Finding, compiled
+from sidecar.prompts.compiled import Compiled, compiled
 from sidecar.prompts.context import TurnContext, Values, values
 from sidecar.prompts.contract import PROVIDERS
-from sidecar.prompts.environment import BUILT_IN, RECOVERY, SYSTEM_CONTEXT, USER_TURN
+from sidecar.prompts.environment import BUILT_IN
+from sidecar.prompts.mistakes import Finding
 from sidecar.prompts.running import run
 
 __all__ = ["Prompts", "Rendered", "TurnContext"]
 
-_SYSTEM_CONTEXT = Template(SYSTEM_CONTEXT, BUILT_IN[SYSTEM_CONTEXT])
-_USER_TURN = Template(USER_TURN, BUILT_IN[USER_TURN])
-_RECOVERY = Template(RECOVERY, BUILT_IN[RECOVERY])
+_BOTCORD, _PLAIN = "botcord", "plain"
+_SETS: Mapping[str, Mapping[str, Template]] = {
+    name: {key: Template(f"{name}/{key}.j2", BUILT_IN[f"{name}/{key}.j2"]) for key in TEMPLATES}
+    for name in (_BOTCORD, _PLAIN)
+}
+"""The built-in templates that stand in for those of a route, by the type of channel."""
 BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 """What becomes one blank line in a system context."""
 Run = Callable[[Compilation, Values, int], str]
@@ -39,33 +45,51 @@ class Rendered:
 
 
 class Prompts:
-    """The templates of one configuration, compiled; `draws_on` tells on what they may draw."""
+    """The templates of one configuration, compiled; `draws_on` tells on what they may draw, the
+    types of the `channels` which built-in ones there are. A channel that is not among them was
+    found, as those of BotCord are."""
 
-    def __init__(self, draws_on: Context = Context()) -> None:  # noqa: B008 -- it is frozen
+    def __init__(
+        self,
+        draws_on: Context = Context(),  # noqa: B008 -- it is frozen
+        channels: Mapping[str, Channel] = MappingProxyType({}),
+    ) -> None:
         self._env = draws_on.env
         self._others = frozenset(draws_on.others)
+        self._sets = {
+            name: _SETS.get(channel.type, _SETS[_PLAIN]) for name, channel in channels.items()
+        }
         self._compiled: dict[str, Compiled] = {}
-        for template in (_SYSTEM_CONTEXT, _USER_TURN, _RECOVERY):
-            self._of(template)
+        for built_in in (_SETS[_BOTCORD], *self._sets.values()):
+            for template in built_in.values():
+                self._of(template)
 
     @classmethod
     def compile(
-        cls, config: Config, right: Collection[bytes] = ()
+        cls,
+        config: Config,
+        right: Collection[bytes] = (),
+        sources: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple["Prompts", tuple[Problem, ...]]:
         """Compile the templates of a configuration, and try each with sample messages.
 
-        Those whose fingerprints are among `right` are known to be so.
+        Those whose fingerprints are among `right` are known to be so. `sources` are the texts of
+        the files in which the templates stand, by their names.
         """
-        prompts = cls(config.context)
+        prompts = cls(config.context, config.channels)
         problems: dict[tuple[Position, str], Problem] = {}
         for path, template in templates(config):
             if right and fingerprint(template, config.context) in right:
                 continue
             for finding in prompts._of(template).findings:
-                problem = _problem(path, template, finding)
+                problem = _problem(path, template, finding, sources)
                 # One mistake may show in many samples, and in all routes that share a file.
                 problems.setdefault((problem.position, problem.message), problem)
         return prompts, tuple(problems.values())
+
+    def is_right(self, template: Template) -> bool:
+        """Whether a template compiles, and renders the sample messages."""
+        return not self._of(template).findings
 
     def render(self, context: TurnContext, run: Run = run) -> Rendered:
         """The prompt of a turn. Nothing is raised: the failures are told beside it.
@@ -74,14 +98,13 @@ class Prompts:
         """
         found, failures = values(context, self._env, self._others), list[TemplateFailed]()
         texts = [message.text for message in found["messages"]]
-        given, route = sum(map(len, texts)), context.route
-        system, by = self._first(
-            (route.system_context, _SYSTEM_CONTEXT), found, given, failures, run
-        )
-        user, user_by = self._first((route.user_turn, _USER_TURN), found, given, failures, run)
+        given = sum(map(len, texts))
+        wanted = self._wanted(context.route, context.messages[-1].channel)
+        system, by = self._first(wanted["system_context"], found, given, failures, run)
+        user, user_by = self._first(wanted["user_turn"], found, given, failures, run)
         note = ""
         if found["history"]:
-            told, _ = self._first((route.recovery, _RECOVERY), found, given, failures, run)
+            told, _ = self._first(wanted["recovery"], found, given, failures, run)
             note = (told or "").strip()
         user = ("\n\n".join(texts) if user is None else user).strip()
         prompt = Prompt(
@@ -90,25 +113,31 @@ class Prompts:
         )
         return Rendered(prompt, (by, user_by), tuple(failures))
 
-    def needs(self, route: Route) -> frozenset[str]:
-        """The context providers that the templates of a route use, by name."""
-        used = (
-            self._of(route.system_context or _SYSTEM_CONTEXT).names
-            | self._of(route.user_turn or _USER_TURN).names
-            | self._of(route.recovery or _RECOVERY).names
-        )
+    def needs(self, route: Route, channel: str) -> frozenset[str]:
+        """The context providers that the templates of a route use in a channel, by name."""
+        firsts = (of[0] for of in self._wanted(route, channel).values())
+        used = frozenset().union(*(self._of(template).names for template in firsts))
         return used & (PROVIDERS.keys() | self._others)
+
+    def _wanted(self, route: Route, channel: str) -> dict[str, Sequence[Template]]:
+        """For each text the templates that may make it, the first choice first."""
+        built_in = self._sets.get(channel, _SETS[_BOTCORD])
+        own = dict(templates_of(route))
+        return {
+            key: (own[key], template) if key in own else (template,)
+            for key, template in built_in.items()
+        }
 
     def _first(
         self,
-        templates: tuple[Template | None, ...],
+        templates: Sequence[Template],
         found: Values,
         given: int,
         failures: list[TemplateFailed],
         run: Run,
     ) -> tuple[str | None, Template | None]:
         """The text of the first template that does not fail, and that template."""
-        for template in filter(None, templates):
+        for template in templates:
             try:
                 return self._run(template, found, given, run), template
             except TemplateFailed as failed:
@@ -133,10 +162,35 @@ class Prompts:
         return self._compiled[text]
 
 
-def _problem(path: str, template: Template, finding: Finding) -> Problem:
+def _problem(
+    path: str, template: Template, finding: Finding, sources: Mapping[str, str]
+) -> Problem:
     line = template.line + finding.line - 1
     position = Position(template.name, line, template.indent + finding.column, finding.width)
+    if template.name in sources:
+        position = _as_written(position, template, finding, _lines(sources[template.name]))
     return Problem(finding.code, finding.message, position, path, finding.hint)
+
+
+def _as_written(
+    position: Position, template: Template, finding: Finding, file: Sequence[str]
+) -> Position:
+    """Where the file has what was found: the lines of a text that is folded, or in quotes, are
+    not those of the template."""
+    start, before = template.line - 1, finding.column - 1
+    wanted = _lines(template.text)[finding.line - 1][before:][: finding.width]
+    there = file[position.line - 1] if position.line <= len(file) else ""
+    if there[position.column - 1 :].startswith(wanted):
+        return position
+    for number, line in enumerate(file[start:], template.line):
+        if wanted and (column := line.find(wanted)) >= 0:
+            return replace(position, line=number, column=column + 1)
+    return Position(template.name, template.line)
+
+
+@lru_cache(maxsize=16)
+def _lines(text: str) -> Sequence[str]:
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def _failed(template: Template, line: int, reason: str) -> TemplateFailed:

@@ -1,13 +1,13 @@
 """One run of a compiled template, and where and why it failed when it did."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 from jinja2 import Template, TemplateError, TemplateNotFound
 
 from sidecar.config.problems import near
 from sidecar.errors import TemplateFailed
-from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
+from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT, Environment
 from sidecar.prompts.meter import METER, Meter
 
 
@@ -15,10 +15,10 @@ def run(
     template: Template,
     values: Mapping[str, object],
     given: int = 0,
-    concat: Callable[[Iterable[str]], str] = ENVIRONMENT.concat,
+    environment: Environment = ENVIRONMENT,
 ) -> str:
-    """The text of a template. `given` is the number of characters of the texts in the values,
-    `concat` makes one text of what the template prints.
+    """The text of a template. `given` is the number of characters of the texts in the values; the
+    `environment` makes one text of what the template and its blocks print.
 
     Raises:
         TemplateFailed: with the name of the built-in template that failed, or without one when
@@ -26,7 +26,8 @@ def run(
     """
     try:
         context = template.new_context({**values, METER: Meter(given)})
-        return concat(template.root_render_func(context))
+        context.environment = environment
+        return environment.concat(template.root_render_func(context))
     except Exception as error:  # a template can raise anything
         name, line = _place(error)
         raise TemplateFailed(name, line, _reason(error)) from error

@@ -47,13 +47,11 @@ class Trace:
 
     def __call__(self, template: Template, values: Mapping[str, object], given: int = 0) -> str:
         """The text of a template. Raises TemplateFailed, and keeps nothing then."""
-        pieces: list[Piece] = []
-
-        def watched(steps: Iterable[str]) -> str:
-            return ENVIRONMENT.concat(_watch(steps, pieces))
-
-        text = run(template, values, given, watched)
-        self.runs.append(tuple(pieces))
+        watch = _Watch()
+        environment = ENVIRONMENT.overlay()
+        environment.concat = watch.concat  # type: ignore[assignment,method-assign]  # of this run
+        text = run(template, values, given, environment)
+        self.runs.append(watch.parts(text))
         return text
 
 
@@ -85,17 +83,36 @@ def _without(text: str, at: int, gone: Iterable[tuple[int, int]]) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _watch(steps: Iterable[str], into: list[Piece]) -> Generator[str, None, None]:
-    """The steps of a running template; what each of them printed is noted."""
-    for text in steps:
-        if text:
-            into.append(Piece(text, tuple(_way(steps))))
-        try:
-            yield text
-        except SecurityError as error:
-            if isinstance(steps, Generator):
-                steps.throw(error)  # so that it arises in the template
-            raise
+class _Watch:
+    """What the texts of one run are made of: the whole, and those that `super()` gives."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[str, tuple[Piece, ...]]] = {}
+
+    def concat(self, steps: Iterable[str]) -> str:
+        """What the steps print as one text, of which the parts are kept."""
+        pieces: list[Piece] = []
+        text = ENVIRONMENT.concat(self._watched(steps, pieces))
+        self._made[id(text)] = text, tuple(pieces)
+        return text
+
+    def parts(self, text: str) -> tuple[Piece, ...]:
+        """The parts of a text that was made here, once; none of another one."""
+        return self._made.pop(id(text), ("", ()))[1]
+
+    def _watched(self, steps: Iterable[str], into: list[Piece]) -> Generator[str, None, None]:
+        """The steps of a running template; what each of them printed is noted."""
+        for text in steps:
+            if text:
+                way = tuple(_way(steps))
+                inner = self.parts(text) or (Piece(text, ()),)
+                into += [Piece(piece.text, (*way, *piece.way)) for piece in inner]
+            try:
+                yield text
+            except SecurityError as error:
+                if isinstance(steps, Generator):
+                    steps.throw(error)  # so that it arises in the template
+                raise
 
 
 def _way(steps: object) -> Iterator[Origin]:

@@ -33,7 +33,7 @@ from sidecar.runtimes.oneshot import OneShot
 from sidecar.runtimes.private import PrivateFiles
 from sidecar.runtimes.staying import Staying
 from sidecar.runtimes.tool_servers import as_json, marked
-from sidecar.runtimes.turn_text import renewed, user_turn
+from sidecar.runtimes.turn_text import compared, user_turn
 
 RESTRAINED = (
     "As root, Claude Code refuses to work without checking permissions: edits are accepted, other "
@@ -129,14 +129,15 @@ class ClaudeCode:
         talk = _dialogue(job, user_turn(job, _FILE_NAME))
         return replace(launch, argv=argv, stdin=b"", codec=talk, dialogue=talk)
 
-    def follow(self, last: Dialogue, job: Job) -> Dialogue:
-        """The next turn. The CLI reads its system context once: where that has changed since, the
-        new one stands above the user turn."""
+    def follow(self, last: Dialogue, job: Job) -> Dialogue | None:
+        """The next turn. The CLI reads its system context once: where that of the turn is another
+        one, the user turn stands below what is different, unless that is much."""
         before = cast(ClaudeDialogue, last)
-        known = CONTEXT in overridden((*self._args, *job.args))
-        known = known or job.prompt.system == before.context
-        prompt = user_turn(job, _FILE_NAME) if known else renewed(job, _FILE_NAME)
-        return _dialogue(job, prompt, before.spent, lifecycle=before.lifecycle)
+        if CONTEXT in overridden((*self._args, *job.args)):
+            prompt: str | None = user_turn(job, _FILE_NAME)
+        else:
+            prompt = compared(job, before.context, _FILE_NAME)
+        return None if prompt is None else _dialogue(job, prompt, before)
 
     async def _known(
         self, program: str, job: Job, env: Mapping[str, str], marks: Mapping[str, str]
@@ -170,12 +171,10 @@ def _may_bypass(env: Mapping[str, str]) -> bool:
     return os.geteuid() != 0 or env.get("IS_SANDBOX") == "1"
 
 
-def _dialogue(
-    job: Job, prompt: str, spent: float = 0.0, *, lifecycle: bool = False
-) -> ClaudeDialogue:
+def _dialogue(job: Job, prompt: str, before: ClaudeDialogue | None = None) -> ClaudeDialogue:
     text = prompt.encode("utf-8", "replace").decode()
     output, session, context = job.limits.output, session_to_resume(job), job.prompt.system
-    return ClaudeDialogue(text, str(uuid4()), context, session, output, spent, lifecycle=lifecycle)
+    return ClaudeDialogue(text, str(uuid4()), context, session, output, before)
 
 
 def build(options: Mapping[str, object], host: Host) -> Runtime:

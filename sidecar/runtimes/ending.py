@@ -8,7 +8,7 @@ from functools import partial
 from sidecar.api import Spawn
 from sidecar.runtimes import tree
 from sidecar.runtimes.orphans import collect, strays
-from sidecar.runtimes.process import Process, live
+from sidecar.runtimes.process import Process
 
 KILL_WAIT = 1.0
 """Seconds in which a process is gone after SIGKILL, unless the kernel itself hangs."""
@@ -47,13 +47,12 @@ async def end_tree(process: Process, marks: Mapping[str, str], grace: float) -> 
     """End a process and all that it started, then let go of it.
 
     All get SIGTERM, and after `grace` seconds SIGKILL: its group, its descendants, and whatever
-    carries the marks in its environment, or is an orphan that nobody else can have left. Cancelled,
-    it kills at once.
+    carries the marks. Cancelled, it kills at once.
     """
     members: set[tree.Member] = set()
     try:
         for number, wait in (signal.SIGTERM, grace), *ROUNDS * [(signal.SIGKILL, KILL_WAIT)]:
-            members |= await asyncio.to_thread(_theirs, process.pid, marks)
+            members |= await asyncio.to_thread(tree.family, process.pid, marks)
             if _gone(process, members):
                 break
             process.send(number)
@@ -75,18 +74,10 @@ async def end_lost(process: Process, marks: Mapping[str, str], grace: float) -> 
     for number, wait in (signal.SIGTERM, grace), (signal.SIGKILL, KILL_WAIT):
         if _no_strays():
             return
-        members = await asyncio.to_thread(_lost, process.pid, marks)
+        members = await asyncio.to_thread(tree.lost, process.pid, marks)
         tree.send(members, number)
         deadline = asyncio.get_running_loop().time() + wait
         await _until(partial(_none_alive, members), deadline)
-
-
-def _theirs(pid: int, marks: Mapping[str, str]) -> set[tree.Member]:
-    return tree.family(pid, marks) | tree.unclaimed(pid, live(), marks)
-
-
-def _lost(pid: int, marks: Mapping[str, str]) -> set[tree.Member]:
-    return tree.lost(pid, marks) | tree.unclaimed(pid, live(), marks)
 
 
 async def _until_gone(process: Process, members: set[tree.Member], seconds: float) -> None:

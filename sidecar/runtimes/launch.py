@@ -28,6 +28,15 @@ class Codec(Protocol):
         """The outcome. The exit code is None for an agent that did not exit by itself."""
 
 
+@runtime_checkable
+class Streaming(Codec, Protocol):
+    """A codec that can make events of many small lines in one go."""
+
+    def pieces(self, lines: bytes, /) -> Sequence[AgentEvent] | None:
+        """Take whole lines, with their ends, if all of them are pieces of a text, which end
+        nothing. None: it has taken nothing, and they are to be fed one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """How the process of one turn is started.
@@ -133,8 +142,9 @@ class WarmCli(Cli, Protocol):
             OSError: a file that it takes cannot be written.
         """
 
-    def follow(self, last: Dialogue, job: Job) -> Dialogue:
-        """The next turn, in the process that has settled the `last` one."""
+    def follow(self, last: Dialogue, job: Job) -> Dialogue | None:
+        """The next turn, in the process that has settled the `last` one; None where a new process
+        would do better."""
 
 
 class LaunchFailed(Exception):

@@ -22,6 +22,7 @@ from sidecar.runtimes.codex import Codex
 from sidecar.runtimes.environment import inherited, read
 from sidecar.runtimes.gemini import Gemini
 from sidecar.runtimes.help import LONGEST, named
+from sidecar.runtimes.limits import marked
 from sidecar.runtimes.places import find_program
 
 PATIENCE = 15.0
@@ -161,15 +162,16 @@ def _told(path: str, flag: str, cwd: Path, env: Mapping[str, str]) -> bytes:
     """What `--version` or `--help` prints; nothing when that takes too long or fails."""
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(  # noqa: S603 -- the operator configured the program
-                [path, flag],
-                cwd=cwd if cwd.is_dir() else None,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            with marked({}):
+                process = subprocess.Popen(  # noqa: S603 -- the operator configured the program
+                    [path, flag],
+                    cwd=cwd if cwd.is_dir() else None,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
         except (OSError, ValueError):
             return b""
         try:

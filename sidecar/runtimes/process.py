@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from sidecar.runtimes.descriptors import PIPE_MOST, Descriptor, child_pipes, exit_descriptor
+from sidecar.runtimes.limits import marked
+from sidecar.runtimes.slices import Slice
 
 CHUNK = 1 << 16
 """Bytes of one read."""
@@ -22,8 +24,6 @@ TAIL = 8192
 """Bytes of standard error that are kept: the last ones."""
 MOST_UNREAD = 8 << 20
 """Bytes that wait for a child in a dialogue, after which it counts as one that does not read."""
-SLICE = 0.005
-"""Seconds after which a reader that never has to wait lets others have the event loop."""
 
 _live: set[int] = set()
 
@@ -36,11 +36,19 @@ def live() -> frozenset[int]:
 def spawn(
     argv: Sequence[str], cwd: Path, env: Mapping[str, str], pipes: Sequence[int]
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a new session. Waits for its exec, a fraction of a millisecond."""
+    """Start a child in a new session, with the marks of its environment in its limits, too. Waits
+    for its exec, a fraction of a millisecond."""
     stdin, stdout, stderr = pipes
-    return subprocess.Popen(  # noqa: S603 -- never a shell; the operator configured the program
-        argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env, start_new_session=True
-    )
+    with marked(env):
+        return subprocess.Popen(  # noqa: S603 -- no shell; the operator configured the program
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
 
 
 class Process:
@@ -76,7 +84,8 @@ class Process:
                 os.close(end)
         self.pid = self._child.pid
         _live.add(self.pid)
-        self.active = self._resumed = self._loop.time()
+        self.active = self._loop.time()
+        self._slice = Slice()
         self._waiter: asyncio.Future[None] | None = None
         self._watching = False
         self._left = PIPE_MOST
@@ -105,9 +114,7 @@ class Process:
         Raises:
             TimeoutError: nothing came until `deadline`, a time of the event loop.
         """
-        if self._loop.time() - self._resumed > SLICE:
-            await asyncio.sleep(0)
-            self._resumed = self._loop.time()
+        await self._slice.give_way()
         while (data := self._take()) is None:
             if not self._watching:
                 self._loop.add_reader(self._stdout.number, self._readable)
@@ -201,7 +208,7 @@ class Process:
         finally:
             timer.cancel()
             self._waiter = None
-            self._resumed = self._loop.time()
+            self._slice.begin()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -17,9 +17,10 @@ from sidecar.runtimes.environment import TRACE
 from sidecar.runtimes.launch import LaunchFailed, WarmCli
 from sidecar.runtimes.oneshot import OneShot
 from sidecar.runtimes.private import remove
+from sidecar.runtimes.slices import Slice
 from sidecar.runtimes.starting import Starter, Surroundings
 from sidecar.runtimes.turn import ProcessTurn
-from sidecar.runtimes.warm import Pool, Resident, Seat, key_of, owned
+from sidecar.runtimes.warm import IDLE_GRACE, Pool, Resident, Seat, key_of, owned
 
 COLD_FOR = 60.0
 """Seconds for which none is started to stay, after one that broke off its first turn."""
@@ -73,8 +74,10 @@ class Staying:
         kept = False
         try:
             while (events := await turn.next()) is not None:
+                share = Slice()
                 for event in events:
                     yield event
+                    await share.give_way()
             *notes, ended = turn.outcome()
             if turn.broke_off:
                 self._broke_off(resident)
@@ -101,8 +104,8 @@ class Staying:
             unmarked = {name: found.env[name] for name in found.env.keys() - found.marks.keys()}
             key = key_of(job, unmarked, (found.program, *same))
             resident = await self._pool.take(key, owned(job, job.session))
-            if resident is not None:
-                return self._again(resident, job)
+            if resident is not None and await self._goes_on(resident, job):
+                return resident
             if asyncio.get_running_loop().time() < self._not_before:
                 return None
             seat = self._pool.reserve()
@@ -112,13 +115,18 @@ class Staying:
             await self._pool.forget(owned(job, job.session))
             return None
 
-    def _again(self, resident: Resident, job: Job) -> Resident:
+    async def _goes_on(self, resident: Resident, job: Job) -> bool:
+        """Give a process its next turn; one that had better not run it is ended."""
         dialogue = self._cli.follow(resident.dialogue, job)
+        if dialogue is None:
+            metrics.count("warm_ended_total", runtime=self._host.name, reason="context")
+            await self._pool.end(resident, IDLE_GRACE)
+            return False
         resident.launch = replace(resident.launch, codec=dialogue, dialogue=dialogue)
         resident.used = True
         resident.process.begin_anew()
         self._count("reused")
-        return resident
+        return True
 
     async def _start(self, seat: Seat, key: str, found: Surroundings, job: Job) -> Resident:
         started = False

@@ -1,18 +1,16 @@
 """Processes as Linux shows them below /proc. Elsewhere there is nothing to see.
 
-A process is told from a later one with the same id by the time of its start.
+A process is told from a later one with the same id by the time of its start. It has a mark when
+that is in its environment, or, when it wiped that, in its limits (`limits`).
 """
 
-import math
 import os
 import signal
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-EXEC_WAIT = 0.1
-"""Seconds in which an exec is over, also on a busy machine."""
+from sidecar.runtimes.limits import carried
 
 
 class Member(NamedTuple):
@@ -49,8 +47,8 @@ def find_dead(pids: Iterable[int]) -> set[Member]:
 
 
 def family(root: int, marks: Mapping[str, str]) -> set[Member]:
-    """The living descendants of a process, and all processes with all marks in their environment,
-    with their descendants.
+    """The living descendants of a process, and all processes with all marks, with their
+    descendants.
 
     The process itself is not among them. Reads much, and may wait a moment: call it in a thread.
     """
@@ -60,46 +58,21 @@ def family(root: int, marks: Mapping[str, str]) -> set[Member]:
 
 
 def lost(root: int, marks: Mapping[str, str]) -> set[Member]:
-    """All processes with all marks in their environment, with their descendants, that are not
-    descendants of the process any more: whoever started them has ended.
+    """All processes with all marks, with their descendants, that are not descendants of the
+    process any more: whoever started them has ended.
 
-    Reads much, and may wait a moment: call it in a thread.
+    Reads much: call it in a thread.
     """
     stats = _all()
     held = _grown(stats, {root})
     return _living(stats, _grown(stats, set(_marked(stats, marks)) - held) - held)
 
 
-def unclaimed(owner: int, others: Collection[int], marks: Iterable[str]) -> set[Member]:
-    """The living orphans that only the process `owner` can have left to this one, with their
-    descendants, although no mark tells it: they have none of the marks.
-
-    Each is in a session whose leader is the owner, or has ended, which no child of our own is. It
-    is nobody else's as long as all `others` began later, or have ended, too.
-
-    Reads much, and may wait a moment: call it in a thread.
-    """
-    stats, me = _all(), os.getpid()
-    if me == 1:  # whatever loses its parent in this container comes to us, whosever it was
-        return set()
-    ours = stats[me].session if me in stats else me
-    starts = [stats[pid].member.started for pid in others if pid != owner and _runs(stats, pid)]
-    first = min(starts, default=math.inf)
-    found = set()
-    for pid, stat in stats.items():
-        if stat.parent != me or pid == owner or pid in others or stat.session in (ours, pid):
-            continue
-        left = not _runs(stats, stat.session) and first > stat.member.started
-        if (left or stat.session == owner) and not _has_any(stat, marks):
-            found.add(pid)
-    return _living(stats, _grown(stats, found))
-
-
 def marked(marks: Mapping[str, str]) -> set[Member]:
-    """All processes with all marks in their environment, those in sessions of theirs, and the
-    descendants of both, without this one, those above it, and its session.
+    """All processes with all marks, those in sessions of theirs, and the descendants of both,
+    without this one, those above it, and its session.
 
-    Reads much, and may wait a moment: call it in a thread.
+    Reads much: call it in a thread.
     """
     stats = _all()
     above: set[int] = set()
@@ -131,45 +104,23 @@ def _grown(stats: Mapping[int, _Stat], roots: set[int]) -> set[int]:
     return found
 
 
-def _runs(stats: Mapping[int, _Stat], pid: int) -> bool:
-    return pid in stats and not stats[pid].dead
-
-
 def _living(stats: Mapping[int, _Stat], pids: Iterable[int]) -> set[Member]:
     living = (stats[pid] for pid in pids if pid in stats)
     return {stat.member for stat in living if not stat.dead}
 
 
 def _marked(stats: Mapping[int, _Stat], marks: Mapping[str, str]) -> Iterator[int]:
+    me = os.getpid()
+    ours = stats[me].session if me in stats else me
     wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in marks.items()]
     for pid, stat in stats.items():
-        environment = _environment(stat)
-        if all(mark in environment for mark in wanted):
+        environment = b"\0" + _read(f"/proc/{pid}/environ")
+        found = all(mark in environment for mark in wanted)
+        # Agents get sessions of their own; what is in ours may have been started beside one.
+        if not found and stat.session != ours:
+            found = carried(_read(f"/proc/{pid}/limits"), marks)
+        if found:
             yield pid
-
-
-def _has_any(stat: _Stat, names: Iterable[str]) -> bool:
-    environment = _environment(stat)
-    return any(os.fsencode(f"\0{name}=") in environment for name in names)
-
-
-def _environment(stat: _Stat) -> bytes:
-    """The environment of a process, with a NUL before and after each variable."""
-    found = _read(f"/proc/{stat.member.pid}/environ")
-    if not found and stat.parent == os.getpid() and not stat.dead:
-        found = _environment_soon(stat.member.pid)
-    return b"\0" + found
-
-
-def _environment_soon(pid: int) -> bytes:
-    """The environment of a child that seems to have none: in the midst of an exec, it is not there
-    yet, although the parent that waited for the exec may have ended already."""
-    deadline = time.monotonic() + EXEC_WAIT
-    while time.monotonic() < deadline:
-        time.sleep(0.001)
-        if environment := _read(f"/proc/{pid}/environ"):
-            return environment
-    return b""
 
 
 def _all() -> dict[int, _Stat]:

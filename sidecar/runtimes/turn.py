@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from sidecar import metrics
 from sidecar.api import Host
-from sidecar.codecs.ndjson import Lines
+from sidecar.codecs.ndjson import Lines, cut
 from sidecar.model import AgentEvent, Block, Failure, Job
 from sidecar.runtimes.ending import finish
-from sidecar.runtimes.launch import Attended, Launch
+from sidecar.runtimes.launch import Attended, Launch, Streaming
 from sidecar.runtimes.process import Process
 
 LEFTOVER_GRACE = 0.5
@@ -32,9 +32,10 @@ class ProcessTurn:
     ) -> None:
         self._process = process
         self._notes = launch.notes
-        self._codec = launch.codec
+        self._codec = codec = launch.codec
         self._dialogue = dialogue = launch.dialogue
         self._attended = dialogue if dialogue and isinstance(dialogue, Attended) else None
+        self._streaming = codec if dialogue is None and isinstance(codec, Streaming) else None
         self._lines = Lines() if launch.lines else None
         self._job = job
         self._host = host
@@ -87,7 +88,7 @@ class ProcessTurn:
             self._silent = self._over and not self._codec.finished
             return ()
         if data:
-            events = self._decode([data] if self._lines is None else self._lines.feed(data))
+            events = self._take(data)
             if self._attended is not None:
                 await self._attended.attend()
                 self._converse()
@@ -108,7 +109,7 @@ class ProcessTurn:
 
     async def cancel(self) -> None:
         """Have an agent that can be told stop what it does; wait a moment for its last word."""
-        if self._attended is None or self._lines is None or self._over:
+        if self._attended is None or self._over:
             return
         self._attended.cancel()
         told = self._attended.outgoing()
@@ -117,7 +118,7 @@ class ProcessTurn:
         with suppress(TimeoutError):
             while told and not self._codec.finished:
                 data = await self._process.read(deadline)
-                _ = self._decode(self._lines.feed(data))
+                _ = self._take(data)
                 told = told if data else b""
 
     async def close(self) -> None:
@@ -137,6 +138,14 @@ class ProcessTurn:
         if self._finished_at is not None:
             return self._finished_at + self._job.limits.linger
         return self._process.active + self._job.limits.idle_timeout
+
+    def _take(self, data: bytes) -> Sequence[AgentEvent]:
+        """The events that a piece of the output completes."""
+        if self._lines is None:
+            return self._decode([data])
+        lines = self._lines.whole(data)
+        pieces = None if self._streaming is None else self._streaming.pieces(lines)
+        return self._decode(cut(lines)) if pieces is None else pieces
 
     def _decode(self, lines: Sequence[bytes]) -> Sequence[AgentEvent]:
         events: list[AgentEvent] = []

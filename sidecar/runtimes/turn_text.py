@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from difflib import unified_diff
 
 from sidecar.model import Job
 
@@ -9,13 +10,28 @@ HEADER = "Message:\n"
 """Stands before every user turn: a text that begins with `/` would be run as a command."""
 _JOINER = "\\g<0>\u2060"
 """U+2060 is invisible, and ends the meaning of the sign before it."""
+MOST_CHANGED = 2048
+"""Characters of a changed context that stand above one user turn, and so stay in the session."""
+SHOWN = 80
+"""Characters of a line beside one that changed."""
+MOST_LINES = 1000
+"""Lines of the longest context that is compared."""
 
 
 def user_turn(job: Job, sign: re.Pattern[str]) -> str:
-    """The user turn below a header. `sign` finds what the tool replaces by the text of a file or
-    of a skill: that is for owners only."""
-    text = job.prompt.user
-    return HEADER + (text if job.trust == "owner" else sign.sub(_JOINER, text))
+    """The user turn below a header. `sign` finds what the tool would replace by the text of a file
+    or of a skill.
+
+    No text names a file, for an owner's turn may quote others, too. Skills are the owner's own: the
+    variables of a shell, which look alike, stay as the owner wrote them.
+    """
+    if job.trust == "owner":
+        return HEADER + sign.sub(_unless_a_skill, job.prompt.user)
+    return HEADER + sign.sub(_JOINER, job.prompt.user)
+
+
+def _unless_a_skill(found: re.Match[str]) -> str:
+    return found[0] if "$" in found[0] else found.expand(_JOINER)
 
 
 def parts(job: Job, sign: re.Pattern[str]) -> tuple[str, ...]:
@@ -47,10 +63,30 @@ def whole(job: Job, sign: re.Pattern[str]) -> bytes:
     return turn.encode("utf-8", "replace")
 
 
-def renewed(job: Job, sign: re.Pattern[str]) -> str:
-    """The user turn below a context that takes the place of the one that the tool had so far."""
-    first = "Your instructions have changed: those that hold now, in place of all earlier ones,"
-    return _below(first, job.prompt.system.strip(), sign) + user_turn(job, sign)
+def compared(job: Job, base: str, sign: re.Pattern[str]) -> str | None:
+    """The user turn below what is different in its context from `base`, which the tool has; None
+    where that would be more than each turn may add to a session."""
+    had, has = (text.strip().split("\n") for text in (base, job.prompt.system))
+    if had == has:
+        return user_turn(job, sign)
+    if max(len(had), len(has)) > MOST_LINES:
+        return None
+    found = list(unified_diff(had, has, n=1, lineterm=""))[2:]
+    difference = "\n".join(map(_shortened, found))
+    if len(difference) > MOST_CHANGED:
+        return None
+    first = (
+        "For this message, your instructions differ from those in the system prompt: what is gone "
+        "from them (-) and what holds instead (+), as a unified diff,"
+    )
+    return _below(first, difference, sign) + user_turn(job, sign)
+
+
+def _shortened(line: str) -> str:
+    """A line of a difference: places are left out, and lines that tell them need not be whole."""
+    if line.startswith("@@"):
+        return "..."
+    return line[:SHOWN] if line.startswith(" ") else line
 
 
 def _below(first: str, context: str, sign: re.Pattern[str]) -> str:

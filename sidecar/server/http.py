@@ -1,10 +1,11 @@
 """The HTTP server: is it alive, is it ready, how is it.
 
 `/livez` answers while the event loop turns; `/readyz` answers 200 while what should be connected
-is, else 503 with the reasons, and tells when the config file is invalid; `/metrics` is what
-Prometheus reads, `/status` the whole picture as JSON. `GET /-/plan?config=FILE` tells what a config
-would change, `POST /-/reload` applies the saved one: both answer, as JSON, when it is done.
-`/events` tells what happens, and `acts` has what is asked about single turns.
+is, else 503 with the reasons, and tells when the config file is invalid, which is a reason too for
+`/readyz?strict`; `/metrics` is what Prometheus reads, `/status` the whole picture as JSON.
+`GET /-/plan?config=FILE` tells what a config would change, `POST /-/reload` applies the saved one:
+both answer, as JSON, when it is done. `/events` tells what happens, and `acts` has what is asked
+about single turns.
 """
 
 import asyncio
@@ -146,13 +147,15 @@ class HttpServer:
     async def _livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def _readyz(self, _: web.Request) -> web.Response:
+    async def _readyz(self, request: web.Request) -> web.Response:
         reasons = self._inside.not_ready()
         told = [*(reasons or ["ok"]), *self._inside.remarks()]
         text = "".join(f"{line}\n" for line in told)
-        if self._inside.degraded():
+        degraded = self._inside.degraded()
+        if degraded:
             text += "degraded: the config file is invalid, an earlier config is in force\n"
-        return web.Response(text=text, status=503 if reasons else 200)
+        fails = bool(reasons) or (degraded and "strict" in request.query)
+        return web.Response(text=text, status=503 if fails else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._check_token(request)

@@ -1,20 +1,26 @@
-"""Opens the file of the journal: private, durable, migrated. A damaged one is set aside."""
+"""Opens the file of the journal: private, durable, migrated. A damaged one is set aside, and what
+can still be read of it is saved."""
 
 import logging
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sidecar import metrics
 from sidecar.errors import JournalError
 from sidecar.store.migrations import migrate
+from sidecar.store.salvage import salvage
 
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another program that writes to the file, such as the sqlite3 shell."""
 
-_COMPANIONS = ("-wal", "-shm")
+RESTORED = ".restored"
+"""The end of the name of a copy that is to take the place of the file."""
+COMPANIONS = ("-wal", "-shm")
+"""What SQLite keeps beside the file."""
 
 
 class _Damaged(JournalError):
@@ -30,18 +36,21 @@ def open_database(path: Path, *, now: float) -> tuple[sqlite3.Connection, Path |
         JournalError: it cannot be opened, or a newer version wrote it.
     """
     try:
+        if not path.exists() and (left := beside(path, RESTORED)).exists():
+            left.rename(path)  # a sidecar was killed that was about to do this
         try:
             return _connect(path), None
         except _Damaged as damage:
-            aside = _set_aside(path, now)
+            aside = set_aside(path, now)
             metrics.count("journal_set_aside_total")
             log.error(  # noqa: TRY400  # the reason is in the line, a traceback says nothing more
-                "the journal %s is damaged (%s): it was moved to %s and a new one was begun",
+                "the journal %s is damaged (%s): it was moved to %s and a new one was begun,"
+                " with what can still be read",
                 path,
                 damage,
                 aside,
             )
-            return _connect(path), aside
+            return _saved(path, aside), aside
     except (OSError, sqlite3.Error, JournalError) as error:
         raise JournalError(f"the journal {path} cannot be used: {error}") from error
 
@@ -58,6 +67,19 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     )
 
 
+def is_sound(path: Path) -> bool:
+    """Whether the file is a journal whose pages do not contradict each other. Blocks."""
+    try:
+        with closing(connect_reader(path)) as connection:
+            (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
+            (verdict,) = connection.execute("pragma quick_check(1)").fetchone()
+            return bool(tables and verdict == "ok")
+    except sqlite3.DatabaseError as error:
+        if tells_damage(error):
+            return False
+        raise
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _lost_its_base(path):
@@ -72,7 +94,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         _prepare(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
-        if _tells_damage(error):
+        if tells_damage(error):
             raise _Damaged(str(error)) from error
         raise
     except JournalError:
@@ -93,7 +115,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     migrate(connection)
 
 
-def _tells_damage(error: sqlite3.DatabaseError) -> bool:
+def tells_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite has found that the file is damaged."""
     # The low byte is the primary code, https://www.sqlite.org/rescode.html
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -101,24 +124,42 @@ def _tells_damage(error: sqlite3.DatabaseError) -> bool:
 
 def _lost_its_base(path: Path) -> bool:
     """SQLite would delete such a log, and what was committed to it."""
-    return _size(path) == 0 and _size(_beside(path, "-wal")) > 0
+    return _size(path) == 0 and _size(beside(path, "-wal")) > 0
 
 
-def _set_aside(path: Path, now: float) -> Path:
-    """Move the file and its companions to a name that is free; that name."""
+def _saved(path: Path, aside: Path) -> sqlite3.Connection:
+    """A new journal with what can be read of a damaged one."""
+    connection = _connect(path)
+    try:
+        rows = salvage(aside, connection)
+    except sqlite3.Error:  # the disk is full, for one; the next start is to try it again
+        connection.close()
+        _move(aside, path)
+        raise
+    log.warning("%d row(s) of the damaged journal were saved", rows)
+    return connection
+
+
+def set_aside(path: Path, now: float) -> Path:
+    """Move the file and its companions, where there are any, to a name that is free; that name."""
     stem = f"{path.name}.damaged-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
     aside = path.with_name(stem)
     number = 1
-    while any(_beside(aside, end).exists() for end in ("", *_COMPANIONS)):
+    while any(beside(aside, end).exists() for end in ("", *COMPANIONS)):
         number += 1
         aside = path.with_name(f"{stem}-{number}")
-    for end in ("", *_COMPANIONS):
-        if _beside(path, end).exists():
-            _beside(path, end).rename(_beside(aside, end))
+    _move(path, aside)
     return aside
 
 
-def _beside(path: Path, end: str) -> Path:
+def _move(path: Path, to: Path) -> None:
+    for end in ("", *COMPANIONS):
+        if beside(path, end).exists():
+            beside(path, end).rename(beside(to, end))
+
+
+def beside(path: Path, end: str) -> Path:
+    """A file beside another one: its name has more at the end."""
     return path.with_name(path.name + end)
 
 

@@ -14,7 +14,7 @@ from sidecar.core.budgets import KEPT
 from sidecar.model import ConversationKey, Exchange, Message, Reply, Said
 from sidecar.store import frames, history, lookup, outbox, retention, sessions
 from sidecar.store import turns as turn_rows
-from sidecar.store.database import open_database
+from sidecar.store.keeper import Keeper, UnderWay
 from sidecar.store.reader import Reader
 from sidecar.store.recent import RecentActivity
 from sidecar.store.records import (
@@ -44,13 +44,15 @@ class Journal:
 
     def __init__(
         self,
-        path: Path,
         writer: Writer,
+        keeper: Keeper,
+        reader: Reader,
         recent: RecentActivity,
         set_aside: Path | None,
         ttl: float,
     ) -> None:
-        self._reader = Reader(path)
+        self._reader = reader
+        self._keeper = keeper
         self._recent = recent
         self._writer = writer
         self._session_ttl = ttl
@@ -65,15 +67,22 @@ class Journal:
             JournalError: it cannot be opened, or a newer version wrote it.
         """
         path = folder / "journal.db"
-        recent = RecentActivity()
+        recent, reader = RecentActivity(), Reader(path)
+        keeper = Keeper(path, reader.close)
 
         def begin() -> tuple[sqlite3.Connection, Path | None]:
-            opened = open_database(path, now=now)
+            opened = keeper.open(now)
             recent.load(opened[0])
             return opened
 
         connection, set_aside = await asyncio.to_thread(begin)
-        return cls(path, Writer(connection), recent, set_aside, session_ttl)
+        writer = Writer(connection, keeper)
+        return cls(writer, keeper, reader, recent, set_aside, session_ttl)
+
+    def protect(self, under_way: Callable[[], UnderWay]) -> None:
+        """Ask for what is under way when the journal turns out to be damaged, so that the new one
+        has it, too."""
+        self._keeper.under_way = under_way
 
     async def close(self) -> None:
         """Return when all steps under way are durable and the file is closed."""

@@ -5,13 +5,19 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 
 from sidecar.errors import JournalError
-from sidecar.model import Reply
+from sidecar.model import ConversationKey, Reply
 from sidecar.store.encoding import decode_reply, encode
 from sidecar.store.records import PendingReply
 
 log = logging.getLogger(__name__)
 
 _ADD = "insert into reply(turn, key, body, next_at) select seq, ?, ?, ? from turn where id = ?"
+_RESTORE = """
+    insert or ignore into reply(id, turn, key, body, attempts, next_at)
+    select ?, seq, ?, ?, ?, ? from turn where id = ?"""
+_ENDED = """
+    insert or ignore into turn(id, conversation, state, accepted_at, ended_at)
+    values(?, ?, 'answered', ?, ?)"""
 _DELIVERED = "update reply set state = 'delivered', provider_id = ?, ended_at = ? where id = ?"
 _POSTPONED = "update reply set attempts = ?, next_at = ?, error = ? where id = ?"
 _REFUSED = "update reply set state = 'refused', error = ?, ended_at = ? where id = ?"
@@ -54,6 +60,16 @@ def postponed(
 def refused(connection: Connection, reply: int, error: str, now: float) -> None:
     """The channel will never take the reply."""
     connection.execute(_REFUSED, (encode(error), now, reply))
+
+
+def restore(connection: Connection, replies: Iterable[PendingReply], now: float) -> None:
+    """Have replies that wait, each with a turn that has ended, unless they are here."""
+    for one in replies:
+        place = one.reply.conversation
+        key = ConversationKey(one.reply.channel, one.reply.account, place.id, place.thread)
+        connection.execute(_ENDED, (one.turn, encode(key), now, now))
+        body = (encode(one.reply.key), encode(one.reply), one.attempts, one.next_at)
+        connection.execute(_RESTORE, (one.id, *body, one.turn))
 
 
 def requeued(connection: Connection, reply: int, now: float) -> PendingReply | None:

@@ -27,7 +27,9 @@ _IS_KNOWN = "select 1 from message where key = ?"
 _ADD_TURN = """
     insert into turn(id, conversation, state, accepted_at) values(?, ?, 'queued', ?)
     on conflict(id) do nothing"""
+_RESTORE = "insert into turn(id, conversation, state, attempt, accepted_at) values(?, ?, ?, ?, ?)"
 _ADD_MESSAGE = "insert into message(key, alias, turn, body) values(?, ?, ?, ?)"
+_KEEP_MESSAGE = f"{_ADD_MESSAGE} on conflict(key) do nothing"
 _NOTE_ACTIVITY = """
     insert into activity(conversation, at, entry) values(?, ?, ?)
     on conflict(conversation) do update set at = excluded.at, entry = excluded.entry
@@ -167,6 +169,22 @@ def retry(
     connection.execute(_GIVE, (added.lastrowid, seq))
     connection.execute(_RETRIED, (new, turn))
     return UnfinishedTurn(new, 0, False, messages)
+
+
+def restore(connection: Connection, turn: UnfinishedTurn, now: float) -> None:
+    """Have a turn without an outcome, and its messages, unless the turn is here."""
+    if connection.execute(_STARTED, (turn.turn,)).fetchone() is not None:
+        return
+    conversation = encode(turn.messages[-1].key) if turn.messages else "[]"
+    state = "running" if turn.running else "queued"
+    row = (turn.turn, conversation, state, turn.attempt, now)
+    seq = connection.execute(_RESTORE, row).lastrowid
+    for message in turn.messages:
+        key, alias = (
+            name and message_key(message.channel, message.account, name)
+            for name in (message.id, message.alias)
+        )
+        connection.execute(_KEEP_MESSAGE, (key, alias, seq, encode(message)))
 
 
 def turn_of(connection: Connection, reply: Reply) -> str | None:

@@ -11,14 +11,33 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sidecar import metrics
 from sidecar.errors import JournalError
+from sidecar.store.database import tells_damage
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Place(Protocol):
+    """Where the connection leads: see `keeper.Keeper`."""
+
+    def is_fine(self) -> bool:
+        """Whether what is written to the connection stays."""
+
+    def note_written(self) -> None:
+        """All that was committed is in the file itself."""
+
+    def note_damage(self) -> None:
+        """A statement has found the opposite."""
+
+    def renew(self, connection: sqlite3.Connection, /) -> sqlite3.Connection:
+        """A connection to take its place."""
+
+
 Work = Callable[[sqlite3.Connection], T]
 """Statements of one caller. It runs inside a transaction and must not end it."""
 
@@ -37,12 +56,14 @@ _QUIET = 0.05
 class Writer:
     """Runs functions on a connection, one after the other, and answers after the commit.
 
-    The connection is in autocommit mode (`isolation_level=None`) and belongs to the writer. All
-    methods are called on the event loop that was running when it was made.
+    The connection is in autocommit mode (`isolation_level=None`) and belongs to the writer, which
+    has it renewed when its `place` is not fine any more. All methods are called on the event loop
+    that was running when it was made.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: Place) -> None:
         self._connection = connection
+        self._place = place
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._ended = self._loop.create_future()
@@ -79,14 +100,34 @@ class Writer:
         while going:
             items, going = self._take()
             if items:
-                answers = _transact(self._connection, items)
-                self._call(_deliver, answers)
+                self._call(_deliver, self._write(items))
                 if self._changed() >= _LATEST_CHECKPOINT:
                     self._copy_back()
+        try:
+            self._look_after()
+        except Exception:
+            log.exception("the journal cannot be renewed at its end")
         try:
             self._connection.close()
         finally:
             self._call(_settle, self._ended)
+
+    def _write(self, items: Sequence[_Item]) -> list[_Answer]:
+        try:
+            self._look_after()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is answered, and tried again
+            failure = JournalError(f"the journal cannot be renewed: {error}")
+            return [(answer, None, failure) for _, answer in items]
+        answers = _transact(self._connection, items)
+        causes = [error.__cause__ for _, _, error in answers if error is not None]
+        if any(tells_damage(cause) for cause in causes if isinstance(cause, sqlite3.Error)):
+            self._place.note_damage()
+        return answers
+
+    def _look_after(self) -> None:
+        if not self._place.is_fine():
+            self._connection = self._place.renew(self._connection)
+            self._copied = self._connection.total_changes
 
     def _take(self) -> tuple[list[_Item], bool]:
         """Everything that waits, at least one; and whether more may come."""
@@ -120,7 +161,10 @@ class Writer:
         """Copy the write-ahead log back into the file."""
         self._copied = self._connection.total_changes
         try:
+            fine = self._place.is_fine()
             self._connection.execute("pragma wal_checkpoint(passive)").fetchall()
+            if fine:  # otherwise what somebody else has written must not go unseen
+                self._place.note_written()
         except sqlite3.Error as error:  # the log stays and grows; the next try may succeed
             self._call(metrics.count, "journal_checkpoint_errors_total")
             log.warning("the journal's write-ahead log cannot be copied back: %s", error)

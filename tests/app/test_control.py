@@ -1,132 +1,21 @@
 """Frames of the control plane on a whole sidecar in this process, with a real Hub and agents."""
 
 import asyncio
-import json
-import stat
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sidecar import plugins
-from sidecar.app.candidate import Candidate
-from sidecar.app.check import check
-from sidecar.app.sidecar import Sidecar
-from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar import metrics
 from sidecar.config.managed import FILE
-from sidecar.core.managed import Managed, read
-from sidecar.devhub import DevHub, HubLimits
-
-# Importing a type reads its schema, which a test on a loop must not.
-LOADED = (plugins.runtime_type("command"), plugins.channel_type("botcord"))
-
-CONFIG = """\
-version: 1
-state: {{dir: {folder}/state}}
-server: null
-limits: {{stop_grace: 500ms, drain_timeout: 2s}}
-channels:
-  demo: {{type: botcord, credentials: {folder}/demo.json}}
-control_plane: {{roots: [{folder}/work]}}
-runtimes:
-  first: {{type: command, command: [sh, -c, 'echo "first: $(tail -n 1)"'], protocol: text}}
-  second:
-    type: command
-    command: [sh, -c, 'case "$(cat)" in *sleep*) exec sleep 60;; *) echo "second in $PWD";; esac']
-    protocol: text
-{more}
-"""
-DEFAULT = "default_route: {{runtime: first, cwd: {folder}}}"
-
-
-class Rig:
-    """A sidecar with a config file, and what the control plane asks of it."""
-
-    def __init__(self, folder: Path, hub: DevHub) -> None:
-        self.hub = hub
-        self.folder = folder
-        self.state = folder / "state"
-        self.work = folder / "work"
-        self.work.mkdir()
-        (folder / "demo.json").touch(mode=0o600)
-        (folder / "demo.json").write_text(json.dumps(hub.add_agent("demo")))
-        self.path = folder / "config.yaml"
-        self.write(DEFAULT)
-        self.told: list[tuple[str, Mapping[str, object]]] = []
-        self.frames = 0
-
-    def write(self, more: str) -> None:
-        self.path.write_text(
-            CONFIG.format(folder=self.folder, more=more.format(folder=self.folder))
-        )
-
-    async def start(self) -> Sidecar:
-        found = await self._load(self.path)
-        assert found.config is not None, found.problems
-        self.sidecar = Sidecar(self.path, found.config, found.inputs)
-        await self.sidecar.__aenter__()
-        self.sidecar.reloader._load = self._load
-        self.sidecar.control.tell = self._tell
-        return self.sidecar
-
-    async def _load(self, path: Path, begun: object = None) -> Candidate:
-        """Checked in this process: another one would take most of a test's time."""
-        return await asyncio.to_thread(check, path)
-
-    async def _tell(self, type_: str, params: Mapping[str, object]) -> None:
-        self.told.append((type_, params))
-
-    async def act(self, type_: str, params: Mapping[str, object] | None = None) -> Ack:
-        self.frames += 1
-        return await self.sidecar.control.act(Frame(f"f{self.frames}", type_, params or {}, 0.0))
-
-    async def done(self, type_: str, params: Mapping[str, object] | None = None) -> Any:
-        ack = await self.act(type_, params)
-        assert isinstance(ack, Done), ack
-        return ack.result
-
-    async def code(self, type_: str, params: Mapping[str, object] | None = None) -> str:
-        before = self.managed, sorted(self.state.rglob("credentials/*.json"))
-        ack = await self.act(type_, params)
-        assert isinstance(ack, Failed), ack
-        assert before == (self.managed, sorted(self.state.rglob("credentials/*.json")))
-        return ack.code
-
-    def agent(self, name: str = "ag_new", **more: object) -> dict[str, object]:
-        """What a Hub sends to have an agent provisioned."""
-        return {"name": name, "credentials": {**self.hub.add_agent(name)}, **more}
-
-    @property
-    def managed(self) -> Managed:
-        path = self.state / FILE
-        return read(path.read_text()) if path.exists() else Managed()
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(15):
-            while not condition():
-                await asyncio.sleep(0.005)
-
-    async def answer(self, agent: str, text: str) -> str:
-        before = len(self.hub.sent)
-        self.hub.owner_says(agent, text)
-        await self.until(lambda: len(self.hub.sent) > before)
-        return self.hub.sent[-1].text
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+from sidecar.store import listing
+from tests.app.control_rig import DEFAULT, Rig, mode, running
 
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    hub = DevHub(limits=HubLimits(sends_per_minute=100_000, sends_per_pair=100_000))
-    await hub.start()
-    found = Rig(tmp_path, hub)
-    await found.start()
-    yield found
-    await found.sidecar.__aexit__(None, None, None)
-    await hub.stop()
+    async with running(tmp_path) as found:
+        yield found
 
 
 async def test_a_provisioned_agent_answers_and_no_other_channel_is_touched(rig: Rig) -> None:
@@ -146,6 +35,21 @@ async def test_a_provisioned_agent_answers_and_no_other_channel_is_touched(rig: 
     assert rig.path.read_bytes() == user_file
     assert ("agent_provisioned", {"agentId": "ag_new"}) in rig.told
     assert rig.told[-1][0] == "runtime_snapshot"
+
+
+async def test_a_control_plane_that_hangs_keeps_no_channel_waiting(tmp_path: Path) -> None:
+    def hang(rig: Rig) -> None:
+        rig.log_in()
+        text = rig.path.read_text()
+        rig.path.write_text(text.replace("control_plane: {", "control_plane: {enabled: true, "))
+        rig.hub.faults.add("/daemon/ws", delay=3600.0)
+
+    async with running(tmp_path, begin=hang) as rig:
+        assert (await rig.answer("demo", "hello")).startswith("first:")
+        await rig.until(lambda: rig.hub.requests["/daemon/ws"])
+        status = rig.sidecar.plane.status
+        assert status is not None
+        assert status.state == "connecting"
 
 
 async def test_asked_again_for_the_same_agent_says_yes_and_changes_nothing(rig: Rig) -> None:
@@ -185,7 +89,8 @@ async def test_a_cwd_outside_the_roots_is_refused_also_by_way_of_a_link(rig: Rig
     for cwd in (str(rig.folder), str(rig.work / "link"), str(rig.work / ".."), "/",
                 str(rig.folder / "worked")):  # fmt: skip
         assert await rig.code("provision_agent", rig.agent(cwd=cwd)) == "cwd_outside"
-    for cwd in ("work", str(rig.work / "none"), "~nobody"):
+    alike = str(rig.work / "\uff0e\uff0e")  # the dots are wide ones
+    for cwd in ("work", str(rig.work / "none"), "~nobody", alike):
         assert await rig.code("provision_agent", rig.agent(cwd=cwd)) == "bad_cwd"
     assert await rig.code("provision_agent", rig.agent(cwd=f"{rig.work}\0")) == "bad_params"
     asked = {"agentId": "demo", "route": {"cwd": "/"}}
@@ -227,6 +132,26 @@ async def test_a_revoked_agent_is_gone_with_its_turn_and_what_was_asked_for(rig:
     again = {"agentId": "ag_new", "deleteWorkspace": True}
     assert (await rig.done("revoke_agent", again))["workspaceDeleted"]
     assert not (rig.state / "agents/ag_new").exists()
+
+
+async def test_what_waits_for_a_revoked_agent_is_given_up_and_told(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.done("provision_agent", rig.agent())
+    rig.hub.faults.add("/hub/send", status=503, times=1000)
+    counted = metrics.value("replies_refused_total", channel="ag_new")
+    for agent in ("ag_new", "demo"):
+        rig.hub.owner_says(agent, "hello")
+    await rig.until(lambda: rig.sidecar.outbox.waiting == 2)
+    await rig.done("revoke_agent", {"agentId": "ag_new"})
+    counts = await rig.sidecar.journal.counts()
+    assert (counts.replies_pending, counts.replies_refused) == (1, 1)
+    assert rig.sidecar.outbox.waiting == 1
+    assert metrics.value("replies_refused_total", channel="ag_new") == counted + 1
+    assert "its agent was removed" in caplog.text
+    [pending] = await rig.sidecar.journal.pending_replies()
+    assert pending.reply.account == "demo"
+    rig.hub.faults.clear()
 
 
 async def test_kept_credentials_serve_when_the_agent_comes_back(rig: Rig) -> None:
@@ -284,6 +209,9 @@ async def test_frames_that_tell_of_this_machine_are_answered(rig: Rig) -> None:
     [told] = (await rig.done("list_agents"))["agents"]
     assert (told["id"], told["name"], told["online"]) == ("demo", "Demo", True)
     assert told["status"] == "running"
+    renamed = {"agentId": "demo", "displayName": "Renamed"}
+    assert await rig.done("update_agent", renamed) == {"agentId": "demo"}
+    assert (await rig.done("list_agents"))["agents"][0]["name"] == "Renamed"
     assert told["lastMessageAt"] > 1e12
     found = await rig.done("list_runtimes")
     assert [one["id"] for one in found["runtimes"]] == ["first", "second"]
@@ -357,6 +285,13 @@ async def dropped(rig: Rig, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
+def reasons(state: Path) -> list[str]:
+    """Why messages were dropped."""
+    with listing.reader(state) as database:
+        found = listing.turns(database, state="dropped", conversation=None, most=10)
+    return [one["error"] for one in found]
+
+
 async def test_a_message_that_is_not_to_wake_the_agent_is_recorded_and_no_turn_runs(
     rig: Rig,
 ) -> None:
@@ -366,6 +301,7 @@ async def test_a_message_that_is_not_to_wake_the_agent_is_recorded_and_no_turn_r
     await dropped(rig, 1)
     said = rig.sidecar.journal.said_since("demo", "demo", 0)
     assert [one.preview for one in said] == ["for everybody"]
+    assert await asyncio.to_thread(reasons, rig.state) == ["not_woken"]
     rig.hub.say(person, room, "for demo", mentions=["demo"])
     await rig.until(lambda: rig.hub.sent)
     assert (await rig.sidecar.journal.counts()).turns["dropped"] == 1
@@ -394,21 +330,9 @@ async def test_an_agent_that_is_woken_answers_its_owner_and_only_once(rig: Rig) 
     wake = {"agent_id": "demo", "message": "the morning report", "run_id": "r1"}
     assert await rig.code("wake_agent", wake) == "agent_not_loaded"
     await rig.answer("demo", "hello")
-    login = rig.folder / "login.json"
-    login.touch(mode=0o600)
-    login.write_text(json.dumps({**LOGIN, "userId": rig.hub.state.owner.user_id}))
-    rig.path.write_text(
-        rig.path.read_text().replace("control_plane: {", f"control_plane: {{credentials: {login}, ")
-    )
-    await rig.done("reload_config")
+    rig.log_in(userId=rig.hub.state.owner.user_id)
     assert await rig.done("wake_agent", wake) == {"agent_id": "demo", "accepted": True}
     await rig.done("wake_agent", wake)
     await rig.until(lambda: len(rig.hub.sent) == 2)
     assert rig.hub.sent[1].room == rig.hub.sent[0].room
     assert sum((await rig.sidecar.journal.counts()).turns.values()) == 2
-
-
-LOGIN = {
-    "version": 1, "daemonInstanceId": "dm_1", "hubUrl": "http://127.0.0.1:1", "accessToken": "a",
-    "refreshToken": "b", "expiresAt": 1e13,
-}  # fmt: skip

@@ -1,15 +1,20 @@
 """A message that was accepted gets exactly one outcome, and never more trust than it should."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sidecar.app.recover import recover
+from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.config import model as config
-from sidecar.model import Block, Conversation, Failure, TurnEnded
+from sidecar.config.reloading import Reloading
+from sidecar.core import wording
+from sidecar.core.routing import Router
+from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, TurnEnded
+from sidecar.prompts.render import Prompts
 from sidecar.store.records import UnfinishedTurn
 
 Until = Callable[[Callable[[], object]], Any]
@@ -173,3 +178,91 @@ async def test_a_refused_message_is_refused_by_the_commit_that_takes_it_over(
     assert len(second.agent.jobs) == 1
     assert [text for text in second.texts if "too many" in text] != []
     assert len(second.texts) == 2
+
+
+class OtherAgent:
+    """A runtime of another configuration."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def run(self, job: Job) -> AsyncGenerator[AgentEvent, None]:
+        yield TurnEnded(f"{job.prompt.user} by another")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def reconfigured(rig: Any, agent: OtherAgent, *, pins: bool, **route: object) -> Snapshot:
+    """The next snapshot: with another runtime, and another template that names it."""
+    changed = replace(rig.route, user_turn=config.Template("t", "new"), **route)  # type: ignore[arg-type]
+    checked = config.Config(config.State(rig.folder), changed)
+    checked = replace(checked, reload=Reloading(pin_queued=pins))
+    use = RuntimeUse(config.Runtime("agent", "command"), agent)
+    return Snapshot(2, checked, Router((), changed), Prompts(), {"agent": use})
+
+
+@pytest.mark.parametrize("pins", [False, True])
+async def test_what_waits_is_routed_anew_or_runs_as_it_was_where_that_is_wanted(
+    rig: Any, wait_until: Until, pins: bool
+) -> None:
+    rig.reroute(queue="serial", user_turn=config.Template("t", "{{ message.text }}"))
+    use = rig.dispatcher._snapshot.runtimes["agent"]
+    await rig.say("wait")
+    await wait_until(lambda: rig.agent.jobs)
+    await rig.say("two")
+    other = OtherAgent()
+    rig.dispatcher.use(reconfigured(rig, other, pins=pins))
+    use.retired = True
+    assert use.users == 1 + pins
+    await rig.say("three")
+    rig.agent.go.set()
+    await rig.quiet()
+    assert rig.texts == ["answer 1", "answer 2" if pins else "new by another", "new by another"]
+    assert use.users == 0
+
+
+async def test_a_pinned_turn_that_is_not_run_lets_go_and_has_no_more_trust_than_now(
+    rig: Any, wait_until: Until
+) -> None:
+    rig.reroute(queue="serial")
+    use = rig.dispatcher._snapshot.runtimes["agent"]
+    await rig.say("wait")
+    await wait_until(lambda: rig.agent.jobs)
+    await rig.say("two")
+    del rig.channels["demo"]
+    snapshot = reconfigured(rig, OtherAgent(), pins=True)
+    rig.dispatcher.use(snapshot)
+    rig.dispatcher.use(replace(snapshot, generation=3))
+    assert use.users == 2
+    [(turn, work)] = rig.dispatcher.waiting.items()
+    assert work.trust == "public"
+    assert rig.dispatcher.cancel(turn, "by hand")
+    assert use.users == 1
+
+
+async def test_pinned_turns_are_merged_with_each_other_only(rig: Any, wait_until: Until) -> None:
+    rig.reroute(queue="coalesce")
+    use = rig.dispatcher._snapshot.runtimes["agent"]
+    await rig.say("wait")
+    await wait_until(lambda: rig.agent.jobs)
+    await rig.say("two")
+    await rig.say("three")
+    rig.dispatcher.use(reconfigured(rig, OtherAgent(), pins=True))
+    await rig.say("four")
+    rig.agent.go.set()
+    await rig.quiet()
+    assert rig.texts == ["answer 1", "answer 2", "new by another"]
+    assert use.users == 0
+
+
+async def test_what_waits_and_has_no_route_any_more_is_told_so(rig: Any, wait_until: Until) -> None:
+    rig.reroute(queue="serial")
+    await rig.say("wait")
+    await wait_until(lambda: rig.agent.jobs)
+    await rig.say("two")
+    snapshot = rig.dispatcher._snapshot
+    rig.dispatcher.use(replace(snapshot, router=Router((), None)))
+    rig.agent.go.set()
+    await rig.quiet()
+    assert sorted(rig.texts) == [wording.NO_ROUTE, "answer 1"]

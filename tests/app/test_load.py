@@ -70,7 +70,8 @@ def test_with_another_head_all_is_checked_anew(saved: Saved) -> None:
     assert usable(second).routes == usable(first).routes
     saved.path.write_text(saved.path.read_text().replace("{echo: {", "{other: {"))
     problems = saved.check(second.memory).problems
-    assert len([one for one in problems if one.code == "unknown-runtime"]) == COUNT + 1
+    assert [one.code for one in problems] == ["unknown-runtime"] * MOST + ["more"]
+    assert problems[-1].message == f"{COUNT + 1 - MOST} more like these"
 
 
 def test_a_mistake_is_told_with_its_place_also_where_most_is_known(saved: Saved) -> None:
@@ -85,15 +86,20 @@ def test_a_mistake_is_told_with_its_place_also_where_most_is_known(saved: Saved)
     assert saved.path.read_text() == second.sources[problem.position.file]
 
 
-def test_a_warning_is_told_when_it_starts_and_no_reload_takes_longer_for_it(saved: Saved) -> None:
+def test_a_warning_is_told_each_time_though_most_is_known(saved: Saved) -> None:
     saved.save(end=f"  - {{name: all, runtime: echo, cwd: {saved.path.parent}}}\n" * 1)
     text = saved.path.read_text()
     saved.path.write_text(f"{text}  - {{name: late, runtime: echo, cwd: {saved.path.parent}}}\n")
     first = saved.check()
-    assert [one.code for one in first.problems] == ["unreachable-route"]
+    [told] = first.problems
+    assert (told.code, told.position.line) == ("unreachable-route", text.count("\n") + 1)
+    assert told.related is not None
+    assert (told.related.line, told.related.column) == (text.count("\n"), 5)
     assert first.config is not None
     second = saved.check(first.memory)
-    assert usable(second).routes[7] is first.config.routes[7]
+    assert second.problems == first.problems
+    assert second.config is not None
+    assert second.config.routes[7] is first.config.routes[7]
 
 
 async def test_a_check_that_has_begun_is_taken_over(saved: Saved) -> None:
@@ -129,6 +135,19 @@ def test_a_template_that_changed_is_tried_though_others_were_right(saved: Saved)
     usable(second)
     saved.save(change="    user_turn: 'Hi {{ env.HOME }}'\n")
     assert [one.code for one in saved.check(second.memory).problems] == ["template-error"]
+
+
+def test_of_many_new_templates_those_that_are_wrong_are_told(saved: Saved) -> None:
+    """So many that several processes try them at once, where there are processors for that."""
+    saved.save()
+    lines, wrong = saved.path.read_text().splitlines(keepends=True), (70, 71, 300)
+    texts = [f'    user_turn: "{n} {{{{ message.tex{"" if n in wrong else "t"} }}}}"\n'
+             for n in range(COUNT)]  # fmt: skip
+    for number in reversed(range(COUNT)):
+        lines.insert(4 + (number + 1) * 4, texts[number])
+    saved.path.write_text("".join(lines))
+    told = [(one.code, one.path) for one in saved.check().problems]
+    assert told == [("template-error", f"routes[{number}].user_turn") for number in wrong]
 
 
 def test_the_checker_begins_without_what_takes_long_and_is_seldom_needed() -> None:

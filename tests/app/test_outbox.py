@@ -11,6 +11,7 @@ from sidecar.app.supervisor import Supervisor
 from sidecar.app.work import reply_to
 from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
 from sidecar.model import Conversation, Message, Reply, Sender
+from sidecar.store import listing
 from sidecar.store.journal import Journal
 from sidecar.store.records import PendingReply
 
@@ -66,6 +67,12 @@ class Rig:
     @property
     def texts(self) -> list[str]:
         return [reply.text for reply in self.line.taken]
+
+
+def errors(folder: Path) -> list[str]:
+    """Why replies were refused."""
+    with listing.reader(folder) as database:
+        return [one["error"] for one in listing.replies(database, state="refused", most=10)]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -172,3 +179,27 @@ async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(ri
     async with asyncio.timeout(5):
         await rig.outbox.drained()
     assert rig.texts == ["two", "one"]
+
+
+async def test_replies_of_an_account_that_is_gone_get_their_outcome_and_no_others(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.line.blocked = {"slow"}
+    rig.line.answers = [ChannelUnavailable("away", 60.0)]
+    rig.outbox.add(await rig.reply("one", "two", room="away"))
+    rig.outbox.add(await rig.reply("three", "four", room="slow"))
+    await until(lambda: len(rig.line.tries) == 2)
+    await rig.outbox.give_up("demo", "other", "gone")
+    assert rig.outbox.waiting == 4
+    giving_up = rig.supervisor.spawn(rig.outbox.give_up("demo", "ag", "gone"), "giving up")
+    await until(lambda: rig.outbox.waiting == 2)
+    assert not giving_up.done()
+    rig.line.unblocked.set()
+    await giving_up
+    assert rig.texts == ["three"]  # it was on its way already
+    counts = await rig.journal.counts()
+    assert (counts.replies_pending, counts.replies_refused) == (0, 3)
+    assert await asyncio.to_thread(errors, tmp_path) == ["gone"] * 3
+    rig.outbox.add(await rig.reply("later", room="away"))
+    await rig.outbox.drained()
+    assert rig.texts == ["three", "later"]

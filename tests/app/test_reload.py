@@ -17,7 +17,17 @@ from sidecar.app.candidate import Candidate
 from sidecar.app.outcome import Outcome
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.snapshot import RuntimeUse
-from sidecar.config.model import Channel, Config, Limits, Route, Runtime, Server, State, Template
+from sidecar.config.model import (
+    Channel,
+    Config,
+    Limits,
+    Route,
+    Runtime,
+    Server,
+    State,
+    Template,
+)
+from sidecar.config.reloading import Reloading
 from sidecar.devhub import DevHub, HubLimits
 
 FREE = "1000000/1m"
@@ -55,7 +65,7 @@ class Rig:
         self.loads += 1
         config = self.config
         await self.gate.wait()
-        return Candidate(config, config, (), {}, frozenset({self.folder / "config.yaml"}))
+        return Candidate(config, config, (), {}, {})
 
     def generation(self, number: int) -> None:
         """Have the arguments of the runtime, those of the route and the prompt tell a number."""
@@ -69,7 +79,7 @@ class Rig:
         )
 
     async def start(self) -> Sidecar:
-        self.sidecar = Sidecar(self.folder / "config.yaml", self.config, frozenset())
+        self.sidecar = Sidecar(self.folder / "config.yaml", self.config, {})
         await self.sidecar.__aenter__()
         self.sidecar.reloader._load = self.load
         await self.hub.wait(lambda: self.hub.connected("demo"))
@@ -168,6 +178,88 @@ async def test_a_channel_that_cannot_be_built_leaves_everything_as_it_was(
     await rig.hub.wait(lambda: rig.hub.sent)
     assert rig.hub.connects("demo") == 1
     assert (await rig.reload(channels=channels)).result == "applied"
+
+
+def elsewhere(rig: Rig) -> dict[str, Channel]:
+    """The channels, with a file of credentials that is of another agent."""
+    demo = rig.config.channels["demo"]
+    wrong = {**demo.options, "agent": "somebody"}
+    return {"demo": replace(demo, options=wrong)}
+
+
+async def test_a_channel_that_does_not_start_is_as_it_was_and_so_is_all_else(rig: Rig) -> None:
+    before, config = rig.sidecar.reloader.snapshot, rig.config
+    outcome = await rig.reload(channels=elsewhere(rig), limits=Limits(output=1))
+    assert outcome.result == "rejected"
+    [problem] = outcome.problems
+    assert problem.startswith("channel demo: does not start: ")
+    assert problem.endswith("demo.json is of agent demo, not of somebody")
+    assert rig.sidecar.reloader.snapshot is before
+    await rig.hub.wait(lambda: rig.hub.connects("demo") == 2)
+    rig.hub.owner_says("demo", "as before")
+    await rig.hub.wait(lambda: rig.hub.sent)
+    rig.config = config
+    outcome = await rig.reload(
+        channels={**config.channels, "new": elsewhere(rig)["demo"]}, limits=Limits(output=1)
+    )
+    assert outcome.problems[0].startswith("channel new: does not start: ")
+    assert list(rig.sidecar.channels.statuses()) == ["demo"]
+    assert rig.sidecar.status.degraded()
+
+
+async def test_all_but_what_does_not_start_is_kept_where_that_is_wanted(
+    rig: Rig, types: None
+) -> None:
+    config, before = rig.config, state(rig)[1]
+    outcome = await rig.reload(
+        reload=Reloading(on_partial="keep"),
+        channels={**config.channels, "new": elsewhere(rig)["demo"]},
+        runtimes={**config.runtimes, "a": replace(config.runtimes["a"], type="broken")},
+        limits=replace(config.limits, output=4096),
+        secrets=frozenset({"hunter2hunter2"}),
+    )
+    assert outcome.result == "degraded"
+    assert outcome.problems[0] == "runtime a: cannot be built: no such thing as ***"
+    assert outcome.problems[1].startswith("channel new: does not start: ")
+    assert [change.path for change in outcome.plan.changes] == [
+        "limits.output", "reload.on_partial",
+    ]  # fmt: skip
+    kept = rig.sidecar.reloader.snapshot.config
+    assert (kept.limits.output, kept.runtimes) == (4096, config.runtimes)
+    assert list(rig.sidecar.channels.statuses()) == ["demo"]
+    assert state(rig)[1] is before
+    picture = await rig.sidecar.status.picture()
+    assert picture["last_error"]["problems"] == outcome.problems  # type: ignore[index]
+    assert rig.sidecar.status.degraded()
+    assert (await rig.reload(channels=elsewhere(rig))).result == "degraded"
+    rig.hub.owner_says("demo", "as before")
+    await rig.hub.wait(lambda: rig.hub.sent)
+    assert (await rig.reload(channels=config.channels, runtimes=config.runtimes)).result in (
+        "applied", "unchanged",
+    )  # fmt: skip
+    assert not rig.sidecar.status.degraded()
+
+
+async def test_without_a_new_runtime_its_routes_have_none_so_nothing_is_kept(
+    rig: Rig, types: None
+) -> None:
+    before = state(rig)
+    outcome = await rig.reload(
+        reload=Reloading(on_partial="keep"),
+        runtimes={**rig.config.runtimes, "new": Runtime("new", "broken")},
+    )
+    assert outcome.result == "rejected"
+    assert state(rig) == before
+
+
+async def test_a_channel_that_did_not_work_before_holds_up_no_change(rig: Rig) -> None:
+    channel = elsewhere(rig)["demo"]
+    rig.config = replace(rig.config, channels={"demo": channel})
+    await rig.sidecar._apply(replace(rig.sidecar.reloader.snapshot, config=rig.config))
+    await until(lambda: rig.sidecar.channels.statuses()["demo"][1].state == "stopped")
+    rules = replace(channel, options={**channel.options, "stream": False}, rate_limit=None)
+    outcome = await rig.reload(channels={"demo": rules})
+    assert outcome.result == "applied"
 
 
 async def test_a_runtime_that_goes_is_closed_and_one_that_stays_is_not(

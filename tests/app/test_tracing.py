@@ -3,7 +3,6 @@
 import itertools
 import sys
 from collections.abc import AsyncGenerator, Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -142,43 +141,3 @@ def test_without_the_extra_it_says_what_to_install(
     tracing.start(WANTED)
     assert "install agent-sidecar[otel]" in caplog.text
     assert tracing.environment() == {}
-
-
-def test_with_the_extra_spans_go_to_the_exporter_and_the_last_ones_are_sent_at_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    told: list[object] = []
-    tracer = Tracer()
-
-    class Provider:
-        def __init__(self, resource: object) -> None:
-            told.append(resource)
-
-        def add_span_processor(self, processor: object) -> None:
-            told.append(processor)
-
-        def get_tracer(self, name: str, version: str) -> Tracer:
-            return tracer
-
-        def shutdown(self) -> None:
-            told.append("shutdown")
-
-    class Resource:
-        create = staticmethod(dict)
-
-    for name, members in (
-        ("opentelemetry.sdk.trace", {"TracerProvider": Provider}),
-        ("opentelemetry.sdk.trace.export", {"BatchSpanProcessor": lambda to: ("batch", to)}),
-        ("opentelemetry.sdk.resources", {"Resource": Resource}),
-        ("opentelemetry.exporter.otlp.proto.http.trace_exporter",
-         {"OTLPSpanExporter": lambda: "otlp"}),
-    ):  # fmt: skip
-        module = ModuleType(name)
-        module.__dict__.update(members)
-        monkeypatch.setitem(sys.modules, name, module)
-    tracing.start({**WANTED, "OTEL_SERVICE_NAME": "mine"})
-    with tracing.turn("t", 1.0, 2.0):
-        pass
-    tracing.stop()
-    assert told == [{"service.name": "mine"}, ("batch", "otlp"), "shutdown"]
-    assert [span.name for span in tracer.spans] == ["turn", "queue"]

@@ -3,17 +3,21 @@
 # ruff: noqa: ASYNC240 -- saving a file is what these tests are about, and it takes no time
 
 import asyncio
+import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sidecar import metrics
 from sidecar.app import watch
-from sidecar.app.watch import changes
+from sidecar.app.watch import Watcher, changes
+from sidecar.config.reloading import Reloading
 
 SOON = 10.0
 """Seconds after which a test gives up."""
@@ -27,6 +31,7 @@ class Watched:
     def __init__(self, path: Path, inputs: "Inputs") -> None:
         self.path = path
         self.inputs = inputs
+        self.watcher = Watcher()
         self.seen: list[str | None] = []
         self.told = asyncio.Event()
 
@@ -65,6 +70,12 @@ class Inputs:
     async def looked_at(self) -> None:
         await self._looked.wait()
 
+    async def looked_at_again(self) -> None:
+        """Return when what is there now was looked at."""
+        for _ in range(3):  # a look, the folders to watch, and the begin of the next look
+            self._now.clear()
+            await self._now.wait()
+
     async def left_alone(self) -> None:
         """Return when only an event can make anybody look again, for a long time."""
         with suppress(TimeoutError):
@@ -74,13 +85,17 @@ class Inputs:
 
 
 @asynccontextmanager
-async def watching(path: Path, *others: Path, poll: float = 60.0) -> AsyncIterator[Watched]:
+async def watching(
+    path: Path, *others: Path, poll: float = 60.0, debounce: float = 0.2
+) -> AsyncIterator[Watched]:
     """`poll` is so long that a test fails where an event is not noticed."""
     inputs = Inputs(path, *others)
     watched = Watched(path, inputs)
 
     async def receive() -> None:
-        async for _ in changes(inputs, poll=poll):
+        async for _ in changes(
+            inputs, timing=lambda: Reloading(debounce, poll), watcher=watched.watcher
+        ):
             watched.note()
 
     async with asyncio.TaskGroup() as group:
@@ -130,17 +145,17 @@ def with_an_older_time(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-@pytest.mark.parametrize(
-    "save",
-    [
-        written,
-        replaced,
-        backed_up,
-        removed_and_made,
-        with_the_same_size_and_time,
-        with_an_older_time,
-    ],
+SAVES = (
+    written,
+    replaced,
+    backed_up,
+    removed_and_made,
+    with_the_same_size_and_time,
+    with_an_older_time,
 )
+
+
+@pytest.mark.parametrize("save", SAVES)
 async def test_each_way_of_saving_is_told_once(
     save: Callable[[Path, str], None], config: Path
 ) -> None:
@@ -159,11 +174,8 @@ async def test_saves_in_quick_succession_end_in_the_last_one(config: Path) -> No
         await watched.exactly("19")
 
 
-async def test_a_half_written_file_is_waited_for(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch, "SETTLE", 0.5)
-    async with watching(config) as watched:
+async def test_a_half_written_file_is_waited_for(config: Path) -> None:
+    async with watching(config, debounce=0.5) as watched:
         config.write_text("")
         for part in ("ne", "w"):
             await asyncio.sleep(0.05)
@@ -241,31 +253,31 @@ class ConfigMap:
             shutil.rmtree(old)
 
 
-async def test_twenty_swaps_of_a_config_map_are_all_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch, "SETTLE", 0.02)
+async def test_twenty_swaps_of_a_config_map_are_all_seen(tmp_path: Path) -> None:
     mounted = ConfigMap(tmp_path, "0")
-    async with watching(tmp_path / "config.yaml") as watched:
+    async with watching(tmp_path / "config.yaml", debounce=0.02) as watched:
         for number in range(1, 21):
             mounted.swap(f"{number}")
             await watched.until(f"{number}")
         assert watched.seen == [f"{number}" for number in range(1, 21)]
 
 
-async def test_twenty_swaps_are_seen_where_the_file_system_tells_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_events(monkeypatch: pytest.MonkeyPatch) -> None:
     import watchfiles
 
-    async def refused(*_: object, **__: object) -> AsyncIterator[set[object]]:
+    def refused(*_: object, **__: object) -> Iterator[set[object]]:
         raise OSError("inotify watch limit reached")
         yield set()
 
-    monkeypatch.setattr(watchfiles, "awatch", refused)
-    monkeypatch.setattr(watch, "SETTLE", 0.01)
+    monkeypatch.setattr(watchfiles, "watch", refused)
+
+
+async def test_twenty_swaps_are_seen_where_the_file_system_tells_nothing(
+    tmp_path: Path, no_events: None
+) -> None:
     mounted = ConfigMap(tmp_path, "0")
-    async with watching(tmp_path / "config.yaml", poll=0.02) as watched:
+    async with watching(tmp_path / "config.yaml", poll=0.02, debounce=0.01) as watched:
         for number in range(1, 21):
             mounted.swap(f"{number}")
             await watched.until(f"{number}")
@@ -373,7 +385,7 @@ async def test_an_input_that_joins_is_watched_from_then_on(config: Path, tmp_pat
 
     async def receive() -> None:
         nonlocal count
-        async for _ in changes(inputs, poll=0.5):
+        async for _ in changes(inputs, timing=lambda: Reloading(poll=0.5)):
             count += 1
             inputs.paths.add(template)
             told.set()
@@ -418,24 +430,89 @@ async def test_what_changes_while_the_receiver_is_busy_is_told_afterwards(config
 
 
 async def test_without_a_watch_the_content_is_looked_at_from_time_to_time(
-    config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    config: Path, no_events: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import watchfiles
-
-    async def refused(*_: object, **__: object) -> AsyncIterator[set[object]]:
-        raise RuntimeError("too many open files")
-        yield set()
-
-    monkeypatch.setattr(watchfiles, "awatch", refused)
     before = metrics.value("config_watch_failures_total")
-    async with watching(config, poll=0.1) as watched:
-        for text in ("one", "two"):
-            replaced(config, text)
+    async with watching(config, poll=0.1, debounce=0.01) as watched:
+        for save in SAVES:
+            text = save.__name__[-3:]
+            save(config, text)
             await watched.until(text)
+        assert (watched.watcher.mode, watched.watcher.folders) == ("poll", ())
+        assert watched.watcher.reason == "inotify watch limit reached"
+        assert metrics.gauges()["config_watcher_up"] == {(): 0}
     assert metrics.value("config_watch_failures_total") > before
     assert [record.message for record in caplog.records if record.name == "sidecar.app.watch"] == [
-        "files cannot be watched, looking every 0.1 s: too many open files"
+        "files cannot be watched, looking every 0.1 s: inotify watch limit reached"
     ]
+
+
+async def test_it_is_told_what_is_watched_and_when_a_change_was_seen(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = time.time()
+    async with watching(config, tmp_path / "other.j2", debounce=0.01) as watched:
+        told = watched.watcher
+        async with asyncio.timeout(SOON):
+            while told.mode == "starting":
+                await asyncio.sleep(0.01)
+        assert (told.mode, told.folders, told.files) == ("inotify", (str(tmp_path),), 2)
+        assert told.looked_at is not None
+        assert told.changed_at is None
+        config.write_text("new")
+        await watched.until("new")
+        assert told.changed_at is not None
+        assert before < told.looked_at <= told.changed_at
+
+
+async def test_a_watch_that_fails_altogether_is_told(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(inputs: object) -> watch.Digests:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(watch, "digests", broken)
+    watcher = Watcher()
+    with pytest.raises(ValueError, match="no such thing"):
+        await anext(changes(lambda: [config], watcher=watcher))
+    assert (watcher.mode, watcher.reason) == ("failed", "no such thing")
+
+
+async def test_a_file_that_is_written_all_the_time_counts_in_the_end(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LONGEST_DEBOUNCE", 0.3)
+
+    async def write() -> None:
+        for number in itertools.count():
+            config.write_text(f"{number}")
+            await asyncio.sleep(0.005)
+
+    async with watching(config, debounce=0.05) as watched, asyncio.TaskGroup() as group:
+        writer = group.create_task(write())
+        async with asyncio.timeout(SOON):
+            await watched.told.wait()
+        writer.cancel()
+
+
+def held() -> int:
+    """The watches of folders that this process has."""
+    found = 0
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed since
+            found += (Path("/proc/self/fdinfo") / one.name).read_text().count("inotify wd:")
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="counts watches as Linux does")
+async def test_a_hundred_new_targets_of_a_link_leave_no_watch_behind(tmp_path: Path) -> None:
+    mounted = ConfigMap(tmp_path, "0")
+    async with watching(tmp_path / "config.yaml", debounce=0.001) as watched:
+        for number in range(1, 101):
+            mounted.swap(f"{number}")
+            await watched.until(f"{number}")
+        await watched.inputs.left_alone()
+        assert 0 < held() <= 3
 
 
 async def test_what_cannot_be_read_counts_as_missing_and_is_not_waited_for(
@@ -456,3 +533,32 @@ async def test_it_ends_at_once_when_it_is_cancelled(config: Path) -> None:
     async with asyncio.timeout(5.0):
         async with watching(config):
             pass
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+async def test_a_touch_has_what_was_rejected_tried_again_and_nothing_else(
+    config: Path, rejected: bool
+) -> None:
+    inputs, count = Inputs(config), 0
+    told = asyncio.Event()
+
+    async def receive() -> None:
+        nonlocal count
+        timing = partial(Reloading, 0.01, 0.05)
+        async for _ in changes(inputs, timing=timing, retries=lambda: rejected):
+            count += 1
+            told.set()
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
+        task = group.create_task(receive())
+        await inputs.looked_at()
+        config.write_text("new")
+        await told.wait()
+        told.clear()
+        await inputs.looked_at_again()
+        os.utime(config, (1, 1))
+        if rejected:
+            await told.wait()
+        await asyncio.sleep(QUIET)
+        assert count == 1 + rejected
+        task.cancel()

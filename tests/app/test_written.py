@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sidecar.app.watch import changes
 from sidecar.app.written import KEPT, OwnWrites, digest
+from sidecar.config.reloading import Reloading
 
 
 def test_an_own_write_leads_from_what_was_known_to_what_is_there() -> None:
@@ -58,7 +59,7 @@ async def test_an_own_write_is_no_change_and_an_edit_after_it_is_one(tmp_path: P
         return [file]
 
     async def watch() -> None:
-        async with aclosing(changes(inputs, poll=0.2, own=own)) as told:
+        async with aclosing(changes(inputs, timing=lambda: Reloading(poll=0.2), own=own)) as told:
             async for _ in told:
                 found.set()
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sidecar.model import Conversation, Message, Sender
 from sidecar.store.journal import Journal
 from sidecar.store.records import Outcome, SessionKey
@@ -38,6 +40,21 @@ def test_a_line_of_several_blocks_names_them_all(sidecar: Run, folder: Path) -> 
         "┌ turn.j2 · 4 characters, about 1 token",
         "last",
     ]
+
+
+def test_what_stood_in_a_block_is_told_apart_from_what_stands_there_now(
+    sidecar: Run, folder: Path
+) -> None:
+    (folder / "turn.j2").write_text(
+        '{% extends "plain/user_turn.j2" %}\n'
+        "{% block header %}Mine\n{{ super() }}{% endblock %}"
+        "{% block body %}{{ super() | upper }}{% endblock %}"
+    )
+    _, out, _ = sidecar("render", "--group", "--as", "human", "--name", "Bob", "--text", "hi")
+    made = dict(re.findall(r"┌ (\S+) · .*\n(.*)", out))
+    assert made["turn.j2:header"] == "Mine"
+    assert made["plain/user_turn.j2:header"] == "From Bob:"
+    assert made["turn.j2:body"].startswith("<HUMAN-MESSAGE")
 
 
 def test_the_parts_together_are_the_text(sidecar: Run, folder: Path) -> None:
@@ -135,3 +152,38 @@ def test_a_file_of_facts_has_to_be_a_mapping(sidecar: Run, folder: Path) -> None
     assert (code, err.startswith("sidecar: facts.yaml:1:1: ")) == (2, True)
     code, _, err = sidecar("render", "--facts", "nope.yaml")
     assert (code, "nope.yaml cannot be read" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"text": 5}', "m.json is no message: expected a text, found 5"),
+        ("[]", "m.json is no message: expected a mapping, found a list"),
+        ('{"text": "a", "sender": {"kind": "king"}}', "'king' is not one of owner, human, agent"),
+        ('[{"text": "a"}, {"txt": "b"}]', "the key 'text' is missing; did you write 'txt' for it?"),
+        ('{"text":', "m.json is no message: Expecting value: line 1"),
+    ],
+)
+def test_a_file_that_is_no_message_is_told(
+    sidecar: Run, folder: Path, text: str, told: str
+) -> None:
+    (folder / "m.json").write_text(text)
+    code, out, err = sidecar("render", "--message", "m.json")
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+def test_messages_of_one_turn_are_shown_together(sidecar: Run, folder: Path) -> None:
+    (folder / "m.json").write_text(
+        '[{"text": "first", "sender": {"kind": "human"}}, {"text": "second"}]'
+    )
+    _, out, _ = sidecar("render", "--message", "m.json")
+    assert out.index("first") < out.index("second")
+    assert out.startswith("route owner · runtime claude · public")
+
+
+def test_a_context_that_does_not_exist_is_told(sidecar: Run, folder: Path) -> None:
+    (folder / "facts.yaml").write_text("activity: {entries: [{titel: x}]}\n")
+    code, _, err = sidecar("render", "--facts", "facts.yaml")
+    assert code == 2
+    assert "facts.yaml: activity.entries[] has no 'titel': did you mean 'title'?" in err

@@ -113,6 +113,21 @@ def test_a_session_that_goes_on_is_resumed(tests: Run) -> None:
     assert code == 0, out
 
 
+def test_messages_that_are_answered_together(tests: Run, folder: Path) -> None:
+    (folder / "turn.j2").write_text(
+        "{% for one in messages %}{{ one.sender.label }}: {{ one.text }}\n{% endfor %}"
+        "{{ turn.reason }}"
+    )
+    code, out, _ = tests(
+        "  - name: it holds\n"
+        "    earlier: [{text: one, sender: {kind: human, name: Bob}}, {text: two}]\n"
+        "    message: {text: three, conversation: {kind: group}, sender: {name: Ann}}\n"
+        "    expect: {route: team, trust: public,"
+        " user_turn: 'Bob: one\n\n      preview: two\n\n      Ann: three\n\n      coalesced'}\n"
+    )
+    assert code == 0, out
+
+
 def test_a_day_that_does_not_exist_is_told(tests: Run) -> None:
     code, out, _ = tests(OWNER.format(more="clock: 2026-02-31, ", expect="route: owner"))
     assert code == 1
@@ -226,6 +241,15 @@ def test_a_test_gives_the_context_and_what_it_leaves_out_is_empty(tests: Run, fo
         "    expect: {user_turn: 'Kitchen//Ship/0/Gardenjust now/no repo'}\n"
     )
     assert code == 0, out
+
+
+def test_facts_that_do_not_exist_fail_the_test(tests: Run) -> None:
+    code, out, _ = tests(
+        OWNER.format(more="facts: {rom: {name: K}, memory: {gaol: x}}, ", expect="route: owner")
+    )
+    assert code == 1
+    assert "facts: there is no context 'rom': did you mean 'room'?" in out
+    assert "facts: memory has no 'gaol': did you mean 'goal'?" in out
 
 
 def test_facts_are_made_safe_like_those_of_the_real_context(tests: Run, folder: Path) -> None:

@@ -93,6 +93,7 @@ class Hub:
             "rooms": self._room,
             "stream-block": self._nothing,
             "typing": self._nothing,
+            "notify-owner": self._nothing,
         }
         if not self.old:
             known["stream-end"] = self._nothing

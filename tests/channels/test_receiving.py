@@ -1,4 +1,6 @@
 import asyncio
+import gzip
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -217,6 +219,17 @@ async def test_an_agent_that_nobody_claimed_stops_the_channel(world: Any, code: 
     await world.until(lambda: world.hub.opened == 0)
 
 
+@pytest.mark.parametrize("code", ["agent_not_claimed", "agent_not_claimed_generic"])
+async def test_a_new_agent_that_registered_itself_waits_for_its_owner(
+    world: Any, code: str
+) -> None:
+    world.write_credentials(claimUrl="https://hub.example/claim/1")
+    world.hub.script("/hub/inbox", says(403, code), says(403, code), method="GET")
+    world.hub.inbox = {"h_1": world.item()}
+    async with world.running():
+        await world.until(lambda: world.hub.acked == ["h_1"])
+
+
 async def test_a_page_larger_than_usual_is_read(world: Any) -> None:
     text = "ä" * 1_000_000
     async with world.running():
@@ -247,3 +260,19 @@ async def test_an_answer_without_end_is_not_read_and_smaller_pages_are_asked_for
     assert told < 2 * LARGEST_BODY
     limits = [int(one.query["limit"]) for one in world.hub.requests("/hub/inbox")]
     assert limits[:2] == [50, 7]
+
+
+async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up_in_little_memory(
+    world: Any,
+) -> None:
+    bomb = await asyncio.to_thread(gzip.compress, b" " * (4 * LARGEST_BODY), 1)
+    assert len(bomb) < LARGEST_BODY / 20
+    world.hub.script("/hub/inbox", raw(200, bomb, **{"Content-Encoding": "gzip"}), method="GET")
+    tracemalloc.start()
+    try:
+        async with world.running():
+            await world.hub.push(world.item())
+            await world.until(lambda: world.hub.acked == ["h_1"])
+        assert tracemalloc.get_traced_memory()[1] < 2 * LARGEST_BODY
+    finally:
+        tracemalloc.stop()

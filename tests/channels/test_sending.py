@@ -294,3 +294,15 @@ async def test_no_answer_of_the_hub_ends_in_an_error_text(world: Any) -> None:
     assert "secret" not in str(caught.value)
     assert "token-1" not in str(caught.value)
     assert "req-1" in str(caught.value)
+
+
+async def test_the_owner_is_told_what_belongs_to_no_turn(world: Any) -> None:
+    path, channel = "/hub/notify-owner", world.channel()
+    await channel.tell_owner("saved")
+    await channel.tell_owner("x" * 9000)
+    told = [seen.body["text"] for seen in world.hub.requests(path)]
+    assert told == ["saved", f"{'x' * 7999}…"]
+    world.hub.script(path, says(429, "rate_limit", **{"Retry-After": "7"}))
+    with pytest.raises(ChannelUnavailable) as caught:
+        await channel.tell_owner("too much")
+    assert caught.value.wait == 7

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli import main
+from sidecar.config.managed import FILE
 from sidecar.config.parse import parse
 from sidecar.config.route_text import NotEditable, added, removed
 
@@ -156,6 +157,42 @@ def test_a_configmap_and_a_folder_that_cannot_be_written_are_told(
     assert (mount / "config.yaml").read_text() == CONFIG
 
 
+def test_a_route_of_an_included_file_is_edited_there(route: Run, config: Path) -> None:
+    (config.parent / "routes.d").mkdir()
+    more = config.parent / "routes.d" / "more.yaml"
+    text = "# more\nroutes:\n  - name: late   # last\n    runtime: shell\n"
+    more.write_text(text)
+    config.write_text(f"{CONFIG}include: [routes.d/*.yaml]\n")
+    before = config.read_text()
+    add = ("add", "new", "--runtime", "shell", "--match", "sender=x", "--before", "late")
+    code, out, err = route(*add)
+    assert (code, err) == (0, "")
+    assert "+++ routes.d/more.yaml" in out
+    item = "  - name: new\n    match: {sender: x}\n    runtime: shell\n"
+    assert more.read_text() == text.replace("  - name: late", f"{item}  - name: late")
+    code, _, err = route("add", "team", *add[2:])  # a name of the other file
+    assert (code, "two routes are named 'team'" in err) == (2, True)
+    assert route("remove", "new")[0] == 0
+    assert more.read_text() == text
+    code, _, err = route("remove", "lat")
+    assert (code, "did you mean 'late'" in err) == (1, True)
+    assert config.read_text() == before
+    assert route("remove", "team", "--config", str(config))[0] == 0
+    assert "team" not in config.read_text()
+    assert route("remove", "late", "--config", str(config))[0] == 0
+    assert more.read_text() == "# more\nroutes: []\n"
+
+
+def test_a_route_of_the_control_plane_is_left_to_it(route: Run, config: Path) -> None:
+    managed = config.parent / "state" / FILE
+    managed.parent.mkdir(parents=True)
+    theirs = "routes:\n  - {name: theirs, match: {account: ag_1}, runtime: shell}\n"
+    managed.write_text(theirs)
+    code, _, err = route("remove", "theirs")
+    assert (code, "was set by the control plane" in err) == (1, True)
+    assert managed.read_text() == theirs
+
+
 def test_a_link_stays_a_link(route: Run, config: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     config.rename(tmp_path / "real" / "config.yaml")
@@ -200,6 +237,7 @@ def test_an_edit_is_dropped_when_somebody_else_was_faster_or_it_means_another_th
 
     edit = prepare(
         config,
+        config,
         lambda text, document: removed(text, document, "team"),
         lambda data: {**data, "routes": data["routes"][:1]},  # type: ignore[index]
     )
@@ -207,5 +245,9 @@ def test_an_edit_is_dropped_when_somebody_else_was_faster_or_it_means_another_th
     with pytest.raises(CannotWrite, match="has just been changed"):
         edit.write()
     assert config.read_text() == f"{CONFIG}# new\n"
+    beside = config.parent / "beside.yaml"  # no part of the config
+    beside.write_text("a: 1\n")
+    with pytest.raises(CannotWrite, match="included in a way"):
+        prepare(config, beside, lambda text, _: f"{text}b: 2\n", lambda data: {**data, "b": 2})
     with pytest.raises(CannotWrite, match="only a person"):
-        prepare(config, lambda text, _: text.replace("team", "tram"), lambda data: data)
+        prepare(config, config, lambda text, _: text.replace("team", "tram"), lambda data: data)

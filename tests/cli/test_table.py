@@ -1,9 +1,17 @@
 """What people read at a terminal: tables that fit, and texts from outside that do no harm."""
 
+import os
+import pty
+import re
+import sys
+from dataclasses import asdict
+
 import pytest
 
-from sidecar.cli.status import render
-from sidecar.cli.table import age, dollars, one_line, printable, table, tokens
+from sidecar.app.watch import Watcher
+from sidecar.cli.screen import plain, show
+from sidecar.cli.status import parts
+from sidecar.cli.table import Table, age, dollars, one_line, printable, tokens
 
 HOSTILE = "a\x1b]0;title\x07\x1b[2J\r\nb\u202ec\x9b1m"
 
@@ -20,8 +28,9 @@ def test_a_long_text_is_cut_to_its_column() -> None:
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_an_empty_table_says_so() -> None:
-    assert list(table(("A", "B"), [("long", "1"), ("s", "2")])) == ["A     B", "long  1", "s     2"]
-    assert list(table(("A", "B"), [])) == ["A  B", "(none)"]
+    found = Table(("A", "B"), [("long", "1"), ("s", "\x1b[2J")])
+    assert list(found.lines()) == ["A     B", "long  1", "s     �[2J"]
+    assert list(Table(("A", "B"), []).lines()) == ["A  B", "(none)"]
 
 
 @pytest.mark.parametrize(
@@ -51,8 +60,47 @@ def test_status_shows_what_routes_have_spent_and_when_a_budget_renews() -> None:
         "version": "1", "pid": 1, "since": 0.0, "generation": 1, "digest": "d", "pending": [],
         "reloads": [], "channels": {}, "running": [], "waiting": [], "spending": spending,
         "outbox": {"pending": 0, "refused": 0}, "on_disk": {"in_force": True},
-        "control_plane": None, "remarks": [],
+        "control_plane": None, "remarks": ["do\x1b[2J this"], "watcher": asdict(Watcher()),
     }  # fmt: skip
-    lines = [line.split() for line in render(picture, 3600.0).splitlines()]
+    told = list(plain(parts(picture, 3600.0)))
+    assert "do�[2J this" in told
+    lines = [line.split() for line in told]
     assert ["team", "$1.50", "$5.00", "day", "1h"] in lines
     assert ["other", "$0.2500", "-", "day", "1h"] in lines
+
+
+TURNS = Table(
+    ("TURN", "STATE", "CONVERSATION", "ERROR"),
+    [("0a739ba782", "failed", "rm_0123456789abcdef" * 2, f"why {HOSTILE} " * 4 + "[red]end")],
+)
+
+
+@pytest.mark.parametrize(("width", "colours"), [("50", True), ("50", False), ("200", True)])
+def test_a_terminal_shows_tables_that_fit_it_and_a_program_gets_plain_ones(
+    width: str, colours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(["one line [red]", TURNS, Table(("A",), [])])
+    assert capsys.readouterr().out.splitlines() == [
+        "one line [red]", *TURNS.lines(), "A", "(none)",
+    ]  # fmt: skip
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setenv("TERM", "xterm")
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        show(["one line [red]", TURNS, Table(("A",), [])], anew=True)
+    screen = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert screen.startswith("\x1b[2J\x1b[Hone line [red]\r\n")
+    assert ("\x1b[31mfailed" in screen) is colours
+    text = re.sub("\x1b\\[[0-9;]*[mJH]", "", screen)
+    assert "\x1b" not in text
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    assert ("…" in text) is (width == "50")  # the conversation is cut
+    told = "".join(line[-20:].strip() for line in lines) if width == "50" else text
+    assert "end" in told  # the error is not
+    assert "0a739ba782" in text
+    assert lines[-1].strip() == "(none)"

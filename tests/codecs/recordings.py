@@ -14,6 +14,7 @@ class Recordings:
     """The recorded turns of one tool; `make` makes the codec of a turn that resumes a session."""
 
     def __init__(self, tool: str, make: Callable[[str | None], Codec]) -> None:
+        self.name = tool
         self.make = make
         self._folder = DATA / tool
         self.scenarios = sorted(path.name for path in self._folder.iterdir())

@@ -21,8 +21,8 @@ def recorded(name: str) -> Iterator[bytes]:
     yield from (RECORDINGS / name / "stdout.ndjson").read_bytes().splitlines()
 
 
-def claude(session: str | None = None, spent: float = 0.0) -> ClaudeDialogue:
-    return ClaudeDialogue("Message:\nhi", ID, "be kind", session, spent=spent)
+def claude(session: str | None = None, before: ClaudeDialogue | None = None) -> ClaudeDialogue:
+    return ClaudeDialogue("Message:\nhi", ID, "be kind", session, before=before)
 
 
 def line(**event: object) -> bytes:
@@ -54,17 +54,19 @@ def test_each_recorded_turn_of_claude_is_over_at_its_result() -> None:
         turn.feed(text)
         if turn.settled:
             ended.append(turn.end(None, ""))
-            turn = claude(SESSION, turn.spent)
+            turn = claude(SESSION, turn)
     assert [one.text for one in ended] == ["answer"] * 6
     assert {one.session for one in ended} == {SESSION}
     assert [one.usage for one in ended] == [Usage(100, 20, 0.0008)] * 6
 
 
 def test_the_cost_of_a_turn_is_what_the_process_has_cost_more_than_before() -> None:
-    turn = claude(spent=0.3)
-    turn.feed(RESULT)
-    assert turn.end(None, "").usage == Usage(0, 0, 0.2)
-    assert turn.spent == 0.5
+    first = claude()
+    first.feed(RESULT)
+    turn = claude(before=first)
+    turn.feed(RESULT.replace(b"0.5", b"0.7"))
+    assert turn.end(None, "").usage == Usage(0, 0, pytest.approx(0.2))
+    assert turn.spent == 0.7
 
 
 def test_a_turn_of_claude_with_an_id_is_over_when_that_is_completed() -> None:
@@ -96,7 +98,7 @@ def test_what_claude_does_before_it_has_read_our_prompt_is_no_answer_either() ->
     for text in recorded("claude/sj_replay"):
         first.feed(text)
     assert first.lifecycle
-    turn = ClaudeDialogue("hi", ID, "", SESSION, lifecycle=first.lifecycle)
+    turn = claude(SESSION, first)
     assert turn.feed(INIT) == turn.feed(RESULT) == ()
     assert not turn.finished
 
@@ -162,7 +164,7 @@ def test_codex_is_greeted_then_opens_a_thread_then_is_asked() -> None:
     assert initialized["method"] == "initialized"
     assert (start["method"], start["params"]) == (
         "thread/start",
-        {"cwd": "/repo", "approvalPolicy": "never", "sandbox": "danger-full-access"},
+        {"approvalPolicy": "never", "sandbox": "danger-full-access"},
     )
     turn.feed(line(id=2, result={"thread": {"id": THREAD}}))
     [ask] = told(turn)

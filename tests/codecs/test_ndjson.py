@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.codecs.ndjson import Lines, parse
+from tests.codecs.recordings import DATA
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -100,3 +101,44 @@ def test_what_is_no_object_is_none(line: bytes) -> None:
 
 def test_an_object_is_read_with_spaces_around_it_and_bytes_that_are_no_text() -> None:
     assert parse(b' {"a": "caf\xc3\xa9 \xff"}\r') == {"a": "café \ufffd"}
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters())
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+RECORDED = [
+    line for path in sorted(DATA.rglob("stdout.ndjson")) for line in path.read_bytes().split(b"\n")
+]
+
+
+def reference(line: bytes) -> object:
+    text = line.decode("utf-8", "replace").strip()
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@given(st.dictionaries(st.text(), VALUES), st.booleans(), st.sampled_from(["", " ", "\r", "\x00"]))
+def test_any_object_is_read_as_the_standard_library_reads_it(
+    value: dict[str, object], plain: bool, end: str
+) -> None:
+    line = (json.dumps(value, ensure_ascii=plain) + end).encode("utf-8", "surrogatepass")
+    assert repr(parse(line)) == repr(reference(line))  # NaN is not equal to itself
+
+
+@given(
+    st.sampled_from(RECORDED),
+    st.integers(min_value=0),
+    st.binary(max_size=3) | st.sampled_from([b"NaN", b"-0", b"1e400", b"\\ud800", b"9" * 5000]),
+    st.integers(0, 3),
+)
+def test_a_damaged_line_is_read_as_the_standard_library_reads_it(
+    line: bytes, place: int, added: bytes, removed: int
+) -> None:
+    at = place % (len(line) + 1)
+    damaged = line[:at] + added + line[at + removed :]
+    assert repr(parse(damaged)) == repr(reference(damaged))

@@ -1,4 +1,5 @@
-"""Whatever a tool prints, however it is cut or changed: its codec survives and ends once."""
+"""Whatever a tool prints, however it is cut or changed: its codec makes the events that are written
+down of it, or survives, and ends once."""
 
 import json
 import random
@@ -6,21 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from sidecar.codecs.claude import ClaudeCodec
-from sidecar.codecs.codex import CodexCodec
-from sidecar.codecs.gemini import GeminiCodec
 from sidecar.codecs.ndjson import Lines
 from sidecar.model import TurnEnded
+from tests.codecs.expected import TOOLS, expected, told
 from tests.codecs.recordings import Recordings
 
 SESSION = "27dfa529-3b0c-4bfb-8be9-1f73b7a6371d"
-TOOLS = (
-    Recordings("claude", ClaudeCodec),
-    Recordings("codex", CodexCodec),
-    Recordings("gemini", GeminiCodec),
-)
 ALL = [
-    pytest.param(tool, scenario, id=f"{tool.make.__name__}-{scenario}")
+    pytest.param(tool, scenario, id=f"{tool.name}-{scenario}")
     for tool in TOOLS
     for scenario in tool.scenarios
 ]
@@ -34,18 +28,28 @@ CHANGES: list[Callable[[object], object]] = [
 ]
 
 
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_each_recording_makes_the_events_that_are_written_down(tool: Recordings) -> None:
+    written = expected(tool)
+    assert list(written) == tool.scenarios
+    for scenario, lines in written.items():
+        assert told(tool, scenario) == lines, scenario
+
+
 @pytest.mark.parametrize(("tool", "scenario"), ALL)
-@pytest.mark.parametrize("size", [1, 7, 1000])
-def test_how_the_bytes_are_cut_changes_nothing(tool: Recordings, scenario: str, size: int) -> None:
+def test_a_recording_that_is_cut_or_changed(tool: Recordings, scenario: str) -> None:
+    chance = random.Random(scenario)
+    _pieces_change_nothing(tool, scenario, chance.choice([1, 7, 1000]))
+    _an_early_end_is_an_end(tool, scenario, chance)
+    _values_of_another_shape_never_raise(tool, scenario, chance)
+
+
+def _pieces_change_nothing(tool: Recordings, scenario: str, size: int) -> None:
     assert tool.replay(scenario, size=size) == tool.replay(scenario)
 
 
-@pytest.mark.parametrize(("tool", "scenario"), ALL)
-def test_a_recording_cut_anywhere_never_raises_and_ends_once(
-    tool: Recordings, scenario: str
-) -> None:
+def _an_early_end_is_an_end(tool: Recordings, scenario: str, chance: random.Random) -> None:
     data = tool.printed(scenario)
-    chance = random.Random(scenario)
     for end in [chance.randrange(len(data) + 1) for _ in range(10)]:
         codec, lines = tool.make(SESSION), Lines()
         for piece in lines.feed(data[:end]) + lines.finish():
@@ -53,10 +57,9 @@ def test_a_recording_cut_anywhere_never_raises_and_ends_once(
         assert isinstance(codec.end(chance.choice([0, 1, 144, -9, None]), ""), TurnEnded)
 
 
-@pytest.mark.parametrize(("tool", "scenario"), ALL)
-def test_values_of_another_shape_never_raise(tool: Recordings, scenario: str) -> None:
-    chance = random.Random(scenario)
-
+def _values_of_another_shape_never_raise(
+    tool: Recordings, scenario: str, chance: random.Random
+) -> None:
     def changed(value: object) -> object:
         if chance.random() < 0.1:
             return chance.choice(CHANGES)(value)

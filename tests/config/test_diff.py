@@ -161,8 +161,8 @@ def test_a_template_that_moved_in_its_file_is_the_same() -> None:
 
 def test_every_key_of_the_model_is_compared() -> None:
     assert {field.name for field in fields(Config)} == {
-        *("state", "default_route", "server", "log", "limits", "channels", "discovery"),
-        *("runtimes", "routes", "context", "control_plane", "tests", "secrets"),
+        *("state", "default_route", "server", "log", "limits", "reload", "channels"),
+        *("discovery", "runtimes", "routes", "context", "control_plane", "tests", "secrets"),
     }
     for field in fields(Config):
         if field.name in ("secrets", "state", "server", "routes", "channels", "runtimes"):

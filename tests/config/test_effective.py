@@ -57,7 +57,7 @@ def flat(values: dict[str, Written]) -> dict[str, tuple[object, str]]:
 
 def test_no_secret_is_shown_wherever_it_stands(show: Show) -> None:
     for resolved in (False, True):
-        text = block(show(resolved=resolved), origins=True)
+        text = block(show(resolved=resolved), origins=bool)
         for secret in ("very-secret", "file-secret", "very-plain"):
             assert secret not in text
         found = flat(show(resolved=resolved))

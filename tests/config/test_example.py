@@ -95,8 +95,8 @@ def test_its_values_are_the_defaults(check: Check) -> None:
     ).config
     assert found is not None
     assert least is not None
-    for part in ("state", "server", "log", "limits", "channels", "discovery", "context",
-                 "control_plane"):  # fmt: skip
+    for part in ("state", "server", "log", "limits", "reload", "channels", "discovery",
+                 "context", "control_plane"):  # fmt: skip
         assert getattr(found, part) == getattr(least, part)
 
 
@@ -147,13 +147,12 @@ def test_a_slip_in_a_key_is_refused_and_the_right_one_is_offered(
 ) -> None:
     data = json.loads(json.dumps(DATA))
     holder, key = inside(data, place[:-1]), str(place[-1])
-    if len(key) < 4:
+    if len(key) < 4 or key[-1] == key[-2]:
         return
     holder[key[:-2] + key[-1] + key[-2]] = holder.pop(key)
     found = [one for one in check(json.dumps(data)).problems if one.code == "unknown-key"]
-    if key[-1] != key[-2]:
-        expected = [] if key == "type" else [f"did you mean {key!r}?"]
-        assert [one.hint for one in found] == expected
+    expected = [] if key == "type" else [f"did you mean {key!r}?"]
+    assert [one.hint for one in found] == expected
     assert check(json.dumps(data)).config is None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.config import include
 from sidecar.config.load import Loaded
 
 Check = Callable[[str], Loaded]
@@ -191,3 +192,20 @@ def test_an_include_that_is_no_list_of_names_is_a_problem_of_form(value: str, ch
 
 def test_a_pattern_that_is_none_is_a_problem(check: Check) -> None:
     assert len(codes(check(BASE + "include: ['a**/x.yaml']\n"))) <= 1
+
+
+def test_a_pattern_that_leads_through_too_much_is_refused(check: Check) -> None:
+    [problem] = check(BASE + 'include: ["/**/*.yaml"]\n').problems
+    assert (problem.code, problem.position.line, problem.position.column) == ("bad-pattern", 4, 11)
+    assert problem.message == "more than 10000 files and folders are in its way"
+    assert problem.hint == "name a folder that holds little else, such as routes.d/*.yaml"
+
+
+def test_too_many_files_are_told_once(
+    check: Check, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(include, "MAX_FILES", 3)
+    for number in range(9):
+        write(f"d/{number}.yaml", route(f"r{number}"))
+    [problem] = check(BASE + "include: [d/*.yaml]\n").problems
+    assert problem.message == "more than 3 files are included"

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sidecar import plugins
 from sidecar.app.system import MachineSystem
+from sidecar.cli import main
 from sidecar.config.diff import difference
 from sidecar.config.effective import effective
 from sidecar.config.load import Loaded, load
 from sidecar.config.managed import FILE, LEFT_OUT
-from sidecar.config.plan import from_json, to_json, to_text
+from sidecar.config.plan import brief, from_json, to_json, to_text
 from sidecar.config.quick import QuickRoutes
 from sidecar.config.schema import Schema
 from sidecar.core.managed import Managed, write
@@ -105,11 +108,25 @@ def test_the_origin_of_a_managed_value_is_the_managed_file(tmp_path: Path) -> No
     assert values["routes"].value[0].value["runtime"].origin.startswith(f"{tmp_path}/state/{FILE}:")
 
 
+def test_what_is_managed_is_shown_with_its_place_and_the_rest_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded(tmp_path, Managed({"ag_1": channel(tmp_path)}, (ROUTE,)))
+    assert main(["config", "show", str(tmp_path / "config.yaml"), "--resolved"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "#" in line]
+    assert [line.split()[:2] for line in lines[:2]] == [["type:", "botcord"], ["agent:", "ag_1"]]
+    assert {line.rpartition("# ")[2].rpartition(":")[0] for line in lines} == {
+        f"{tmp_path}/state/{FILE}"
+    }
+    assert "  - name: managed-1 " in lines[3]
+
+
 def test_a_plan_tells_what_the_control_plane_changes(tmp_path: Path) -> None:
     before = loaded(tmp_path).config
     after = loaded(tmp_path, Managed({"ag_1": channel(tmp_path)}, (ROUTE,))).config
     assert after is not None
     plan = difference(before, after)
     assert "+ channels.ag_1     starts (by the control plane)" in to_text(plan)
+    assert "+ channels.ag_1 (by the control plane)" in map(brief, plan.changes)
     assert from_json(to_json(plan)) == plan
     assert difference(after, after).changes == ()

@@ -161,6 +161,12 @@ def test_what_cannot_be_read_is_a_problem_with_its_place(
         assert found.position.column == column
 
 
+def test_a_template_that_yaml_takes_for_a_mapping_goes_in_quotes() -> None:
+    found = problem_of("user_turn: {{ message.text }}\n")
+    assert (found.code, found.position.line, found.position.column) == ("yaml-key", 1, 13)
+    assert "goes in quotes" in found.hint
+
+
 def test_both_places_of_a_key_that_is_given_twice_are_told() -> None:
     found = problem_of("a:\n  b: 1\n  c: 2\n  'b': 3\n")
     assert found.code == "duplicate-key"

@@ -4,6 +4,7 @@ import copy
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 
 from sidecar import plugins
 from sidecar.app.system import MachineSystem
+from sidecar.config import items
+from sidecar.config import quick as quick_module
 from sidecar.config.accepts import quick_check
 from sidecar.config.load import Loaded, load
 from sidecar.config.parse import parse
 from sidecar.config.plain import NotPlain, read_item
+from sidecar.config.problems import Position
 from sidecar.config.quick import QuickRoutes
 from sidecar.config.schema import Schema
 from sidecar.config.validator import Validator
@@ -26,6 +30,7 @@ version: 1
 runtimes: {{echo: {{type: command, command: [cat]}}}}
 default_route: {{runtime: echo, cwd: "{folder}"}}
 """
+SCHEMA = Schema()
 PARTS = [
     "name", "a b", "true", "~", "1", "-1", "--x", ".5", "x:y", "http://x", "$", "''", '""', "''''",
     ": ", ":", ", ", "[", "]", "{", "}", "[a, 'b']", "{a: b, c: [1]}", "[a, ]", "- ", "-",
@@ -132,7 +137,7 @@ class Saved:
         return found, quick
 
     def read(self, quick: QuickRoutes | None = None) -> Loaded:
-        return load(self.path, MachineSystem(), Schema(), types=plugins, quick=quick)
+        return load(self.path, MachineSystem(), SCHEMA, types=plugins, quick=quick)
 
 
 @pytest.fixture
@@ -232,3 +237,72 @@ def test_included_routes_are_known_too(saved: Saved) -> None:
     assert found.problems == ()
     other.write_text(f"routes:\n{saved.route(7)}{saved.route(9)}")
     assert saved.load()[1].kept == [0, 1, 2, 3, 4, 5, 6, None]
+
+
+LINES = [
+    "name: {name}", "match: {{sender: {name}}}", "runtime: echo", "cwd: .", "runtime: ecko",
+    "runtime: [echo", "cwd: nowhere", "trust: ownr", "trust: owner", "trsut: owner", "name: same",
+    "args: [\"${{NO_SUCH}}\"]", "args: [a, *x]", "args: &x [a]", "args: !!str x", "turn_timeout: 5",
+    "user_turn: \"open", "user_turn: {{file: none.j2}}", "user_turn: |\n      {{{{ x }}}}",
+    "match:", "match:\n      kind: [direct,\n        group, gruop]", "  odd: 1", "? a",
+    "cwd: \t.", "null: 1", "model: opus", "budget: {{usd: -1}}", "session: {{idle: soon}}",
+    "no_reply: a b", "# remark",
+]  # fmt: skip
+ENDS = ["", "limits: {queue_depth: no}\n", "limts: {}\n", " x: 1\n", "log: [\n", "version: 1\n"]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(LINES), min_size=1, max_size=6), max_size=6),
+    st.sampled_from(ENDS),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_wrong_is_told_as_if_the_parser_had_read_all_of_it(
+    routes: list[list[str]], end: str, first: bool
+) -> None:
+    with TemporaryDirectory() as folder:
+        saved = Saved(Path(folder))
+        usual = saved.route(99)
+        written = "".join(
+            "  - " + "\n    ".join(line.format(name=f"n{number}") for line in lines) + "\n"
+            for number, lines in enumerate(routes)
+        )
+        saved.routes = [usual, written] if first else [written, usual]
+        text = f"{saved.head}routes:\n{''.join(saved.routes)}{end}"
+        saved.path.write_text(text)
+        quick, whole = saved.read(QuickRoutes()), saved.read()
+        assert quick.problems == whole.problems
+        assert quick.config == whole.config
+        assert {type(one.position) for one in quick.problems} <= {Position}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "invalid").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_the_mistakes_that_people_make_are_told_the_same(path: Path) -> None:
+    machine = MachineSystem()
+    quick = load(path, machine, SCHEMA, types=plugins, quick=QuickRoutes())
+    assert quick.problems == load(path, machine, SCHEMA, types=plugins).problems
+
+
+def test_of_many_routes_only_those_with_a_mistake_are_read_by_the_parser(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    saved.known = QuickRoutes().known
+
+    def note(text: str, file: str) -> Any:
+        read.append(text)
+        return parse(text, file)
+
+    monkeypatch.setattr(items, "parse", note)
+    monkeypatch.setattr(quick_module, "parse", note)
+    saved.routes[2] = saved.route(2, ", trust: ownr")
+    saved.routes[4] = saved.route(4).replace("runtime: echo", "runtime: ecko")
+    found, _ = saved.load()
+    assert [one.code for one in found.problems] == ["wrong-value", "unknown-runtime"]
+    assert [text.count("- {") for text in read] == [0, 1, 1]
+    read.clear()
+    saved.routes[5] = saved.routes[5].replace("echo}", "echo")
+    assert [one.code for one in saved.load()[0].problems] == ["yaml"]
+    assert max(text.count("- {") for text in read) == 2

@@ -1,6 +1,7 @@
 """The schema files: complete, documented, in agreement with the code, open to other packages."""
 
 import json
+import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import pytest
 from jsonschema import Draft7Validator
 
 from sidecar.cli import main
+from sidecar.config.accepts import quick_mistakes
+from sidecar.config.document import Document
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
+from sidecar.config.parse import parse
+from sidecar.config.problems import Position
 from sidecar.config.schema import BUILT_IN, Schema
 from sidecar.config.shipped import read_schema
 from sidecar.config.validator import Validator
@@ -20,6 +25,10 @@ Check = Callable[[str], Loaded]
 FOLDER = Path(__file__).parents[2] / "schema"
 FILES = sorted(path.name for path in FOLDER.glob("*.json"))
 TYPED = [f"{kind}.{name}.json" for kind, names in BUILT_IN.items() for name in names]
+DOCUMENT, _ = parse((FOLDER.parent / "config.example.yaml").read_text("utf-8"), "example")
+assert DOCUMENT is not None
+EXAMPLE = DOCUMENT.data
+VALUES = [None, True, 1, -1, 2.5, "", "x", "10m", "1MiB", "owner", [], {}, ["a"], {"a": 1}, [{}]]
 RELOAD = {"hot", "component", "process"}
 
 
@@ -260,3 +269,27 @@ def test_types_of_other_packages_are_in_the_joined_document() -> None:
     assert not alone.is_valid({"version": 1, "channels": {"t": {**channel, "every": "5m"}}})
     with pytest.raises(PluginError, match="'a/b' is no name"):
         Schema({("channel", "a/b"): OPTIONS})
+
+
+def test_the_printed_schema_and_the_check_agree_on_what_is_generated() -> None:
+    """The first is checked by the usual validator of the draft, the second as configs are."""
+    known = Schema()
+    alone = Draft7Validator(json.loads(json.dumps(known.joined)))
+    chance = random.Random(11)
+    valid = 0
+    for _ in range(1000):
+        section = chance.choice(list(EXAMPLE))
+        data = json.loads(json.dumps({"version": 1, section: EXAMPLE[section]}))
+        holder: Any = data
+        while isinstance(holder, dict | list) and holder:
+            step = chance.choice(list(holder if isinstance(holder, dict) else range(len(holder))))
+            if not isinstance(holder[step], dict | list) or chance.random() < 0.2:
+                holder[step] = chance.choice(VALUES)
+                break
+            holder = holder[step]
+        right = alone.is_valid(data)
+        valid += right
+        document = Document(data, {}, {(): Position("file")})
+        for found in (known.check(document), quick_mistakes(document, known, ())):
+            assert (found == []) is right, data
+    assert valid > 10

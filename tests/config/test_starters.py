@@ -107,7 +107,7 @@ def test_its_templates_are_a_lesson_and_its_tests_hold(
     capsys.readouterr()
     assert main(["test"]) == 0
     out, err = capsys.readouterr()
-    assert ("3 passed, 0 failed" in out, "no test reaches" in out, err) == (True, False, "")
+    assert ("4 passed, 0 failed" in out, "no test reaches" in out, err) == (True, False, "")
 
 
 def test_templates_that_are_there_stay(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,14 +36,14 @@ def test_what_is_written_reads_the_same(value: dict[str, Any]) -> None:
     assert isinstance(whole.value, dict)
     assert plain(whole) == value
     assert read_back(block(whole.value)) == value
-    assert read_back(block(whole.value, origins=True)) == value
+    assert read_back(block(whole.value, origins=bool)) == value
     assert read_back(f"v: {flow(whole)}") == {"v": value}
 
 
 def test_it_is_written_as_people_write_it() -> None:
     value = {"a": {"b": "10m"}, "c": [{"d": "one two", "e": [1, "x"]}, {}], "f": "x\ny\n", "g": "*"}
     whole = {key: written(one, f"from {key}") for key, one in value.items()}
-    assert block(whole, origins=True) == (
+    assert block(whole, origins=bool) == (
         "a:\n"
         "  b: 10m        # from a\n"
         "c:\n"
@@ -58,4 +58,4 @@ def test_it_is_written_as_people_write_it() -> None:
 
 
 def test_without_an_origin_there_is_no_comment() -> None:
-    assert block({"a": Written(1)}, origins=True) == "a: 1\n"
+    assert block({"a": Written(1)}, origins=bool) == "a: 1\n"

@@ -68,20 +68,25 @@ async def test_activity_is_of_other_conversations_within_the_window(host: MakeHo
     assert (second["title"], second["preview"], second["kind"]) == ("", "", "owner")
 
 
-async def test_what_is_said_in_private_is_told_to_the_owner_alone(host: MakeHost) -> None:
+async def test_what_is_said_elsewhere_is_told_to_the_owner_alone(host: MakeHost) -> None:
     def said(message: Message, at: float) -> Sequence[Said]:
         owner = Sender("hu_2", "owner", None)
         return [
             Said(Conversation("rm_oc_1", "direct"), owner, "a secret plan", 970.0),
-            Said(Conversation("rm_3", "group", "C"), owner, "in the open", 960.0),
+            Said(Conversation("rm_3", "group", "C"), owner, "in a group", 960.0),
+            Said(replace(HERE, thread="tp_2"), owner, "in this room", 950.0),
         ]
 
-    provider = activity.build({}, host(said_since=said))
-    for trust, previews in (
-        ("owner", ["a secret plan", "in the open"]),
-        ("trusted", ["in the open"]),
-        ("public", ["in the open"]),
+    every = ["a secret plan", "in a group", "in this room"]
+    for trust, share, previews in (
+        ("owner", False, every),
+        ("owner", True, every),
+        ("trusted", False, ["in this room"]),
+        ("public", False, ["in this room"]),
+        ("trusted", True, every[1:]),
+        ("public", True, every[1:]),
     ):
+        provider = activity.build({"share_groups": share}, host(said_since=said))
         found: Any = await value_of(provider, replace(asked(), trust=trust))
         assert [entry["preview"] for entry in found["entries"]] == previews
         assert found["total"] == len(previews)

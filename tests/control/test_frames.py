@@ -119,6 +119,17 @@ async def test_what_is_no_frame_at_all_is_ignored(
     assert link.status.refused.startswith("malformed")
 
 
+async def test_what_is_too_large_to_be_read_ends_the_socket_and_not_the_link(
+    hub: DevHub, running: Running, acted: Acted, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = await running(acted, limits=Limits(frame=1 << 20))
+    hub.control.send_text(json.dumps(hub.control.signed("set_route", {"x": "hunter2" * 200_000})))
+    await until(lambda: link.status.state == "connected" and link.status.reconnects == 1)
+    assert (await hub.control.ask("ping", timeout=5))["ok"] is True
+    assert acted.types == ["ping"]
+    assert "hunter2" not in caplog.text
+
+
 async def test_a_frame_that_comes_twice_acts_once_and_is_answered_the_same(
     hub: DevHub, running: Running, acted: Acted
 ) -> None:

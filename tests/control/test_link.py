@@ -6,8 +6,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sidecar.api import Host
-from sidecar.control.login import FLAG
+from sidecar.control.login import FLAG, remove
 from sidecar.control.socket import Limits
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.devhub import DevHub
@@ -107,6 +109,23 @@ async def test_a_displaced_link_does_not_fight(
     assert not login.with_name(FLAG).exists()
 
 
+async def test_a_displaced_link_takes_up_a_login_of_its_own_and_not_a_refreshed_one(
+    hub: DevHub, running: Running, acted: Acted, login: Path
+) -> None:
+    link = await running(acted)
+    elsewhere = write_login(login.with_name("other.json"), saved(login))
+    await running(acted, path=elsewhere)
+    await until(lambda: link.status.state == "displaced")
+    instance = hub.control.only()
+    seen = link._tried
+    await LoginToken(login, link._host).replace(str(saved(login)["accessToken"]))
+    await until(lambda: link._tried != seen)
+    assert (link.status.state, instance.connects) == ("displaced", 2)
+    write_login(login, hub.control.login(hub.url))
+    await until(lambda: link.status.state == "connected")
+    assert link.status.instance != instance.id
+
+
 async def test_a_displaced_link_comes_back_when_the_other_may_be_gone(
     hub: DevHub, running: Running, acted: Acted
 ) -> None:
@@ -156,11 +175,11 @@ async def test_a_refused_refresh_asks_for_a_new_login_and_does_not_hammer(
     assert dict(hub.requests) == counts
 
 
+@pytest.mark.parametrize("status", [401, 403])
 async def test_a_hub_that_refuses_every_fresh_token_is_not_asked_for_ever(
-    hub: DevHub, running: Running, acted: Acted, login: Path
+    hub: DevHub, running: Running, acted: Acted, login: Path, status: int
 ) -> None:
-    hub.control.access_ttl = 3600
-    hub.control.lets_in = False
+    hub.faults.add("/daemon/ws", status=status, times=1000)
     await running(acted, state="login")
     assert hub.requests["/daemon/ws"] == 3
     assert login.with_name(FLAG).exists()
@@ -205,6 +224,22 @@ async def test_a_revoked_login_is_not_tried_again_after_a_restart(
     link = await running(acted, state="login")
     assert "before" in link.status.reason
     assert hub.requests["/daemon/ws"] == 0
+
+
+async def test_logging_out_ends_the_link_and_another_login_takes_its_place(
+    hub: DevHub, running: Running, acted: Acted, login: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = await running(acted)
+    await LoginToken(login, link._host).replace(str(saved(login)["accessToken"]))
+    other = hub.control.add_instance()
+    write_login(login, hub.control.login(hub.url, other))
+    await until(lambda: (link.status.state, link.status.instance) == ("connected", other.id))
+    assert [one.connects for one in hub.control.instances.values()] == [1, 1]
+    await asyncio.to_thread(remove, login)
+    await until(lambda: link.status.state == "login")
+    assert "somebody has logged out" in caplog.text
+    assert other.socket is None
+    assert not login.with_name(FLAG).exists()
 
 
 async def test_close_codes_that_refuse_the_login_end_it(

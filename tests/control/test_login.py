@@ -76,6 +76,7 @@ async def test_a_person_logs_in_at_a_terminal_and_the_file_has_the_daemons_form(
     code = next(iter(hub.control.codes.values()))
     assert code.user in found.text
     assert f"{hub.url}/activate?code={code.user}" in found.text
+    assert "\u2588" in found.text  # the page as a QR code
     path = tmp_path / ".botcord/daemon/user-auth.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

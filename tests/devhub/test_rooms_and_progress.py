@@ -179,6 +179,21 @@ async def test_typing_has_a_limit_without_a_code_and_wants_membership(
     assert (await client.call("POST", "/hub/typing", {"room_id": strange}))[0] == 403
 
 
+async def test_a_notice_is_shown_to_the_owner_and_is_in_no_inbox(
+    start_hub: Any, connect: Any
+) -> None:
+    hub = await start_hub(limits=HubLimits(notices_per_minute=2))
+    client = await connect(hub, "ag_demo")
+    for text, status in (("", 422), ("x" * 8001, 422), ("one", 204), ("two", 204), ("three", 429)):
+        told, _ = await client.call("POST", "/hub/notify-owner", {"text": text})
+        assert told == status, text
+    assert hub.notices == ["one", "two"]
+    [room] = [room for id_, room in hub.state.rooms.items() if id_.startswith("rm_oc_")]
+    assert [(post.author, post.text) for post in room.posts] == [("agent", "one"), ("agent", "two")]
+    _, inbox = await client.call("GET", "/hub/inbox?ack=false")
+    assert inbox["messages"] == []
+
+
 async def test_the_attention_policy_is_always(demo: Any) -> None:
     status, answer = await demo.call("GET", "/hub/attention-policy?room_id=rm_1")
     assert status == 200

@@ -47,16 +47,3 @@ async def test_tools_that_the_operator_allows_are_allowed_beside_the_memory(
         await bench.answered(tools=tools, trust="trusted", args=args)
         assert await memory(bench) is not None
         assert (bench.checkout / "made").exists() is bool(args)
-
-
-async def test_a_session_that_began_elsewhere_takes_the_context_of_the_turn(
-    make_bench: Callable[[str], Bench],
-) -> None:
-    """Claude Code has it keep its first one, unless it is told otherwise at each start."""
-    bench = make_bench("claude-code")
-    kept = ("--system-prompt-snapshot", "on")
-    first = await bench.answered(system="the OLD context", args=kept)
-    for args, expected in ((kept, "OLD"), ((), "NEW")):
-        bench.api.plays()
-        await bench.answered(session=first.session, system="the NEW context", args=args)
-        assert f"the {expected} context" in bench.api.asked

@@ -152,3 +152,24 @@ async def test_an_owner_may_do_all(bench: Bench, outside: Path) -> None:
     events = await bench.events()
     assert beyond.read_text() == SECRET
     assert [event for event in events if isinstance(event, Block) and event.kind == "tool_use"]
+
+
+SETTINGS = (".claude/settings.json", ".codex/config.toml", ".gemini/settings.json")
+
+
+@pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
+async def test_no_turn_changes_the_settings_of_the_user(bench: Bench, trust: str) -> None:
+    """Codex's server would note there that a folder is trusted, for all turns to come."""
+
+    def settings() -> dict[str, str]:
+        paths = [bench.home / name for name in SETTINGS]
+        return {path.name: path.read_text() for path in paths if path.exists()}
+
+    before = await asyncio.to_thread(settings)
+    ended = await bench.answered(trust=trust)
+    assert await asyncio.to_thread(settings) == before
+    if bench.way.cli != "gemini-acp":  # it loses a session that is loaded so soon
+        runtime = bench.rebuilt()
+        await bench.run(runtime, "again", trust=trust, session=ended.session)
+        await runtime.close()
+    assert await asyncio.to_thread(settings) == before

@@ -188,7 +188,7 @@ async def test_a_message_is_no_flag_and_no_command(bench: Bench, text: str, trus
     assert text in shown
 
 
-@pytest.mark.parametrize("trust", ["trusted", "public"])
+@pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
 async def test_a_message_names_no_file(bench: Bench, tmp_path: Path, trust: str) -> None:
     inside, outside = bench.checkout / "inside.txt", tmp_path / "outside.txt"
     inside.write_text("it is tulips")

@@ -2,7 +2,7 @@
 
 `say TEXT`, `wait NAME` (until the file NAME exists in the working directory), `exit CODE`,
 `cost USD`, `prompt`, `bounds`, `die`, `garbage`, `silent`, `fail-once`, `lost-session`, `child`,
-`stubborn`, `count`, `job KEY`.
+`stubborn`, `count`, `job KEY`, `trace`.
 Every run appends a line to the file `runs` in the working directory.
 """
 
@@ -120,6 +120,11 @@ def bounds(rest: str, job: dict, session: str) -> None:
     emit(type="result", session=session)
 
 
+def trace(rest: str, job: dict, session: str) -> None:
+    emit(type="text", text=os.environ.get("TRACEPARENT", "none"))
+    emit(type="result", session=session)
+
+
 WORDS = {
     "cost": cost,
     "prompt": prompt,
@@ -136,6 +141,7 @@ WORDS = {
     "lost-session": lost_session,
     "count": count,
     "job": tell_job,
+    "trace": trace,
 }
 
 main()

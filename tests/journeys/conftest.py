@@ -15,9 +15,9 @@ from aiohttp import ClientSession, UnixConnector
 
 from sidecar.devhub import DevHub, HubLimits
 from sidecar.runtimes.orphans import sweep
+from tests import starting
 
 AGENT = Path(__file__).with_name("agent.py")
-ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 
 CONFIG = """\
@@ -49,6 +49,7 @@ class World:
         self.cwd.mkdir()
         self.log = folder / "log"
         self.program = ("-m", "sidecar")
+        self.fresh = False
         credentials = folder / "demo.json"
         credentials.write_text(json.dumps(hub.add_agent("demo")))
         credentials.chmod(0o600)
@@ -61,7 +62,7 @@ class World:
             cwd=self.cwd,
         )
         self.config.write_text(self.text)
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: starting.Process | None = None
 
     def write(self, **replacements: str) -> None:
         """Write the config anew, with texts replaced."""
@@ -74,11 +75,9 @@ class World:
     async def start(self, *, connected: bool = True) -> None:
         before = self.hub.connects("demo")
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, *self.program, "run", str(self.config),
-                stdout=log, stderr=log,
-                env={**os.environ, "PYTHONWARNINGS": "error"},
-            )  # fmt: skip
+            env = {**os.environ, "PYTHONWARNINGS": "error"}
+            command = (*self.program, "run", str(self.config))
+            self.process = await starting.start(*command, output=log, env=env, fresh=self.fresh)
         if connected:
             await self.until(lambda: self.hub.connects("demo") > before)
 
@@ -102,13 +101,10 @@ class World:
 
     async def run(self, *command: str) -> tuple[int, str]:
         """Run another `sidecar` command; its exit code and output."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sidecar", *command,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-        return process.returncode or 0, output.decode()
+        env = {**os.environ, "PYTHONPATH": str(starting.ROOT)}
+        running = starting.run("-m", "sidecar", *command, cwd=self.folder, env=env)
+        code, output = await asyncio.wait_for(running, PATIENCE)
+        return code, output.decode()
 
     async def status(self) -> dict[str, Any]:
         connector = UnixConnector(str(self.folder / "s.sock"))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -88,8 +89,9 @@ async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path:
     await until(b"+Tell: hello")
     (tmp_path / "turn.j2").write_text("Ask: {{ message.text }}\n")
     await until(b"Ask: hello")
-    process.terminate()
-    await process.communicate()
+    process.send_signal(signal.SIGINT)
+    assert (await process.communicate())[1] == b""
+    assert process.returncode == 0
 
 
 async def test_the_tests_of_a_config_are_run(sidecar: Sidecar, tmp_path: Path) -> None:

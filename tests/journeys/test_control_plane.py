@@ -30,6 +30,12 @@ def machines(world: World) -> int:
     return sum(one.socket is not None for one in world.hub.control.instances.values())
 
 
+def snapshots(world: World) -> int:
+    """How often machines have told which runtimes they have."""
+    told = [event for one in world.hub.control.instances.values() for event in one.events]
+    return sum(event["type"] == "runtime_snapshot" for event in told)
+
+
 async def becomes(world: World, name: str, value: object) -> dict[str, Any]:
     """The status, as soon as it tells this of the control plane."""
     async with asyncio.timeout(PATIENCE):
@@ -48,6 +54,9 @@ async def test_a_save_connects_the_control_plane_and_leaves_the_channels_alone(
     ack = await world.hub.control.ask("ping")
     assert ack["ok"] is True
     assert world.hub.connects("demo") == 1
+    await world.until(lambda: snapshots(world) == 1)
+    world.hub.control.drop()
+    await world.until(lambda: snapshots(world) == 2)
     status = await world.status()
     assert status["control_plane"]["state"] == "connected"
     assert status["remarks"] == []
@@ -103,8 +112,15 @@ async def test_an_agent_that_the_hub_adds_connects_and_answers(world: World) -> 
     assert told[0]["params"] == {"agentId": agent}
     world.hub.owner_says(agent, "hello")
     assert (await world.hub.wait_sent(1))[0].envelope["from"] == agent
-    revoked = await world.hub.control.ask("revoke_agent", {"agentId": agent})
-    assert revoked["ok"] is True
+    control = world.hub.control
+    at_once = await asyncio.gather(
+        control.ask("set_route", {"agentId": agent, "pattern": "rm_", "route": {}}),
+        control.ask("revoke_agent", {"agentId": agent}),
+        control.ask("set_route", {"agentId": agent, "pattern": "rm_x", "route": {}}),
+        control.ask("revoke_agent", {"agentId": agent}),
+    )
+    assert [one["ok"] for one in at_once] == [True, True, False, True]
+    assert [one["result"]["removed"] for one in (at_once[1], at_once[3])] == [True, False]
     await world.until(lambda: not world.hub.connected(agent))
     assert world.hub.connects("demo") == 1
 

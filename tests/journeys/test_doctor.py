@@ -1,6 +1,9 @@
 """The check-up of a machine."""
 
+import asyncio
 import json
+import signal
+import sys
 from typing import Any
 
 
@@ -53,6 +56,14 @@ async def test_status_tells_by_its_exit_code_whether_all_is_well(world: Any) -> 
     assert (await world.run("status", str(world.config)))[0] == 1
     await world.start()
     assert (await world.run("status", str(world.config)))[0] == 0
+    watching = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sidecar", "status", "--watch", str(world.config),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert watching.stdout is not None
+    assert (await watching.stdout.readline()).startswith(b"sidecar ")
+    watching.send_signal(signal.SIGINT)
+    assert await watching.wait() == 0
     (world.folder / "demo.json").write_text("{}")
     world.write(**{"type: botcord": "type: botcord\n    stream: false"})
     await world.until(lambda: "stopped" in world.log.read_text())

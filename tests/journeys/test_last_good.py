@@ -1,29 +1,33 @@
 """A start with a config that is broken."""
 
 import asyncio
-import sys
+import os
 from typing import Any
 
 from sidecar.app.check import check
 from sidecar.app.last_good import keep
+from tests import starting
 
 
 async def test_a_start_with_a_broken_file_falls_back_and_answers(world: Any) -> None:
     state = world.folder / "state"
     state.mkdir(mode=0o700)
+    world.text = world.text.replace("type: botcord\n", "type: botcord\n    notices: true\n")
+    world.write()
     good = await asyncio.to_thread(check, world.config)
     await asyncio.to_thread(keep, state, world.config, good.config)
     world.write(**{"runtime: agent,": "runtime: agnt,"})
     with world.log.open("ab") as log:
-        world.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sidecar", "run", "--fallback-last-good", str(world.config),
-            stdout=log, stderr=log,
-        )  # fmt: skip
+        command = ("-m", "sidecar", "run", "--fallback-last-good", str(world.config))
+        world.process = await starting.start(*command, output=log, env=os.environ)
     world.hub.owner_says("demo", "say it works")
     assert await world.replies(1) == ["it works"]
     told = world.log.read_text()
     assert "there is no runtime 'agnt'" in told
     assert "is invalid: this is a start with the last good config" in told
+    await world.until(lambda: world.hub.notices)
+    assert world.hub.notices[0].startswith("⚠️ Config rejected, the last good one is in force:\n")
+    assert "there is no runtime 'agnt'" in world.hub.notices[0]
     world.write(**{"level: debug": "level: info"})
     await world.until(lambda: "config applied (file)" in world.log.read_text())
     assert await world.stop() == 0

@@ -52,9 +52,12 @@ async def test_a_managed_agent_outlives_a_restart_and_can_be_forgotten_while_non
 ) -> None:
     agent = await provisioned(world)
     await world.until(lambda: world.hub.connected(agent))
+    frame = world.hub.control.signed("ping")
+    first = await world.hub.control.send(frame)
     await world.kill()
     await world.start()
-    await world.until(lambda: world.hub.connected(agent))
+    await world.until(lambda: world.hub.connected(agent) and machines(world) == 1)
+    assert await world.hub.control.send(frame) == first  # with the time of then
     assert await world.stop() == 0
     code, text = await world.run("agents", "forget", agent, "--config", str(world.config))
     assert code == 0, text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, UnixConnector
 
 from tests.app.test_watch import ConfigMap
 
@@ -50,6 +51,25 @@ def make_checkout(folder: Path) -> None:
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
 
 
+async def start_pod(world: Any, config: Path) -> int:
+    """The sidecar as process 1 of a new namespace; its number out here."""
+    with world.log.open("ab") as log:
+        world.process = await asyncio.create_subprocess_exec(
+            *UNSHARE, str(world.folder), sys.executable, "-m", "sidecar", "run", str(config),
+            stdout=log, stderr=log,
+            env={**os.environ, "PYTHONWARNINGS": "error", "HOME": str(world.folder)},
+        )  # fmt: skip
+    await world.until(lambda: (world.folder / "s.sock").exists() and family(world.process.pid))
+    return family(world.process.pid)[0]
+
+
+async def probe(world: Any, path: str) -> int:
+    """The answer to a probe of the kubelet."""
+    connector = UnixConnector(str(world.folder / "s.sock"))
+    async with ClientSession(connector=connector) as http, http.get(f"http://x{path}") as answer:
+        return answer.status
+
+
 async def test_it_is_process_1_with_read_only_root_and_config_and_a_repo_of_somebody_else(
     world: Any, tmp_path: Path
 ) -> None:
@@ -63,15 +83,14 @@ async def test_it_is_process_1_with_read_only_root_and_config_and_a_repo_of_some
     mount = tmp_path / "mount"
     mount.mkdir()
     mounted = await asyncio.to_thread(ConfigMap, mount, text)
-    with world.log.open("ab") as log:
-        world.process = await asyncio.create_subprocess_exec(
-            *UNSHARE, str(tmp_path),
-            sys.executable, "-m", "sidecar", "run", str(mount / "config.yaml"),
-            stdout=log, stderr=log,
-            env={**os.environ, "PYTHONWARNINGS": "error", "HOME": str(tmp_path)},
-        )  # fmt: skip
+    # It is alive before its Hub is: what waits for it in the start order of the pod does not hang.
+    port = int(world.hub.url.rpartition(":")[2])
+    await world.hub.stop()
+    pid = await start_pod(world, mount / "config.yaml")
+    assert await probe(world, "/livez") == 200
+    await world.hub.start(port=port)
     await world.until(lambda: world.hub.connects("demo"))
-    [pid] = family(world.process.pid)
+    assert await probe(world, "/readyz") == 200
     status = await asyncio.to_thread(Path(f"/proc/{pid}/status").read_text)
     assert "\nNSpid:" in status
     assert status.partition("\nNSpid:")[2].split("\n")[0].split()[-1] == "1"
@@ -85,6 +104,21 @@ async def test_it_is_process_1_with_read_only_root_and_config_and_a_repo_of_some
 
     await asyncio.to_thread(mounted.swap, text.replace("level: debug", "level: info"))
     await world.until(lambda: "config applied (file): ~ log.level" in world.log.read_text())
+
+    # The grace of the pod is over before the turn is: all that is in the container is killed, and
+    # the container that comes next takes the turn up again.
+    world.hub.owner_says("demo", "wait go")
+    await world.until(lambda: "wait go" in world.runs and family(pid))
+    [agent] = family(pid)
+    os.kill(pid, signal.SIGTERM)
+    await world.until(lambda: "stopping: 1 turn(s) run" in world.log.read_text())
+    os.kill(pid, signal.SIGKILL)
+    await world.ended()
+    await world.until(lambda: not Path(f"/proc/{agent}").exists())
+    (world.folder / "s.sock").unlink(missing_ok=True)
+    pid = await start_pod(world, mount / "config.yaml")
+    world.touch("go")
+    assert (await world.replies(3))[2] == "waited for go"
     os.kill(pid, signal.SIGTERM)
     assert await world.ended() == 0
     assert "Traceback" not in world.log.read_text()

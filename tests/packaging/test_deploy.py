@@ -14,6 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from sidecar.app.check import check
+from sidecar.cli import build_parser
+from sidecar.config.build import GRACE
 from sidecar.server.metric_table import BY_NAME
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +24,9 @@ KUBERNETES = DEPLOY / "kubernetes"
 OVERLAYS = ("native-sidecar", "standalone")
 NATIVE_SIDECARS = "1.29"
 """The version of Kubernetes in which containers with `restartPolicy: Always` became usual."""
+
+SERVED = ("/livez", "/readyz", "/metrics")
+"""What the server of a sidecar answers to those who watch it."""
 
 CHECK_UNKNOWN = {"PodMonitor"}
 """Kinds of other programs, whose schema Kubernetes does not have."""
@@ -58,6 +63,19 @@ def pod(overlay: str) -> dict[str, Any]:
 def containers(overlay: str) -> dict[str, dict[str, Any]]:
     spec = pod(overlay)
     return {one["name"]: one for one in [*spec["initContainers"], *spec["containers"]]}
+
+
+def test_every_manifest_is_what_kubernetes_takes() -> None:
+    found = [
+        document
+        for path in KUBERNETES.rglob("*.yaml")
+        for document in documents(path.read_text())
+        if document.get("kind", "Kustomization") not in {"Kustomization", "Component"}
+    ]
+    assert {one["kind"] for one in found} >= {"Deployment", "StatefulSet", "NetworkPolicy"}
+    for document in found:
+        if document["kind"] not in CHECK_UNKNOWN:
+            kubernetes_validate.validate(document, NATIVE_SIDECARS, strict=True)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -105,6 +123,29 @@ def test_the_sidecar_of_the_native_overlay_is_one() -> None:
     assert workload("native-sidecar")["spec"]["strategy"] == {"type": "Recreate"}
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_manifests_name_only_what_there_is(overlay: str) -> None:
+    sidecar = containers(overlay)["sidecar"]
+    parsed = build_parser(sidecar["args"][:1]).parse_args(sidecar["args"])
+    mounts = {one["mountPath"]: one["name"] for one in sidecar["volumeMounts"]}
+    assert mounts[str(parsed.config.parent)] == "config"
+    assert {one["name"] for one in sidecar["env"]} == {"HOME", GRACE}
+    config = YAML(typ="safe").load((KUBERNETES / "base/config.yaml").read_text())
+    ports = {one["name"]: str(one["containerPort"]) for one in sidecar["ports"]}
+    assert config["server"]["listen"].rpartition(":")[2] == ports["http"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = sidecar[probe]["httpGet"]
+        assert (asked["path"] in SERVED, asked["port"] in ports) == (True, True), probe
+    monitor = documents((KUBERNETES / "components/monitoring/podmonitor.yaml").read_text())[0]
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    assert (endpoint["path"] in SERVED, endpoint["port"] in ports) == (True, True)
+    image = (DEPLOY / "Dockerfile").read_text()
+    for words in re.findall(r"^(?:CMD|    CMD) (\[.+\])$", image, re.MULTILINE):
+        line = json.loads(words)
+        line = line[1:] if line[0] == "sidecar" else line
+        assert build_parser(line[:1]).parse_args(line).command in ("run", "status")
+
+
 def test_the_config_of_the_manifests_is_valid(tmp_path: Path) -> None:
     shutil.copytree(KUBERNETES / "base", tmp_path / "base")
     # `../templates` is beside the folder of the config in the pod.
@@ -126,30 +167,53 @@ def test_the_config_of_the_manifests_is_valid(tmp_path: Path) -> None:
 def test_every_figure_of_the_alerts_and_the_dashboard_exists() -> None:
     alerts = (DEPLOY / "monitoring/alerts.yaml").read_text()
     dashboard = (DEPLOY / "monitoring/dashboard.json").read_text()
-    for text in (alerts, dashboard):
-        names = set(re.findall(r"sidecar_([a-z_]+)(?=[{\[ ])", text))
-        assert names
-        for name in names:
-            plain = re.sub(r"_(bucket|sum|count)$", "", name)
-            assert plain in BY_NAME or name in BY_NAME, name
     panels = json.loads(dashboard)["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
+    shown = [one["expr"] for panel in panels for one in panel.get("targets", ())]
+    rules = YAML(typ="safe").load(alerts)["groups"][0]["rules"]
+    for expression in [*shown, *(rule["expr"] for rule in rules)]:
+        named = set(re.findall(r"\b(?:sidecar|process)_([a-z_]+)", expression))
+        assert named, expression
+        known = {"instance", "le"}
+        for name in named - {"resident_memory_bytes", "cpu_seconds_total"}:
+            metric = BY_NAME.get(re.sub(r"_(bucket|sum|count)$", "", name)) or BY_NAME[name]
+            known |= set(metric.labels)
+        used = re.findall(r"by \(([a-z_, ]+)\)", expression) + re.findall(r"(\w+)=", expression)
+        assert {label.strip() for text in used for label in text.split(",")} <= known, expression
+    # What the texts of the alerts and of the documentation name.
+    for name in re.findall(r"\bsidecar_([a-z_]+)", alerts + dashboard):
+        assert re.sub(r"_(bucket|sum|count)$", "", name) in BY_NAME or name in BY_NAME, name
 
 
-def test_prometheus_takes_the_alerts() -> None:
+def test_prometheus_takes_the_alerts_and_what_the_dashboard_asks_for(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    subprocess.run([promtool, "check", "rules", DEPLOY / "monitoring/alerts.yaml"], check=True)
+    panels = json.loads((DEPLOY / "monitoring/dashboard.json").read_text())["panels"]
+    asked = [one["expr"] for panel in panels for one in panel.get("targets", ())]
+    rules = [
+        {
+            "record": f"asked:{number}",
+            "expr": text.replace("$__rate_interval", "5m").replace("$instance", ".*"),
+        }
+        for number, text in enumerate(asked)
+    ]
+    beside = tmp_path / "asked.yaml"
+    beside.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    alerts = DEPLOY / "monitoring/alerts.yaml"
+    subprocess.run([promtool, "check", "rules", alerts, beside], check=True)
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["sidecar.service", "sidecar-user.service"])
+def test_systemd_takes_the_units(unit: str, tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("systemd is not installed")
-    unit = (DEPLOY / "systemd/sidecar.service").read_text()
-    file = tmp_path / "sidecar.service"
-    file.write_text(unit.replace("/opt/sidecar/bin/sidecar", sys.executable))
+    text = (DEPLOY / "systemd" / unit).read_text()
+    assert "Type=notify" in text
+    assert "KillMode=mixed" in text
+    file = tmp_path / unit
+    file.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={sys.executable}", text))
     told = subprocess.run(
         [tool, "verify", "--recursive-errors=no", "--man=no", file],
         check=False,

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.runtimes.orphans import sweep
+from tests import starting
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -36,17 +36,16 @@ class Desk:
         self.env = {**os.environ, "PYTHONPATH": f"{ROOT}:{example}", "PYTHONWARNINGS": "error"}
         self.text = CONFIG.replace("SOCKET", str(folder / "s.sock"))
         self.log = folder / "log"
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: starting.Process | None = None
 
     def save(self, text: str) -> None:
         (self.folder / "config.yaml").write_text(text)
 
     async def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sidecar", "run",
-                cwd=self.folder, env=self.env, stdout=log, stderr=log,
-            )  # fmt: skip
+            self.process = await starting.start(
+                "-m", "sidecar", "run", output=log, cwd=self.folder, env=self.env
+            )
 
     def say(self, text: str, inbox: str = "in.txt") -> None:
         with (self.folder / inbox).open("a") as file:
@@ -65,13 +64,11 @@ class Desk:
         except TimeoutError:
             pytest.fail(f"never came true; the log:\n{self.log.read_text()[-8000:]}")
 
-    async def channels(self) -> dict[str, Any]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sidecar", "status", "--json",
-            cwd=self.folder, env=self.env, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-        found: dict[str, Any] = json.loads(output)["channels"]
+    async def status(self) -> dict[str, Any]:
+        status = ("-m", "sidecar", "status", "--json")
+        running = starting.run(*status, cwd=self.folder, env=self.env)
+        _, output = await asyncio.wait_for(running, PATIENCE)
+        found: dict[str, Any] = json.loads(output)
         return found
 
     def logged(self, text: str) -> int:
@@ -95,6 +92,9 @@ async def test_a_line_is_answered_once_also_when_the_sidecar_is_killed(desk: Des
     desk.say("good morning")
     await desk.until(lambda: len(desk.replies()) == 1)
     assert desk.replies()[0].endswith("good morning")
+    async with asyncio.timeout(PATIENCE):
+        while (await desk.status())["outbox"]["pending"]:  # killed before, it would say it again
+            pass
     assert desk.process is not None
     desk.process.kill()
     await desk.process.wait()
@@ -108,14 +108,14 @@ async def test_a_line_is_answered_once_also_when_the_sidecar_is_killed(desk: Des
 async def test_its_channel_comes_and_goes_with_the_config_and_the_other_stays(desk: Desk) -> None:
     desk.say("one")
     await desk.until(lambda: desk.replies())
-    before = (await desk.channels())["desk"]
+    before = (await desk.status())["channels"]["desk"]
     desk.save(desk.text.replace("runtimes:", f"{SECOND}runtimes:"))
     desk.say("two", "in2.txt")
     await desk.until(lambda: desk.replies("out2.txt"))
     assert desk.replies("out2.txt")[0].endswith("two")
     desk.save(desk.text)
     await desk.until(lambda: desk.logged("channel wall: removed"))
-    assert await desk.channels() == {"desk": before}
+    assert (await desk.status())["channels"] == {"desk": before}
 
 
 async def test_a_mistake_in_its_options_is_told_and_changes_nothing(desk: Desk) -> None:

@@ -9,18 +9,52 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.model import Conversation, Message, Sender
+from sidecar.config.model import Channel, Template
+from sidecar.model import Conversation, Exchange, Message, Sender
 from sidecar.prompts.render import Prompts, TurnContext
 
 Turn = Callable[..., TurnContext]
 
 OWNER = Sender("hu_ada", "owner", "Ada")
 AGENT = Sender("ag_other", "agent", "Not | me")
+ENTRY = {
+    "room": "rm_3",
+    "title": "Garden",
+    "thread": "",
+    "kind": "human",
+    "sender": "Ann",
+    "time": 1_700_000_000.0,
+    "preview": "hello",
+}
 DIRECT = Conversation("rm_d", "direct", "Bob")
 GROUP_HINT = "[Answer only if you are mentioned or addressed. To stay silent, answer with NO_REPLY and nothing else.]"  # noqa: E501
 DIRECT_HINT = (
     "[If the conversation is over, or this needs no answer, answer with NO_REPLY and nothing else.]"
 )
+
+
+def test_a_channel_of_a_type_without_templates_gets_the_plain_ones(
+    turn: Turn, message: Callable[..., Message]
+) -> None:
+    """A broken template of a route gives way to the set of the channel too."""
+    channels = {"hub": Channel("hub", "botcord"), "bird": Channel("bird", "parrot")}
+    prompts = Prompts(channels=channels)
+    before = (Exchange((message(text="before"),), "yes"),)
+    facts = {"activity": {"total": 1, "entries": [ENTRY]}}
+
+    def told(channel: str, user_turn: Template | None = None) -> str:
+        context = turn(channel=channel, history=before, facts=facts)
+        route = replace(context.route, user_turn=user_turn)
+        prompt = prompts.render(replace(context, route=route)).prompt
+        return f"{prompt.system}\n{prompt.user}"
+
+    for name in ("hub", "found later"):
+        assert told(name).count("[BotCord ") == 3
+    for plain in (told("bird"), told("bird", Template("u.j2", "{{ nope }}"))):
+        assert "BotCord" not in plain
+        assert "(You begin a new session here" in plain
+        assert "What was said last in other rooms:\n- Garden, just now, Ann: hello" in plain
+        assert "From Bob in Kitchen:" in plain
 
 
 @pytest.fixture(scope="module")

@@ -80,9 +80,18 @@ def test_kinds_of_messages_that_are_rare_are_tried_too(
 @pytest.mark.parametrize(
     ("source", "message", "hint"),
     [
-        ("{{ message.text | uper }}", "No filter named 'uper'.", "did you mean 'upper'?"),
-        ("{{ message.text is strin }}", "No test named 'strin'.",
+        ("{{ message.text | uper }}", "there is no filter 'uper'", "did you mean 'upper'?"),
+        ("{{ message.text is strin }}", "there is no test 'strin'",
          "did you mean 'string'?"),
+        ("{% if message.text is strin %}{% endif %}", "there is no test 'strin'",
+         "did you mean 'string'?"),
+        ("{% iff message %}{% endif %}", "there is no tag 'iff'", "did you mean 'if'?"),
+        ("{{ message.text }\n", "unexpected '}'", "a value ends with }}"),
+        ("{{ message.text\nmore", "got 'more'", "a value ends with }}: is it missing"),
+        ("{% if message.text\nmore %}", "got 'more'", "a tag ends with %}: is it missing"),
+        ("{# never", "Missing end of comment tag", "a comment ends with #}"),
+        ("{{ room.name }}", "nothing that could have 'name': ask first, as in {% if room %}", ""),
+        ("{{ env.TOKEN }}", "env has no 'TOKEN'", "`context.env` of the config lists"),
         ('{% extends "botcord/user_trn.j2" %}', "no template is named 'botcord/user_trn.j2'", ""),
         ("{{ env.REGOIN }}", "env has no 'REGOIN', did you mean 'REGION'?", ""),
         ("{{ " + "(" * 3000 + ")" * 3000 + " }}", "the template cannot be compiled", ""),
@@ -94,6 +103,56 @@ def test_other_mistakes(problems: Problems, source: str, message: str, hint: str
     (problem,) = problems(source, env=("REGION",))
     assert message in problem.message
     assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "place"),
+    [
+        ("a\n {% if message %}\n{% for a in [1] %}{% endfor %}\n",
+         "{% if %} is not closed: {% endif %} is missing", (2, 2, 16)),
+        ("{% for a in [1] %}\n  {% if a %}\n{% endfor %}",
+         "{% if %} is not closed: {% endif %} is missing before {% endfor %}", (2, 3, 10)),
+        ('{% extends "botcord/user_turn.j2" %}\n{% block hint %}\nhi\n',
+         "{% block %} is not closed: {% endblock %} is missing", (2, 1, 16)),
+    ],
+)  # fmt: skip
+def test_a_tag_that_is_not_closed_is_pointed_at_where_it_begins(
+    problems: Problems, source: str, message: str, place: tuple[int, int, int]
+) -> None:
+    (problem,) = problems(source)
+    found = problem.position
+    assert (problem.message, (found.line, found.column, found.width)) == (message, place)
+
+
+EXTENDS = '{% extends "botcord/system_context.j2" %}\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "line"),
+    [
+        ("{% block memroy %}x{% endblock %}", "has no block 'memroy', so it is never printed", 2),
+        ("\n\n You are nice.\n", "outside of blocks nothing is printed", 4),
+        ("{% block room %}{% endblock %}\n{{ message.text }}", "outside of blocks nothing", 3),
+    ],
+)
+def test_what_a_template_has_for_nothing_is_told(
+    problems: Problems, source: str, message: str, line: int
+) -> None:
+    (problem,) = problems(f"{EXTENDS}{source}")
+    assert message in problem.message
+    assert problem.position.line == line
+    assert "memory, room" in problem.hint
+
+
+def test_blocks_in_blocks_and_settings_beside_them_are_for_something(problems: Problems) -> None:
+    source = (
+        "{# why #}\n{% set name = sender.label %}\n{% macro hi() %}Hi{% endmacro %}\n"
+        "{% set a, b = 1, 2 %}{% set c %}3{% endset %}"
+        "{% block room %}{% block mine %}{{ hi() }} {{ name }} {{ a + b }} {{ c }}{% endblock %}"
+        "{% endblock %}\n"
+    )
+    assert problems(f"before\n{EXTENDS}{source}") == ()
+    assert problems("{% block mine %}x{% endblock %} y") == ()
 
 
 def test_facts_of_a_channel_cannot_be_checked_before_they_come(problems: Problems) -> None:
@@ -134,3 +193,24 @@ def test_the_word_that_is_wrong_is_pointed_at(problems: Problems) -> None:
     assert "there are abs, capitalize, " in problem.hint
     (problem,) = problems("a\n b {{ sender.name }} {{ sender.nmae | upper }}")
     assert problem.position == Position("user.j2", 2, 32, 4)
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "place"),
+    [
+        ("a: >-\n  one\n  two {{ nope }}\n\n  x\n", "one two {{ nope }}\nx", (3, 10)),
+        ('a: "one\\n{{ nope }}"\n', "one\n{{ nope }}", (1, 13)),
+        ("a: 'it''s {{ nope }}'\n", "it's {{ nope }}", (1, 14)),
+        ('a: "{{ \\x6eope }}"\n', "{{ nope }}", (1, 1)),
+        ("a: |\n     one\n   {{ nope }}\n", "  one\n{{ nope }}", (3, 7)),
+    ],
+)
+def test_a_template_in_any_form_of_yaml_is_pointed_at_where_it_is_written(
+    written: str, text: str, place: tuple[int, int]
+) -> None:
+    block = "|" in written
+    template = Template("config.yaml", text, line=1 + block, indent=3)
+    route = Route("a", "x", Path("/repo"), user_turn=template)
+    config = Config(State(Path("/")), route)
+    _, (problem,) = Prompts.compile(config, sources={"config.yaml": written})
+    assert (problem.position.line, problem.position.column) == place

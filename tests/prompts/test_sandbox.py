@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.config.model import Config
+from sidecar.config.model import Config, Template
 from sidecar.model import Conversation, Sender
 from sidecar.prompts.render import Prompts, TurnContext
 
 # From write-ups of template injection in Jinja and Flask, and from Jinja's own advisories
-# CVE-2014-1402, CVE-2016-10745, CVE-2019-10906, CVE-2024-56201, CVE-2024-56326, CVE-2025-27516.
+# CVE-2014-1402, CVE-2016-10745, CVE-2019-10906, CVE-2024-22195, CVE-2024-34064, CVE-2024-56326 and
+# CVE-2025-27516; CVE-2024-56201 is below.
 ESCAPES = (
     # the classes of any object, and what hangs on them
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
@@ -61,6 +62,13 @@ ESCAPES = (
     "{{ '%s' | format(message) }}",
     "{{ ''.join(['{0.__', 'class__}']).format(message) }}",
     "{% set n = namespace(f='{0.__class__}'.format) %}{{ n.f(message) }}",
+    "{% set n = namespace(f='{x.__class__}'.format_map) %}{{ n.f({'x': message}) }}",
+    "{% macro m() %}{{ varargs[0](message) }}{% endmacro %}{{ m('{0.__class__}'.format) }}",
+    "{{ ['{0.__class__}'] | map(attribute='format') | first(message) }}",
+    "{{ (['{0.__class__}'] | map(attribute='format') | list)[0](message) }}",
+    "{{ '{0.__class__}'['format'](message) }}",
+    "{{ dict(f='{0.__class__}'.format).f(message) }}",
+    "{{ '{0.__class__}' | attr('for' ~ 'mat') }}",
     # attributes that a filter reads
     "{{ [message] | map('attr', '__class__') | list }}",
     "{{ [message] | selectattr('__class__') | map(attribute='__class__.__mro__') | list }}",
@@ -73,6 +81,26 @@ ESCAPES = (
     "{{ (message.text.upper).__self__ }}",
     "{{ messages.append.__self__ }}",
     "{{ (m for m in messages) }}",
+    "{{ (messages | map('string')).gi_frame.f_globals }}",
+    "{{ (messages | select).gi_code }}",
+    "{{ (messages | map('string')).gi_yieldfrom.gi_frame }}",
+    "{{ (messages | map('string')).ag_frame }}",
+    "{{ (messages | map('string')).cr_frame }}",
+    "{{ (messages | map('string')).throw(1) }}",
+    "{% macro m() %}{{ caller.gi_frame }}{% endmacro %}{% call m() %}{% endcall %}",
+    "{{ joiner.__call__.__code__ }}",
+    "{{ message.text.upper.__reduce_ex__(2) }}",
+    # what a value of a turn is made of
+    "{{ message.__dataclass_fields__ }}",
+    "{{ message._facts.__self__ }}",
+    "{{ message['_facts'] }}",
+    "{{ message.sender.__slots__.__class__ }}",
+    "{{ now.__class__ }}",
+    "{{ now.strftime.__self__.__class__ }}",
+    "{{ env.__class__.__mro__ }}",
+    # attributes of tags, from the keys of a mapping
+    "{{ {'a onclick=x': 1} | xmlattr }}",
+    "{{ {'a/b': 1} | xmlattr }}",
     # changes
     "{{ messages.clear() }}",
     "{{ messages.extend([1]) }}",
@@ -133,6 +161,23 @@ def test_a_filter_finds_no_hidden_attribute(
 @pytest.mark.parametrize("source", [*ESCAPES, "{{ 7 * 7 }}", "{% raw %}", "{# #}", "# for x in y"])
 def test_a_template_in_a_message_is_only_text(source: str, user_turn: Callable[..., str]) -> None:
     assert user_turn("<{{ message.text }}>", text=f"a {source} b") == f"<a {source} b>"
+
+
+@pytest.mark.parametrize(
+    "name", ["a.j2\n__import__('os')._exit(3)", "'; __import__('os')._exit(3) #", '"""{0}', "{a}%s"]
+)
+def test_the_name_of_a_file_is_no_code(
+    name: str, config: Callable[..., Config], turn: Callable[..., TurnContext]
+) -> None:
+    """CVE-2024-56201: a name with an f-string or a line break in it reached the compiled code."""
+    for source in (
+        "{{ message.text }}",
+        "{% import 'botcord/room.j2' as a with context %}{{ a.x }}",
+    ):
+        route = replace(turn().route, user_turn=Template(name, source))
+        prompts, problems = Prompts.compile(replace(config(), default_route=route))
+        assert all(problem.position.file == name for problem in problems)
+        prompts.render(replace(turn(), route=route))
 
 
 @pytest.mark.parametrize("part", ["text", "sender", "conversation", "extra"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config.model import Config, Context, Route, State, Template
+from sidecar.config.model import Channel, Config, Context, Route, State, Template
 from sidecar.prompts.contract import PROVIDERS
 from sidecar.prompts.render import Prompts, TurnContext
 
@@ -21,7 +21,7 @@ def needs(system: str, user: str = BARE.text, *, others: tuple[str, ...] = ()) -
     context = Context(others={name: {} for name in others})
     prompts, problems = Prompts.compile(Config(State(Path("/")), route, context=context))
     assert problems == ()
-    return set(prompts.needs(route))
+    return set(prompts.needs(route, "demo"))
 
 
 def test_a_template_that_uses_nothing_needs_nothing() -> None:
@@ -30,7 +30,11 @@ def test_a_template_that_uses_nothing_needs_nothing() -> None:
 
 def test_the_built_in_templates_need_what_they_show() -> None:
     route = Route("r", "x", Path("/"))
-    assert Prompts().needs(route) == {"memory", "room", "activity", "quoted"}
+    prompts = Prompts(channels={"bird": Channel("bird", "parrot")})
+    for channel in ("demo", "bird"):
+        assert prompts.needs(route, channel) == {"memory", "room", "activity", "quoted"}
+    own = replace(route, system_context=BARE, user_turn=BARE)
+    assert prompts.needs(own, "bird") == set()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_a_template_that_reads_a_room_that_may_not_be_there_is_a_problem(
     config: Callable[..., Config],
 ) -> None:
     _, (problem,) = Prompts.compile(config("{{ room.name }}"))
-    assert "None" in problem.message
+    assert "ask first" in problem.message
 
 
 def test_a_rule_is_shown_with_its_version(turn: Callable[..., TurnContext]) -> None:

@@ -1,17 +1,20 @@
 """What the proofs share: how long they run, a world whose sidecar can be told to die, a crowd.
 
-They run short with `make proofs SHORT=1`, as in CI, and long with `make proofs`; what happens when
-follows from the number in PROOFS_SEED.
+They run short with `make test`, and long with `make chaos` and `make soak`, which set
+PROOFS_MINUTES: after so long, what has not begun is left out. What happens when follows from
+PROOFS_SEED.
 """
 
 import asyncio
 import json
+import math
 import os
 import random
 import shutil
 import sqlite3
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -23,10 +26,12 @@ import pytest
 from sidecar.devhub import DevHub, HubLimits
 from tests.journeys.conftest import World, opened
 
-LONG = bool(os.environ.get("PROOFS"))
+MINUTES = float(os.environ.get("PROOFS_MINUTES", "0"))
+LONG = MINUTES > 0
 SEED = int(os.environ.get("PROOFS_SEED", "1"))
 HERE = Path(__file__).parent
 FINAL = {"answered", "silent", "failed", "cancelled", "dropped", "merged"}
+BEGAN = time.monotonic()
 PATIENCE = 300.0 if LONG else 40.0
 
 LIMITS = HubLimits(
@@ -40,7 +45,7 @@ LIMITS = HubLimits(
 
 CONFIG = """\
 version: 1
-state: {{dir: {folder}/state}}
+state: {{dir: {folder}/state, journal_ttl: {ttl}}}
 server: {{listen: "unix:{folder}/s.sock"}}
 log: {{level: info, format: json}}
 limits: {{stop_grace: 500ms, drain_timeout: 2s, concurrent_turns: {slots}}}
@@ -82,6 +87,8 @@ class Proof(World):
         self.rooms = [hub.add_room(f"Room {number}", members) for number in range(10)]
         self.merging = self.rooms[:2]
         self.hub_url = ""
+        self.journal_ttl = "7d"
+        self.state = folder / "state"
         self.config.write_text(self.content(self.version))
         self.live()
 
@@ -90,6 +97,7 @@ class Proof(World):
         hub = f", hub_url: {self.hub_url}" if self.hub_url else ""
         return CONFIG.format(
             folder=self.folder,
+            ttl=self.journal_ttl,
             agent=HERE / "agent.sh",
             version=version,
             slots=slots,
@@ -138,7 +146,7 @@ class Proof(World):
 
     def journal(self) -> "JournalCopy":
         """The journal as it is now, whoever writes to it, or died while he did."""
-        return JournalCopy(self.folder / "state")
+        return JournalCopy(self.state)
 
     async def settled(self) -> None:
         """Return when each message has an outcome and each reply is delivered."""
@@ -204,6 +212,11 @@ async def make_proof(tmp_path: Path) -> AsyncIterator[Callable[[], Any]]:
 async def proof(make_proof: Callable[[], Any]) -> Proof:
     found: Proof = await make_proof()
     return found
+
+
+def seconds_left() -> float:
+    """How long a long run may still take; a short one takes what it takes."""
+    return max(0.0, BEGAN + 60 * MINUTES - time.monotonic()) if LONG else math.inf
 
 
 def tell(name: str, **figures: object) -> None:

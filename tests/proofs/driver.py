@@ -65,9 +65,12 @@ def arm(death: str, times: int) -> None:
 
 
 def hurry() -> None:
-    """Waits that last minutes out there last seconds here."""
+    """Waits that last minutes or an hour out there last seconds here."""
+    from sidecar.app import chores, durable
     from sidecar.channels import botcord
 
+    chores.PRUNE_INTERVAL = 2.0
+    durable.WAIT = 0.5
     timing = botcord.Timing
     botcord.Timing = lambda: timing(  # type: ignore[misc, assignment]
         socket=botcord.Limits(handshake=3.0, login=2.0, ping=1.0, silence=3.0, close=0.5),

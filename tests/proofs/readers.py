@@ -1,9 +1,14 @@
 """All that reads bytes from outside, with samples of what it reads."""
 
+import asyncio
+import functools
 import json
+import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 from sidecar.app.system import MachineSystem
@@ -23,13 +28,15 @@ from sidecar.codecs.provisioning import BadRequest
 from sidecar.config.load import load
 from sidecar.config.model import Config, Route, State
 from sidecar.config.schema import Schema
-from sidecar.core import memory
+from sidecar.core import managed, memory
 from sidecar.core.splitting import split
 from sidecar.errors import ChannelStopped, JournalError, MemoryUnavailable
 from sidecar.hubclient.http import Answer
 from sidecar.model import Conversation, Message, Reply, Sender
 from sidecar.store import encoding
 from tests.codecs.test_botcord_inbox import item, owner_item
+from tests.server.test_hostile import REQUESTS, TOKEN
+from tests.server.test_http import Rig
 
 DATA = Path(__file__).parents[1] / "data"
 ROOT = Path(__file__).parents[2]
@@ -146,6 +153,43 @@ def hub_answer(data: bytes) -> None:
     assert "\n" not in str(answer)
 
 
+class Server:
+    """The sidecar's own server on a thread of its own, for bytes that are no request."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        Thread(target=self._loop.run_forever, name="server", daemon=True).start()
+        self._rig = Rig()
+        serving = asyncio.run_coroutine_threadsafe(self._rig.serve(token=TOKEN), self._loop)
+        host, _, port = serving.result().address.rpartition(":")
+        self._address = (host, int(port))
+
+    def ask(self, data: bytes) -> None:
+        answer = b""
+        with socket.create_connection(self._address, 10) as client, suppress(ConnectionError):
+            client.sendall(data)
+            with suppress(OSError):  # it has closed the connection already
+                client.shutdown(socket.SHUT_WR)
+            while piece := client.recv(65536):
+                answer += piece
+        assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 5")) or _is_livez(data), answer
+        assert self._rig.reloads == 0
+        assert b"Traceback" not in answer
+
+
+def _is_livez(data: bytes) -> bool:
+    return b"/livez" in data or b"/readyz" in data
+
+
+def requests(data: bytes) -> None:
+    server().ask(data)
+
+
+@functools.cache
+def server() -> Server:
+    return Server()
+
+
 def update(kind: str, /, **fields: object) -> dict[str, Any]:
     told = {"sessionId": "s", "update": {"sessionUpdate": kind, **fields}}
     return {"jsonrpc": "2.0", "method": "session/update", "params": told}
@@ -241,6 +285,12 @@ READERS = {
             {"workingMemory": "old"}),
         (ValueError, MemoryUnavailable),
     ),
+    "managed agents": Reader(
+        lambda data: managed.read(data.decode("utf-8", "replace")),
+        [managed.write(managed.with_agent(managed.Managed(), "ag_1", Path("/c"), {})).encode()],
+        (ValueError, RecursionError),
+    ),
+    "requests": Reader(requests, REQUESTS, rounds=60),
     "journal messages": Reader(
         lambda data: encoding.decode_message(data.decode("utf-8", "replace")),
         [encoding.encode(MESSAGE).encode()], (JournalError,),

@@ -1,7 +1,8 @@
 """Nothing that parses bytes from outside is broken by them: it reads them, or says that it cannot.
 
 The bytes are recordings and samples in which things were changed: values, keys, single bytes,
-whole pieces. The long run goes on for `FUZZ_SECONDS` with each reader: an hour in all.
+whole pieces. The long run goes on for `FUZZ_SECONDS` with each reader: by default for an hour in
+all, or for what is left of the time.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.proofs.conftest import LONG, SEED
+from tests.proofs.conftest import LONG, SEED, seconds_left, tell
 from tests.proofs.readers import READERS
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "180"))
@@ -77,7 +78,9 @@ def changed(data: bytes, chance: random.Random) -> bytes:
 def test_no_bytes_break_a_reader(name: str) -> None:
     reader, chance = READERS[name], random.Random(f"{SEED} {name}")
     assert reader.seeds
-    until, count = time.monotonic() + SECONDS, 0
+    names = list(READERS)
+    share = seconds_left() / (len(names) - names.index(name))
+    until, count = time.monotonic() + min(SECONDS, share), 0
     while count < reader.rounds or (LONG and time.monotonic() < until):
         data = changed(chance.choice(reader.seeds), chance)
         count += 1
@@ -88,3 +91,4 @@ def test_no_bytes_break_a_reader(name: str) -> None:
         except Exception as error:
             error.add_note(f"input {count} of {name!r}: {data[:2000]!r}")
             raise
+    tell("fuzz", reader=name.replace(" ", "_"), inputs=count)

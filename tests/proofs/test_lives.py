@@ -1,7 +1,8 @@
 """Whatever comes in which order, every message has one outcome, and every reply arrives once.
 
 Hypothesis makes up the lives of a sidecar: messages, repeats, turns that end in all ways, saves,
-cancellations, channels that fail, and deaths.
+cancellations, channels that fail, replies that are given up or tried again, journals that are
+deleted, and deaths.
 """
 
 import asyncio
@@ -13,16 +14,18 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from sidecar.app.recover import recover
 from sidecar.app.snapshot import RuntimeUse, Snapshot
+from sidecar.app.under_way import under_way
 from sidecar.config import model as config
 from sidecar.core.routing import Router
 from sidecar.errors import ChannelUnavailable, ReplyRefused
@@ -30,7 +33,7 @@ from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, Message
 from sidecar.prompts.render import Prompts
 from sidecar.store.journal import Journal
 from tests.app.conftest import Line, Rig
-from tests.proofs.conftest import LONG
+from tests.proofs.conftest import LONG, SEED, seconds_left, tell
 
 ROOMS = ("one", "two", "three")
 FINAL = {"answered", "silent", "failed", "cancelled", "dropped", "merged"}
@@ -136,6 +139,7 @@ class Lives(RuleBasedStateMachine):
         async def start() -> None:
             self.journal = await Journal.open(self.folder, session_ttl=60.0, now=time.time())
             self.life = Life(self.folder, self.journal, self.puppet, self.line)  # type: ignore[arg-type]
+            self.journal.protect(partial(under_way, self.life.dispatcher, self.life.outbox))
             recover(await self.journal.unfinished(), self.life.dispatcher, self.life.channels.get)
             self.life.outbox.add(await self.journal.pending_replies())
 
@@ -214,6 +218,30 @@ class Lives(RuleBasedStateMachine):
         self.line.answers += answers
         self.refusals += sum(how == "refused" for how, _ in answers)
 
+    @rule(pick=st.integers(0, 3))
+    def give_up(self, pick: int) -> None:
+        for pending in self.life.outbox.pending[pick : pick + 1]:
+            self.refusals += self.loop.run(self.life.outbox.drop(pending.id))
+        self.do()
+
+    @rule()
+    def try_again(self) -> None:
+        with closing(sqlite3.connect(self.folder / "journal.db")) as db:
+            refused = db.execute("select id from reply where state = 'refused'").fetchall()
+
+        async def requeue() -> None:
+            for (reply,) in refused:
+                if (pending := await self.journal.requeued(reply, now=time.time())) is not None:
+                    self.life.outbox.add([pending])
+
+        self.loop.run(requeue())
+
+    @rule(end=st.sampled_from(["", "-wal", "*"]))
+    def delete_the_journal(self, end: str) -> None:
+        for path in self.folder.glob(f"journal.db{end}"):
+            path.unlink()
+        self.loop.run(self.journal.forget_account("none", "none"))  # with which it is noticed
+
     @rule(moments=st.integers(0, 2))
     def crash(self, moments: int) -> None:
         self.do(moments=moments)
@@ -264,15 +292,18 @@ class Lives(RuleBasedStateMachine):
 
 @pytest.mark.timeout(3600 if LONG else 60)
 def test_whatever_happens_each_message_has_one_outcome_and_each_reply_arrives() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Lives,
-        settings=settings(
-            max_examples=1000 if LONG else 8,
-            stateful_step_count=50 if LONG else 25,
-            deadline=None,
-            derandomize=not LONG,
-            database=None,
-            phases=[Phase.generate],  # what lasts is not made shorter by many tries
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    count = 0
+    while count < (1000 if LONG else 8) and (seconds_left() or not count):
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            seed(SEED + count)(Lives),
+            settings=settings(
+                max_examples=8,
+                stateful_step_count=50 if LONG else 25,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],  # what lasts is not made shorter by many tries
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        count += 8
+    tell("lives", examples=count)

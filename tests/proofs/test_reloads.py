@@ -1,21 +1,20 @@
 """Saves come without end, good and bad ones in every way, and no turn notices."""
 
 import asyncio
-import os
 import random
 import re
 import shutil
-import signal
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.proofs.conftest import LONG, SEED, Proof, tell
+from tests.proofs.conftest import LONG, SEED, Proof, seconds_left, tell
+from tests.proofs.figures import figures
 
-SAVES = 1000 if LONG else 10
-TURNS = 1000 if LONG else 25
+SAVES = 1000 if LONG else 4
+TURNS = 1000 if LONG else 10
 PARTS = 5 if LONG else 2
 """After each of them there is a rest, for a look at the figures."""
 PACE = 0.2
@@ -80,21 +79,6 @@ def _link(path: Path, target: str) -> None:
     beside.replace(path)
 
 
-async def figures(proof: Proof) -> dict[str, int]:
-    """What a sidecar at rest takes: its memory, descriptors, threads and tasks."""
-    assert proof.process is not None
-    process, told = Path(f"/proc/{proof.process.pid}"), proof.log.read_text().count("tasks: ")
-    os.kill(proof.process.pid, signal.SIGUSR1)
-    await proof.until(lambda: proof.log.read_text().count("tasks: ") > told)
-    status = (process / "status").read_text()
-    return {
-        "rss": int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) * 1024,
-        "descriptors": len(list((process / "fd").iterdir())),
-        "threads": int(re.findall(r"Threads:\s+(\d+)", status)[0]),
-        "tasks": int(re.findall(r"tasks: (\d+)", proof.log.read_text())[-1]),
-    }
-
-
 async def rest(proof: Proof) -> dict[str, int]:
     """The figures when nothing is under way any more."""
     await proof.settled()
@@ -104,7 +88,7 @@ async def rest(proof: Proof) -> dict[str, int]:
 
 async def traffic(proof: Proof, plan: random.Random, until: int, saves: asyncio.Event) -> None:
     """Say so much at least, and go on until all is saved; never too far ahead of the answers."""
-    while len(proof.said) < until or not saves.is_set():
+    while (len(proof.said) < until and seconds_left()) or not saves.is_set():
         ahead = len(proof.said) - sum(proof.answers.values())
         if ahead < 20:
             proof.say()
@@ -123,7 +107,7 @@ async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
         until = len(proof.said) + TURNS // PARTS
         async with asyncio.TaskGroup() as group:
             group.create_task(traffic(proof, plan, until, saved))
-            for number in range(count):
+            for number in range(count if seconds_left() else 1):
                 if plan.random() < 0.3:
                     await saver.save(plan.choice(BAD))
                 else:

@@ -95,9 +95,9 @@ def answer(number):
         say(type="turn.completed", usage={})
 
 
-def fork(*, away=False, wiped=False, stubborn=False):
+def fork(*, away=False, wiped=False, stubborn=False, leads=False):
     """A process that stays: `away` in a session of its own, and left by its parent; `wiped` with
-    another environment."""
+    another environment; one that `leads` is in a session of nobody else's."""
     ready, told = os.pipe()
     if os.fork():
         os.close(told)
@@ -108,6 +108,8 @@ def fork(*, away=False, wiped=False, stubborn=False):
         os.setsid()
         if os.fork():
             os._exit(0)
+    if leads:
+        os.setsid()
     if stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note()
@@ -127,14 +129,16 @@ def flood(descriptor, piece, size):
 
 
 def daemons():
-    """Among them one that nothing but its origin betrays."""
+    """Among them some that nothing but their limits betray."""
     fork()
     fork(away=True, wiped=True)
+    fork(away=True, wiped=True, leads=True)
     fork(away=True, stubborn=True)
 
 
 def family():
     fork(wiped=True)
+    fork(away=True, wiped=True, leads=True)
     fork(stubborn=True)
     fork(away=True)
     fork(away=True, stubborn=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,8 @@ MiB = 1 << 20
 COLD = ("text", "ndjson", "claude", "codex", "gemini", "acp")
 STAYING = ("claude", "codex", "acp")
 KINDS = [*COLD, *(f"{kind} warm" for kind in STAYING)]
+SOME = ["text", "ndjson", "codex", "acp", "claude warm"]
+"""One for each way in which a runtime speaks with its agent."""
 
 
 class Zoo:
@@ -74,10 +76,10 @@ class Zoo:
         assert isinstance(ended, TurnEnded)
         return ended
 
-    async def turns(self, **limits: float) -> dict[str, TurnEnded]:
-        """How turns of all kinds end, side by side."""
-        ended = await asyncio.gather(*(self.turn(kind, **limits) for kind in KINDS))
-        return dict(zip(KINDS, ended, strict=True))
+    async def turns(self, kinds: Sequence[str], **limits: float) -> dict[str, TurnEnded]:
+        """How turns of these kinds end, side by side."""
+        ended = await asyncio.gather(*(self.turn(kind, **limits) for kind in kinds))
+        return dict(zip(kinds, ended, strict=True))
 
     def living(self) -> list[str]:
         """The processes that began here and still run, by their folder and by what they noted."""

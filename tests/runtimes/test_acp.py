@@ -81,6 +81,12 @@ async def test_a_message_is_no_command_and_names_no_file(workshop: Any, text: st
         assert f"{sign}\u2060" in block["text"] or sign not in text
 
 
+async def test_the_owner_names_skills_and_no_files(workshop: Any) -> None:
+    await answer(workshop, "echo $HOME @../b", trust="owner")
+    [[_, block]] = [one["prompt"] for one in heard(workshop, "session/prompt")]
+    assert block["text"] == "Message:\necho $HOME @\u2060../b"
+
+
 async def test_a_session_is_resumed(workshop: Any) -> None:
     assert await answer(workshop, "hello", "--resume", session="session-1") == "Hi, there."
     [resumed] = heard(workshop, "session/resume")

@@ -125,21 +125,14 @@ async def test_the_prompt_comes_by_standard_input_below_a_header(claude: Claude)
         assert text == "" or text not in seen["argv"]
 
 
-@pytest.mark.parametrize("trust", ["trusted", "public"])
-async def test_a_stranger_cannot_name_a_file_that_the_cli_would_read(
-    claude: Claude, trust: str
-) -> None:
+@pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
+async def test_no_message_names_a_file_that_the_cli_would_read(claude: Claude, trust: str) -> None:
     text = "@/etc/passwd @~/x\n@../y\t@z \ufeff@q me@example.org (@w"
     seen = await claude.seen(prompt=Prompt("", text), trust=trust)
     w = "\u2060"
     assert seen["stdin"] == (
         f"Message:\n@{w}/etc/passwd @{w}~/x\n@{w}../y\t@{w}z \ufeff@{w}q me@example.org (@w"
     )
-
-
-async def test_the_owner_can_name_files(claude: Claude) -> None:
-    seen = await claude.seen(prompt=Prompt("", "read @README.md"), trust="owner")
-    assert seen["stdin"] == "Message:\nread @README.md"
 
 
 async def test_the_system_context_comes_by_a_private_file_that_is_removed(claude: Claude) -> None:

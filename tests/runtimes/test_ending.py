@@ -115,18 +115,20 @@ async def test_a_daemon_that_wiped_its_environment_is_ended(workshop: Any) -> No
     await workshop.gone(await workshop.pids())
 
 
-async def test_a_daemon_that_two_turns_may_have_left_stays_until_both_have_ended(
+async def test_a_daemon_that_leads_its_own_session_without_an_environment_is_ended_by_its_turn(
     workshop: Any,
 ) -> None:
     waits = workshop.command("echo here; exec sleep 60", python=False)
     async with aclosing(waits.run(workshop.change(turn="long"))) as run:
         await anext(run)
-        leaves = workshop.script(script(WIPED), "leaves")
-        runtime = command.build({"command": [leaves], "protocol": "text"}, workshop.host)
+        text = script(WIPED.replace("with open", "os.setsid()\n        with open"))
+        runtime = command.build(
+            {"command": [workshop.script(text, "leaves")], "protocol": "text"}, workshop.host
+        )
         assert (await workshop.ended(runtime, turn="short")).text == "done"
-        (pid,) = await workshop.pids()
-        assert await asyncio.to_thread(workshop.is_running, pid)
-    await workshop.gone([pid])
+        await workshop.gone(await workshop.pids())
+        others = environment.marks(workshop.host.state, "long")
+        assert await asyncio.to_thread(tree.marked, others), "another turn is left alone"
 
 
 async def test_a_cancelled_turn_takes_its_whole_family_along(workshop: Any) -> None:

@@ -75,19 +75,17 @@ async def test_the_context_is_a_part_of_the_prompt(cli: Gemini) -> None:
     assert turn == ["Message:", "/init"]
 
 
-@pytest.mark.parametrize("trust", ["trusted", "public"])
-async def test_a_stranger_cannot_name_a_file_that_the_cli_would_read(
-    cli: Gemini, trust: str
-) -> None:
+@pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
+async def test_no_message_names_a_file_that_the_cli_would_read(cli: Gemini, trust: str) -> None:
     text = '@README.md x@.env (@"a b") \\@c'
     seen = await cli.seen(prompt=Prompt("", text), trust=trust)
     assert seen["stdin"] == f'Message:\n@{W}README.md x@{W}.env (@{W}"a b") \\@{W}c'
 
 
-async def test_the_owner_can_name_a_file_and_a_title_in_the_context_cannot(cli: Gemini) -> None:
-    seen = await cli.seen(prompt=Prompt("room: @.env", "read @README.md"))
+async def test_no_title_in_the_context_names_a_file(cli: Gemini) -> None:
+    seen = await cli.seen(prompt=Prompt("room: @.env", "hello"))
     assert f"\nroom: @{W}.env\n" in seen["stdin"]
-    assert seen["stdin"].endswith("\nMessage:\nread @README.md")
+    assert seen["stdin"].endswith("\nMessage:\nhello")
 
 
 async def test_each_level_of_trust_has_its_flags(cli: Gemini) -> None:

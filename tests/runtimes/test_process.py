@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar.model import Block, TurnEnded
-from sidecar.runtimes import process
+from sidecar.runtimes import process, slices
 from sidecar.runtimes.process import Process
 
 
@@ -112,7 +112,7 @@ async def test_the_answer_does_not_wait_for_what_the_agent_left_behind(workshop:
 
 
 def fill_the_pipe() -> None:
-    end = time.perf_counter() + 2 * process.SLICE
+    end = time.perf_counter() + 2 * slices.LONGEST
     while time.perf_counter() < end:
         pass
 

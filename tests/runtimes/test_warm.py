@@ -17,6 +17,7 @@ from sidecar.config.model import FileText, Warm
 from sidecar.model import Block, Prompt, SessionStarted
 from sidecar.runtimes import claude_code
 from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.turn_text import MOST_CHANGED, MOST_LINES, SHOWN
 from sidecar.runtimes.warm import key_of
 
 CLAUDE = """
@@ -277,21 +278,46 @@ async def test_a_secret_that_was_rotated_gets_a_process_of_its_own(claude: Claud
     await runtime.close()
 
 
-async def test_a_changed_context_stands_above_the_turn(claude: Claude) -> None:
+async def test_what_is_different_in_the_context_stands_above_the_turn(claude: Claude) -> None:
+    base = f"be kind\n{'five rooms ' * 50}\nit is Monday"
     runtime = claude.runtime()
-    first = await claude.turn(runtime, "one")
+    first = await claude.turn(runtime, "one", prompt=Prompt(base, "one"))
     prompts = [
         (await claude.turn(runtime, text, first["session"], prompt=Prompt(system, text)))["prompt"]
-        for system, text in (("be @brief", "two"), ("be @brief", "three"), ("be kind", "/clear"))
+        for system, text in (
+            (base.replace("Monday", "@brief"), "two"),
+            (base.replace("kind", "\U0001f600"), "/clear"),
+            (base, "four"),
+        )
     ]
-    assert first["context"] == "be kind"
-    assert "be @\u2060brief\n</context-" in prompts[0]
-    assert prompts[0].startswith("Your instructions have changed")
-    assert prompts[0].endswith("\n\nMessage:\ntwo")
-    assert prompts[1] == "Message:\nthree"
-    assert "\nbe kind\n" in prompts[2]
-    assert prompts[2].endswith("\n\nMessage:\n/clear")
+    assert first["context"] == base
+    told, opening, *difference, closing, empty, header, text = prompts[0].split("\n")
+    assert told.startswith("For this message, your instructions differ")
+    assert difference[1].startswith(" five rooms")
+    assert len(difference[1]) == SHOWN
+    assert difference[2:] == ["-it is Monday", "+it is @\u2060brief"]
+    assert (closing, empty, header, text) == (opening.replace("<", "</"), "", "Message:", "two")
+    assert opening.strip("<>") in told
+    # Compared with what it began with, which is what it still has when its session is compacted.
+    assert "\n-be kind\n+be \U0001f600\n five rooms" in prompts[1]
+    assert prompts[1].endswith("\n\nMessage:\n/clear")
+    assert prompts[2] == "Message:\nfour"
     assert len({turn["pid"] for turn in claude.turns}) == 1
+    await runtime.close()
+
+
+async def test_a_context_that_has_changed_much_gets_a_process_that_reads_it(
+    claude: Claude,
+) -> None:
+    runtime = claude.runtime(most=1)
+    first = await claude.turn(runtime)
+    for system in ("x" * (MOST_CHANGED + 1), "y\n" * (MOST_LINES + 1)):
+        prompt = Prompt(system, "hi")
+        other = await claude.turn(runtime, "hi", first["session"], prompt=prompt)
+        assert (other["prompt"], other["context"]) == ("Message:\nhi", system)
+        assert (other["session"], other["warm"]) == (first["session"], True)
+    assert not claude.is_running(first["pid"])
+    assert len({turn["pid"] for turn in claude.turns}) == 3
     await runtime.close()
 
 

@@ -1,6 +1,7 @@
 """Whatever bytes come over a connection, they learn nothing, do nothing, and stop nobody else."""
 
 import asyncio
+import hmac
 import random
 from collections.abc import AsyncIterator
 
@@ -78,3 +79,21 @@ async def test_bytes_in_any_order_are_no_way_in(rig: Rig) -> None:
         assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 5")), (data, answer[:300])
     assert rig.reloads == 0
     assert await get(f"http://{address}/livez") == (200, "ok\n")
+
+
+async def test_every_token_is_compared_whole_in_constant_time(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared, digest = [], hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append({one, other})
+        return digest(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    address = (await rig.serve(token=TOKEN)).address
+    told = [TOKEN, TOKEN[:-1], "x" + TOKEN[1:], "x"]
+    for token in told:
+        status, _ = await get(f"http://{address}/status", Authorization=f"Bearer {token}")
+        assert status == (200 if token == TOKEN else 401)
+    assert compared == [{TOKEN.encode(), token.encode()} for token in told]

@@ -1,12 +1,14 @@
 import asyncio
 import json
 import stat
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, UnixConnector
+from aiohttp import ClientSession, ClientTimeout, UnixConnector
 
 from sidecar.errors import ActionRefused
 from sidecar.server import address
@@ -86,6 +88,35 @@ async def test_it_stays_ready_with_an_earlier_config_and_says_so(rig: Rig) -> No
     status, text = await get(f"{url}/readyz")
     assert status == 200
     assert text.startswith("ok\ndegraded: the config file is invalid")
+    assert await get(f"{url}/readyz?strict") == (503, text)
+    rig.degrades = False
+    assert await get(f"{url}/readyz?strict") == (200, "ok\n")
+
+
+async def test_a_loop_that_is_stuck_fails_liveness(rig: Rig) -> None:
+    started: Future[tuple[asyncio.AbstractEventLoop, HttpServer, asyncio.Event]] = Future()
+    free = threading.Event()
+
+    async def serve() -> None:
+        server, end = HttpServer("127.0.0.1:0", "", rig), asyncio.Event()
+        await server.start()
+        started.set_result((asyncio.get_running_loop(), server, end))
+        await end.wait()
+        await server.close()
+
+    other = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    other.start()
+    loop, server, end = await asyncio.wrap_future(started)
+    url = f"http://{server.address}/livez"
+    assert await get(url) == (200, "ok\n")
+    loop.call_soon_threadsafe(free.wait)
+    async with ClientSession(timeout=ClientTimeout(0.3)) as http:
+        with pytest.raises(TimeoutError):
+            await http.get(url)
+    free.set()
+    assert await get(url) == (200, "ok\n")
+    loop.call_soon_threadsafe(end.set)
+    await asyncio.to_thread(other.join)
 
 
 @pytest.mark.parametrize(

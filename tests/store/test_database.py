@@ -112,6 +112,26 @@ def test_a_damaged_journal_is_set_aside_and_a_new_one_begun(
     assert reopened(filled) == (0, None)
 
 
+def test_what_can_be_read_of_a_damaged_journal_is_saved(
+    filled: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = bytearray(filled.read_bytes())
+    # https://www.sqlite.org/fileformat.html: the leaves of a table begin with 13.
+    leaves = [
+        start
+        for start in range(4096, len(content), 4096)
+        if content[start] == 13 and b"answered" in content[start : start + 4096]
+    ]
+    assert len(leaves) >= 3
+    start = leaves[len(leaves) // 2]
+    content[start : start + 4096] = b"\xa5" * 4096
+    filled.write_bytes(content)
+    count, aside = reopened(filled)
+    assert aside is not None
+    assert 300 * (len(leaves) - 2) // len(leaves) <= count < 300
+    assert f"{count} row(s)" in caplog.text
+
+
 def test_an_older_damaged_journal_is_not_overwritten(filled: Path) -> None:
     for number in range(3):
         filled.write_bytes(b"damage %d\n" % number * 100)

@@ -34,9 +34,23 @@ def path(tmp_path: Path) -> Path:
 async def writer(path: Path) -> AsyncIterator[Writer]:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.executescript(TABLES)
-    made = Writer(connection)
+    made = Writer(connection, Nowhere())
     yield made
     await made.close()
+
+
+class Nowhere:
+    """A place where nothing happens."""
+
+    def is_fine(self) -> bool:
+        return True
+
+    def note_damage(self) -> None: ...
+
+    def note_written(self) -> None: ...
+
+    def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        return connection
 
 
 class Held:
@@ -233,11 +247,13 @@ def test_a_loop_that_ends_without_closing_does_not_hang_the_process(path: Path) 
     script = f"""
 import asyncio, sqlite3, threading
 from sidecar.store.writer import Writer
+from tests.store.test_writer import Nowhere
 
 ended = threading.Event()
 
 async def main():
-    writer = Writer(sqlite3.connect({str(path)!r}, isolation_level=None, check_same_thread=False))
+    database = sqlite3.connect({str(path)!r}, isolation_level=None, check_same_thread=False)
+    writer = Writer(database, Nowhere())
     writer.submit(lambda _: ended.wait(10))
     writer.submit(lambda _: None)
 

@@ -1,0 +1,127 @@
+"""Tells owners in their chats what became of the config that was saved, where a channel has
+`notices`."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import cast
+
+from sidecar import metrics
+from sidecar.api import Channel, TellsOwner
+from sidecar.app.outcome import Outcome, summary
+from sidecar.config.model import Config
+from sidecar.core.backoff import delay
+from sidecar.errors import ChannelError, ChannelUnavailable
+
+log = logging.getLogger(__name__)
+
+PAUSE = 30.0
+"""Seconds between two notices; of the reloads in between, the last one is told, and how many there
+were."""
+FIRST_WAIT = 1.0
+"""Seconds before a notice that was not taken is tried again; doubles up to LONGEST_WAIT."""
+LONGEST_WAIT = 60.0
+TRIES = 8
+"""Tries after which a notice is given up."""
+
+
+class Notices:
+    """Tells of the reloads it is told of. `config` is what is in force, `channel` finds the channel
+    of an id."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        channel: Callable[[str], Channel | None],
+        *,
+        pause: float = PAUSE,
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        self._config = config
+        self._channel = channel
+        self._pause = pause
+        self._first_wait = first_wait
+        self._last: Outcome | None = None
+        self._untold = 0
+        self._news = asyncio.Event()
+
+    def note(self, outcome: Outcome) -> None:
+        """Have a reload told, if it is news. Waits for nothing."""
+        before, self._last = self._last, outcome
+        mistakes = () if before is None else before.problems
+        if not outcome.plan.changes and outcome.problems == mistakes:
+            return
+        self._untold += 1
+        self._news.set()
+
+    async def run(self) -> None:
+        """Tell, again and again."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            count, self._untold = self._untold, 0
+            channels = self._config().channels.items()
+            told = [id_ for id_, channel in channels if channel.notices]
+            if self._last is not None and told:
+                before = f"The config was saved {count} times. " if count > 1 else ""
+                text = f"{before}{_said(self._last)}"
+                await asyncio.gather(*(self._tell(id_, text) for id_ in told))
+                await asyncio.sleep(self._pause)
+
+    async def _tell(self, id_: str, text: str) -> None:
+        for attempt in range(TRIES):
+            try:
+                await self._try(id_, text)
+            except ChannelUnavailable as error:
+                log.info("channel %s: a notice was not taken: %s", id_, error)
+                wait = delay(
+                    attempt, first=self._first_wait, most=LONGEST_WAIT, random=random.random
+                )
+                await asyncio.sleep(max(wait, error.wait or 0.0))
+            except ChannelError as error:
+                return _lost(id_, str(error))
+            else:
+                return None
+        return _lost(id_, "the channel does not take it")
+
+    async def _try(self, id_: str, text: str) -> None:
+        channel = self._channel(id_)
+        if channel is None:
+            raise ChannelUnavailable("it does not run")
+        if not hasattr(channel, "tell_owner"):
+            raise ChannelError("a channel of this type cannot tell its owner anything")
+        try:
+            await cast("TellsOwner", channel).tell_owner(text)
+        except ChannelError:
+            raise
+        except Exception as error:  # whatever a channel does wrong, the others are told
+            log.exception("channel %s: a notice failed", id_)
+            raise ChannelError(f"{type(error).__name__}: {error}") from error
+
+
+def _lost(id_: str, reason: str) -> None:
+    metrics.count("notices_lost_total", channel=id_)
+    log.warning("channel %s: the owner is not told of a reload: %s", id_, reason)
+
+
+def _said(outcome: Outcome) -> str:
+    """What an owner reads; nothing of it is secret."""
+    waits = ", ".join(outcome.pending)
+    restart = f"these wait for a restart: {waits}" if waits else "no restart needed"
+    match outcome.result:
+        case "rejected":
+            force = "the last good one" if outcome.trigger == "start" else "the previous one"
+            return f"⚠️ Config rejected, {force} is in force:\n{_first(outcome)}"
+        case "degraded":
+            told = f"⚠️ Config applied in part, {restart}.\n{summary(outcome.plan)}"
+            return f"{told}\nThe rest stays as it was:\n{_first(outcome)}"
+        case "unchanged":
+            return "The config is valid again; nothing in it differs from what is in force."
+        case "applied":
+            return f"Config applied, {restart}.\n{summary(outcome.plan)}"
+
+
+def _first(outcome: Outcome) -> str:
+    first, *more = outcome.problems or ("",)
+    return f"{first}\n({len(more)} more: `sidecar status` tells them)" if more else first

@@ -1,0 +1,202 @@
+"""Looks after the file of the journal while it is used: it may be deleted, replaced or damaged.
+
+A file that was deleted lives on for whoever has it open: what is written to it would be gone with
+the process. So its place is looked at before each commit, and what the connection still holds is
+written there again.
+"""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from sidecar import metrics
+from sidecar.store import outbox
+from sidecar.store import turns as turn_rows
+from sidecar.store.database import (
+    COMPANIONS,
+    RESTORED,
+    beside,
+    is_sound,
+    open_database,
+    set_aside,
+    tells_damage,
+)
+from sidecar.store.records import PendingReply, UnfinishedTurn
+
+log = logging.getLogger(__name__)
+
+_SETTLES = 0.05
+"""Seconds in which those who wait for a commit have taken over what it is about."""
+
+
+class _Seen(NamedTuple):
+    """The file as it was last seen, and by `wal` its write-ahead log."""
+
+    file: tuple[int, int]
+    wal: tuple[int, int]
+    written: tuple[int, int]
+
+
+class UnderWay(NamedTuple):
+    """What has been accepted and has no outcome yet, as those know it who work on it."""
+
+    turns: Sequence[UnfinishedTurn] = ()
+    replies: Sequence[PendingReply] = ()
+
+
+class Keeper:
+    """The file of the journal at a path, made on the event loop. All methods block, and belong to
+    one other thread at a time.
+
+    `under_way` is asked, on the loop, when a damaged journal was set aside: what it tells is
+    written into the new one. `renewed` is called when another file has taken the place of the one
+    that was used.
+    """
+
+    def __init__(self, path: Path, renewed: Callable[[], None]) -> None:
+        self.under_way: Callable[[], UnderWay] = UnderWay
+        self._loop = asyncio.get_running_loop()
+        self._path = path
+        self._renewed = renewed
+        self._is_open = False
+        self._is_damaged = False
+        self._seen: _Seen | None = None
+
+    def open(self, now: float) -> tuple[sqlite3.Connection, Path | None]:
+        """A connection to the journal, and where a damaged one was moved.
+
+        Raises:
+            JournalError: it cannot be used.
+        """
+        connection, aside = open_database(self._path, now=now)
+        self._is_open, self._is_damaged = True, False
+        self.note_written()
+        return connection, aside
+
+    def is_fine(self) -> bool:
+        """Whether the file is at its place, and nobody else has written to it."""
+        seen = self._seen
+        return self._is_open and not self._is_damaged and seen is not None and seen == self._look()
+
+    def note_damage(self) -> None:
+        """SQLite has found that the file is damaged."""
+        self._is_damaged = True
+
+    def note_written(self) -> None:
+        """The write-ahead log was copied back into the file."""
+        self._seen = self._look()
+
+    def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """A connection that can be used, in place of one whose file is not fine. When this fails,
+        it is to be tried again.
+
+        Raises:
+            JournalError: the journal cannot be used.
+            OSError: the same.
+            sqlite3.Error: the same.
+        """
+        if self._is_open:
+            if self._was_only_written():
+                self.note_written()
+                return connection
+            self._put_back(connection)
+        opened, aside = self.open(time.time())
+        if aside is not None:
+            self._is_open = False  # until all is in it that is under way
+            try:
+                _restore(opened, self._ask())
+            except BaseException:
+                opened.close()
+                raise
+            self._is_open = True
+        self._renewed()
+        return opened
+
+    def _was_only_written(self) -> bool:
+        """Whether a person's tool has written to the file, as it may."""
+        seen, now = self._seen, self._look()
+        if self._is_damaged or seen is None or now is None or seen[:2] != now[:2]:
+            return False
+        return is_sound(self._path)
+
+    def _ask(self) -> UnderWay:
+        async def tell() -> UnderWay:
+            await asyncio.sleep(_SETTLES)
+            return self.under_way()
+
+        return asyncio.run_coroutine_threadsafe(tell(), self._loop).result()
+
+    def _put_back(self, connection: sqlite3.Connection) -> None:
+        """Write what the connection holds to the place of its file, and let go of it."""
+        copy = beside(self._path, RESTORED)
+        copied = _copied(connection, copy)
+        now = self._look_at_file()
+        connection.close()
+        self._is_open = False
+        if not copied:
+            return
+        if self._seen is not None and now == (self._seen.file, self._seen.written):
+            for end in COMPANIONS:  # only these were deleted
+                beside(self._path, end).unlink(missing_ok=True)
+        else:
+            set_aside(self._path, time.time())
+        copy.replace(self._path)
+        _sync(self._path.parent)
+        self._loop.call_soon_threadsafe(metrics.count, "journal_put_back_total")
+        log.error("the journal %s was deleted or overwritten: it was written again", self._path)
+
+    def _look(self) -> _Seen | None:
+        try:
+            wal = beside(self._path, "-wal").stat()
+        except OSError:
+            return None
+        found = self._look_at_file()
+        return None if found is None else _Seen(found[0], (wal.st_dev, wal.st_ino), found[1])
+
+    def _look_at_file(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """Which file is at the place, and when it was written and how long it is."""
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return (stat.st_dev, stat.st_ino), (stat.st_mtime_ns, stat.st_size)
+
+
+def _copied(connection: sqlite3.Connection, copy: Path) -> bool:
+    """Copy what a connection holds to a new file; False: it is too damaged."""
+    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy.unlink(missing_ok=True)
+    copy.touch(mode=0o600)
+    try:
+        with closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+    except sqlite3.Error as error:
+        copy.unlink()
+        if tells_damage(error):
+            return False
+        raise
+    return True
+
+
+def _sync(folder: Path) -> None:
+    """Return when the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _restore(connection: sqlite3.Connection, under_way: UnderWay) -> None:
+    now = time.time()
+    connection.execute("begin immediate")
+    for turn in under_way.turns:
+        turn_rows.restore(connection, turn, now)
+    outbox.restore(connection, under_way.replies, now)
+    connection.commit()

@@ -1,0 +1,141 @@
+"""A whole sidecar in this process, with a real Hub and agents, that frames are given to."""
+
+import asyncio
+import json
+import stat
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sidecar import plugins
+from sidecar.app.candidate import Candidate
+from sidecar.app.check import check
+from sidecar.app.sidecar import Sidecar
+from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar.config.managed import FILE
+from sidecar.core.managed import Managed, read
+from sidecar.devhub import DevHub, Generation, HubLimits
+
+# Importing a type reads its schema, which a test on a loop must not.
+LOADED = (plugins.runtime_type("command"), plugins.channel_type("botcord"))
+
+CONFIG = """\
+version: 1
+state: {{dir: {folder}/state}}
+server: null
+limits: {{stop_grace: 500ms, drain_timeout: 2s}}
+channels:
+  demo: {{type: botcord, credentials: {folder}/demo.json}}
+control_plane: {{credentials: {folder}/login.json, roots: [{folder}/work]}}
+runtimes:
+  first: {{type: command, command: [sh, -c, 'echo "first: $(tail -n 1)"'], protocol: text}}
+  second:
+    type: command
+    command: [sh, -c, 'case "$(cat)" in *sleep*) exec sleep 60;; *) echo "second in $PWD";; esac']
+    protocol: text
+{more}
+"""
+DEFAULT = "default_route: {{runtime: first, cwd: {folder}}}"
+
+
+class Rig:
+    """A sidecar with a config file, and what the control plane asks of it."""
+
+    def __init__(self, folder: Path, hub: DevHub) -> None:
+        self.hub = hub
+        self.folder = folder
+        self.state = folder / "state"
+        self.work = folder / "work"
+        self.work.mkdir()
+        (folder / "demo.json").touch(mode=0o600)
+        (folder / "demo.json").write_text(json.dumps(hub.add_agent("demo")))
+        self.path = folder / "config.yaml"
+        self.write(DEFAULT)
+        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.frames = 0
+
+    def write(self, more: str) -> None:
+        self.path.write_text(
+            CONFIG.format(folder=self.folder, more=more.format(folder=self.folder))
+        )
+
+    def log_in(self, **changes: object) -> None:
+        """Put a login of the Hub into its file."""
+        path = self.folder / "login.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({**self.hub.control.login(self.hub.url), **changes}))
+
+    async def start(self) -> Sidecar:
+        found = await self._load(self.path)
+        assert found.config is not None, found.problems
+        self.sidecar = Sidecar(self.path, found.config, found.inputs)
+        await self.sidecar.__aenter__()
+        self.sidecar.reloader._load = self._load
+        self.sidecar.control.tell = self._tell
+        return self.sidecar
+
+    async def _load(self, path: Path, begun: object = None) -> Candidate:
+        """Checked in this process: another one would take most of a test's time."""
+        return await asyncio.to_thread(check, path)
+
+    async def _tell(self, type_: str, params: Mapping[str, object]) -> None:
+        self.told.append((type_, params))
+
+    async def act(self, type_: str, params: Mapping[str, object] | None = None) -> Ack:
+        self.frames += 1
+        return await self.sidecar.control.act(Frame(f"f{self.frames}", type_, params or {}, 0.0))
+
+    async def done(self, type_: str, params: Mapping[str, object] | None = None) -> Any:
+        ack = await self.act(type_, params)
+        assert isinstance(ack, Done), ack
+        return ack.result
+
+    async def code(self, type_: str, params: Mapping[str, object] | None = None) -> str:
+        before = self.managed, sorted(self.state.rglob("credentials/*.json"))
+        ack = await self.act(type_, params)
+        assert isinstance(ack, Failed), ack
+        assert before == (self.managed, sorted(self.state.rglob("credentials/*.json")))
+        return ack.code
+
+    def agent(self, name: str = "ag_new", **more: object) -> dict[str, object]:
+        """What a Hub sends to have an agent provisioned."""
+        return {"name": name, "credentials": {**self.hub.add_agent(name)}, **more}
+
+    @property
+    def managed(self) -> Managed:
+        path = self.state / FILE
+        return read(path.read_text()) if path.exists() else Managed()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(15):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    async def answer(self, agent: str, text: str) -> str:
+        before = len(self.hub.sent)
+        self.hub.owner_says(agent, text)
+        await self.until(lambda: len(self.hub.sent) > before)
+        return self.hub.sent[-1].text
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    generation: Generation = "today",
+    begin: Callable[[Rig], None] = lambda rig: None,
+) -> AsyncIterator[Rig]:
+    """A sidecar that runs, in a folder of its own. `begin` is called before it starts."""
+    limits = HubLimits(sends_per_minute=100_000, sends_per_pair=100_000)
+    hub = DevHub(limits=limits, generation=generation)
+    await hub.start()
+    found = Rig(folder, hub)
+    begin(found)
+    await found.start()
+    yield found
+    await found.sidecar.__aexit__(None, None, None)
+    await hub.stop()

@@ -1,0 +1,29 @@
+"""How late the event loop is."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+from sidecar import metrics
+from sidecar.app import lag
+
+
+async def test_a_loop_that_is_held_up_is_measured_and_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lag, "PAUSE", 0.01)
+    monkeypatch.setattr(lag, "LATE", 0.05)
+    caplog.set_level(logging.WARNING)
+    before = sum(metrics.durations().get("event_loop_lag_seconds", {}).get((), ((0,), 0))[0])
+    task = asyncio.create_task(lag.watch_loop())  # noqa: TID251 -- of a test
+    async with asyncio.timeout(10):
+        while "held up for" not in caplog.text:
+            await asyncio.sleep(0)  # it waits for its timer now
+            until = time.monotonic() + 0.1
+            while time.monotonic() < until:
+                pass
+    task.cancel()
+    counts, _ = metrics.durations()["event_loop_lag_seconds"][()]
+    assert sum(counts) > before

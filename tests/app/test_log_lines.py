@@ -1,0 +1,58 @@
+"""What the log tells of messages and turns: which belong together, and nothing that was said."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sidecar import logs
+from sidecar.config.model import Allow
+
+Until = Callable[[Callable[[], object]], Any]
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    level, found = logging.getLogger().level, io.StringIO()
+    logs.configure("info", "json", found)  # type: ignore[arg-type]
+    yield found
+    logs.shutdown()
+    logging.getLogger().setLevel(level)
+
+
+async def test_one_line_for_each_message_and_turn_and_their_ids_link_them(
+    rig: Any, wait_until: Until, stream: io.StringIO
+) -> None:
+    rig.reroute(queue="coalesce")
+    rig.channels["demo"] = replace(rig.channels["demo"], allow=Allow(senders=("a-owner",)))
+    await rig.say("wait hunter2")
+    await wait_until(lambda: rig.agent.jobs)
+    await rig.say("second hunter2")
+    await rig.say("third hunter2")
+    await rig.say("of a stranger hunter2", "human")
+    rig.agent.go.set()
+    await rig.quiet()
+    await asyncio.to_thread(logs.shutdown)
+    told = [
+        (one["msg"].partition(" in ")[0], one["context"])
+        for one in map(json.loads, stream.getvalue().splitlines())
+    ]
+    by_message = {
+        facts["message"]: (text, facts["turn"]) for text, facts in told if "message" in facts
+    }
+    assert {name: text for name, (text, _) in by_message.items()} == {
+        "m1": "message accepted", "m2": "message accepted", "m3": "message accepted",
+        "m4": "message refused",
+    }  # fmt: skip
+    turns = {facts["turn"]: facts for text, facts in told if text == "turn answered"}
+    first, second, third, stranger = (by_message[f"m{number}"][1] for number in (1, 2, 3, 4))
+    assert turns.keys() == {first, second}
+    assert turns[second]["merged"] == third
+    assert all(facts["conversation"] == "room" for facts in turns.values())
+    assert [facts["turn"] for text, facts in told if text.startswith("turn not run")] == [stranger]
+    assert "hunter2" not in stream.getvalue()

@@ -1,0 +1,59 @@
+"""A pattern names the files that it is known to name, and walks no more than it may."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.app import walk
+from sidecar.app.digests import digests
+from sidecar.app.walk import files_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.yaml", "b.yaml", ".c.yaml", "d.txt", "sub/e.yaml", "sub/deep/f.yaml", "x[1]/g"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "link").symlink_to("sub")
+    (tmp_path / "sub/up").symlink_to("..")
+    (tmp_path / "broken").symlink_to("nowhere")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*.yaml", "[ab].yaml", "?.txt", "*/e.yaml", "*/*", "**/*.yaml", "sub/**/*.yaml", "**/deep/*",
+     "*/deep/f.yaml", "no/*.yaml", "broken/*", "x*/g", "**/**/f.yaml", "link/*.yaml", "a.yaml/*"],
+)  # fmt: skip
+def test_it_names_what_patterns_name_elsewhere(folder: Path, pattern: str) -> None:
+    found = [path for path in files_of(folder, pattern) if path.is_file()]
+    # Which links `**` of the standard library follows depends on its version.
+    known = {path for path in folder.glob(pattern) if "up" not in path.parts and path.is_file()}
+    if "**" in pattern:
+        known = {path for path in known if "link" not in path.parts}
+    assert [path for path in found if "up" not in path.parts] == sorted(known)
+
+
+def test_two_stars_within_a_name_are_no_pattern(folder: Path) -> None:
+    with pytest.raises(ValueError, match="stands alone between slashes"):
+        files_of(folder, "a**/b")
+
+
+def test_too_much_is_refused_before_it_takes_long(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(files_of(folder, "**/*")) > 10
+    monkeypatch.setattr(walk, "MOST_FOUND", 10)
+    with pytest.raises(ValueError, match="this names more than 10 files"):
+        files_of(folder, "**/*")
+    monkeypatch.setattr(walk, "MOST_ENTRIES", 5)
+    with pytest.raises(ValueError, match="more than 5 files and folders are in its way"):
+        files_of(folder, "**/none")
+    pattern = folder / "**/*.yaml"
+    assert digests([pattern]) == digests([pattern])
+
+
+def test_the_whole_machine_is_not_walked() -> None:
+    with pytest.raises(ValueError, match="more than 10000 files"):
+        files_of(Path("/"), "**/no such file")

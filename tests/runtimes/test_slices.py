@@ -1,0 +1,38 @@
+"""A task that never has to wait lets others go on."""
+
+import asyncio
+import time
+
+from sidecar.runtimes import slices
+from sidecar.runtimes.slices import Slice
+
+
+def work(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+async def steps(done: list[int], count: int) -> None:
+    for number in range(count):
+        work(2 * slices.QUIET)
+        done.append(number)
+        await asyncio.sleep(0)
+
+
+async def test_what_takes_several_steps_is_done_when_the_time_of_another_is_over() -> None:
+    share, done = Slice(), list[int]()
+    other = asyncio.ensure_future(steps(done, 4))  # noqa: TID251 -- a test's own
+    work(2 * slices.LONGEST)
+    await share.give_way()
+    assert done == [0, 1, 2, 3]
+    await other
+
+
+async def test_who_gives_way_gets_on_also_beside_one_that_always_has_something_to_do() -> None:
+    share, done = Slice(), list[int]()
+    other = asyncio.ensure_future(steps(done, 1000))  # noqa: TID251 -- a test's own
+    work(2 * slices.LONGEST)
+    await share.give_way()
+    assert len(done) == slices.MOST_ROUNDS
+    other.cancel()
