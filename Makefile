@@ -11,8 +11,8 @@ RUNS ?= 5
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check install -qq
-# Many tests wait for other processes: one worker more than there are processors.
-workers := $(shell n=$$(getconf _NPROCESSORS_ONLN); [ $$n -gt 7 ] && echo 8 || echo $$((n + 1)))
+# Many tests wait for other processes: two workers more than there are processors.
+workers := $(shell n=$$(getconf _NPROCESSORS_ONLN); [ $$n -gt 7 ] && echo 8 || echo $$((n + 2)))
 lock := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --upgrade --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url
 

@@ -28,6 +28,7 @@ from sidecar.model import (
     Usage,
 )
 from sidecar.prompts.render import TurnContext
+from sidecar.runtimes.slices import Slice
 from sidecar.store.records import StartedTurn
 from sidecar.store.workspace import prepare
 
@@ -165,18 +166,21 @@ class Attempts:
 
     async def _play(self, job: Job) -> TurnEnded:
         ended: TurnEnded | None = None
-        clock = _Clock(self._work.route.runtime)
+        clock, share = _Clock(self._work.route.runtime), Slice()
         try:
             async with aclosing(self._running.use.runtime.run(job)) as events:
                 async for event in events:
+                    share.resume()
                     clock.output()
                     match event:
                         case Block():
                             self._show(event)
+                            await share.give_way()
                         case SessionStarted(name):
                             log.debug("session %s", name)
                         case TurnEnded():
                             ended = event
+                    share.pause()
         except Exception as error:  # a runtime's defect must not lose the turn
             log.exception("runtime %s failed", self._work.route.runtime)
             return TurnEnded("", failure=Failure("internal", f"{type(error).__name__}: {error}"))

@@ -9,7 +9,6 @@ from sidecar.model import AgentEvent, Job, TurnEnded
 from sidecar.runtimes.launch import Cli, LaunchFailed
 from sidecar.runtimes.orphans import adopt
 from sidecar.runtimes.private import remove
-from sidecar.runtimes.slices import Slice
 from sidecar.runtimes.starting import Starter
 from sidecar.runtimes.turn import ProcessTurn
 
@@ -33,10 +32,8 @@ class OneShot:
                 yield TurnEnded("", job.session, stopped.failure)
                 return
             while (events := await turn.next()) is not None:
-                share = Slice()
                 for event in events:
                     yield event
-                    await share.give_way()
             for event in turn.outcome():
                 yield event
 

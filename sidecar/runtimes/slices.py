@@ -13,7 +13,7 @@ QUIET = 0.0001
 class Slice:
     """The time of one task, from its making on."""
 
-    __slots__ = ("_loop", "_since")
+    __slots__ = ("_loop", "_paused", "_since")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -21,7 +21,17 @@ class Slice:
 
     def begin(self) -> None:
         """The task has waited: its time begins anew."""
-        self._since = self._loop.time()
+        self._since = self._paused = self._loop.time()
+
+    def pause(self) -> None:
+        """The task asks for more, which may be there already."""
+        self._paused = self._loop.time()
+
+    def resume(self) -> None:
+        """The task has it. What took long was waited for."""
+        now = self._loop.time()
+        if now - self._paused > LONGEST:
+            self._since = now
 
     async def give_way(self) -> None:
         """Let others do what they have to do, if the time is over: not a step of theirs only, for

@@ -17,7 +17,6 @@ from sidecar.runtimes.environment import TRACE
 from sidecar.runtimes.launch import LaunchFailed, WarmCli
 from sidecar.runtimes.oneshot import OneShot
 from sidecar.runtimes.private import remove
-from sidecar.runtimes.slices import Slice
 from sidecar.runtimes.starting import Starter, Surroundings
 from sidecar.runtimes.turn import ProcessTurn
 from sidecar.runtimes.warm import IDLE_GRACE, Pool, Resident, Seat, key_of, owned
@@ -74,10 +73,8 @@ class Staying:
         kept = False
         try:
             while (events := await turn.next()) is not None:
-                share = Slice()
                 for event in events:
                     yield event
-                    await share.give_way()
             *notes, ended = turn.outcome()
             if turn.broke_off:
                 self._broke_off(resident)
