@@ -32,6 +32,16 @@ def start(*arguments: str) -> float:
     return min(times)
 
 
+async def bare_loop(seconds: float) -> float:
+    """The seconds of a processor that an event loop takes in a second, of which it wakes up once:
+    what that costs differs between machines by more than anything else."""
+    before = time.process_time()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await asyncio.sleep(1.0)
+    return (time.process_time() - before) / seconds
+
+
 async def idle(channels: int, settle: float) -> tuple[World, float, float]:
     """A sidecar with so many channels, its memory in MiB, and the seconds of a processor that it
     takes in a second."""
@@ -46,6 +56,7 @@ async def idle(channels: int, settle: float) -> tuple[World, float, float]:
 
 async def measure(settle: float) -> int:
     bare, shown = start("-c", ""), start("-m", "sidecar", "--help")
+    least = await bare_loop(settle)
     found, memory, busy = await idle(1, settle)
     _, more, _ = await idle(CHANNELS, settle)
     each = (more - memory) / (CHANNELS - 1)
@@ -53,6 +64,7 @@ async def measure(settle: float) -> int:
         Figure("memory", f"{memory:.1f} MiB", memory, "MiB", goal=50),
         Figure("  of a further channel", f"{each:.2f} MiB", each, "MiB", goal=0.2),
         Figure("processor, of a second", milliseconds(busy), busy * 1000, "ms", goal=1.5),
+        Figure("  of a bare loop", milliseconds(least), busy / least, "x bare loop"),
         Figure("start to connected", milliseconds(found.start), found.start / bare, "x python"),
         Figure("sidecar --help", milliseconds(shown), shown / bare, "x python"),
     )
