@@ -1,7 +1,6 @@
 """The process around a sidecar: signals, logs and exit codes."""
 
 import asyncio
-import ctypes
 import gc
 import logging
 import os
@@ -34,7 +33,6 @@ def serve(
 ) -> int:
     """Run a sidecar until it is told to stop; the exit code of the process. `rejected` are the
     problems of the file, where `config` is an earlier one."""
-    _share_one_heap()
     configure_logs(config)
     sidecar = Sidecar(path, config, inputs, memory=memory, rejected=rejected)
     try:
@@ -76,17 +74,6 @@ async def until_stopped(
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         notifier.tell("STOPPING=1")
     return 0
-
-
-def _share_one_heap() -> None:
-    """Let all threads allocate from one heap: what their own ones would hold is never given back.
-
-    https://man7.org/linux/man-pages/man3/mallopt.3.html, of the GNU C library alone.
-    """
-    arena_max = -8
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(arena_max, 1)
 
 
 async def _until(event: asyncio.Event) -> None:

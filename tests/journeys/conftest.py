@@ -90,6 +90,12 @@ class World:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
 
+    @property
+    def failed(self) -> int | None:
+        """The exit code of a sidecar that has ended otherwise than it is told to or is killed."""
+        code = self.process.returncode if self.process is not None else None
+        return None if code in (0, -signal.SIGTERM, -signal.SIGKILL) else code
+
     async def ended(self) -> int:
         """The exit code, when the sidecar has ended."""
         assert self.process is not None
@@ -113,13 +119,21 @@ class World:
             return found
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition; show the sidecar's log when it does not come true."""
+        """Wait for a condition; show the sidecar's log when it does not come true, and at once
+        when the sidecar has failed."""
+        reason = "never came true"
         try:
             async with asyncio.timeout(PATIENCE):
                 while not condition():
+                    if (code := self.failed) is not None:
+                        reason = f"the sidecar ended with exit code {code}"
+                        break
                     await asyncio.sleep(0.01)
+                else:
+                    return
         except TimeoutError:
-            pytest.fail(f"never came true; the log:\n{self.log.read_text()[-8000:]}")
+            pass
+        pytest.fail(f"{reason}; the log:\n{self.log.read_text()[-8000:]}")
 
     async def replies(self, count: int) -> list[str]:
         """The texts of the first replies, when there are so many."""

@@ -4,15 +4,12 @@ import asyncio
 import functools
 import json
 import socket
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from sidecar.app.system import MachineSystem
-from sidecar.app.testfiles import cases
 from sidecar.channels import credentials
 from sidecar.codecs import botcord, botcord_inbox, botcord_room, control, provisioning
 from sidecar.codecs.acp import AcpCodec
@@ -25,9 +22,6 @@ from sidecar.codecs.codex_server import CodexDialogue, Question
 from sidecar.codecs.gemini import GeminiCodec
 from sidecar.codecs.ndjson import Lines, parse
 from sidecar.codecs.provisioning import BadRequest
-from sidecar.config.load import load
-from sidecar.config.model import Config, Route, State
-from sidecar.config.schema import Schema
 from sidecar.core import managed, memory
 from sidecar.core.splitting import split
 from sidecar.errors import ChannelStopped, JournalError, MemoryUnavailable
@@ -35,21 +29,22 @@ from sidecar.hubclient.http import Answer
 from sidecar.model import Conversation, Message, Reply, Sender
 from sidecar.store import encoding
 from tests.codecs.test_botcord_inbox import item, owner_item
+from tests.proofs.config_readers import CONFIGS, TESTS, config, tests, written
 from tests.server.test_hostile import REQUESTS, TOKEN
 from tests.server.test_http import Rig
 
 DATA = Path(__file__).parents[1] / "data"
-ROOT = Path(__file__).parents[2]
 
 
 class Reader(NamedTuple):
-    """What reads, what it is given as a start, how it may say that it cannot, and how many inputs
-    it gets in the short run."""
+    """What reads, what it is given as a start, how it may say that it cannot, how many inputs it
+    gets in the short run, and how deep what nests may be."""
 
     read: Callable[[bytes], object]
     seeds: list[bytes]
     refuses: tuple[type[Exception], ...] = ()
     rounds: int = 150
+    depth: int = 3000
 
 
 def recorded(*patterns: str) -> list[bytes]:
@@ -96,17 +91,7 @@ def inbox(data: bytes) -> None:
     assert all(len(piece) <= 50 for piece in split(found.text, 50))
 
 
-def written(data: bytes, name: str) -> Path:
-    path = Path(FOLDER.name) / name
-    path.write_bytes(data)
-    path.chmod(0o600)
-    return path
-
-
 ASK = Ask(cwd="/x", prompt=["hi"], trust="public")
-FOLDER = tempfile.TemporaryDirectory()
-SCHEMA = Schema()
-CONFIG = Config(State(Path(FOLDER.name)), Route("all", "agent", Path(FOLDER.name)))
 MESSAGE = Message("ch", "ag", "m", Conversation("r", "group"), Sender("s", "human"), "hi", 0.0)
 REPLY = Reply("k", "ch", "ag", MESSAGE.conversation, "t", "answer", 0.0)
 KEY = json.loads((DATA / "hub-vectors.json").read_text())
@@ -132,11 +117,6 @@ def request(data: bytes) -> None:
             read()
         except BadRequest:
             continue
-
-
-def config(data: bytes) -> None:
-    found = load(written(data, "config.yaml"), MachineSystem(), SCHEMA)
-    assert found.config is not None or found.problems
 
 
 def hub_answer(data: bytes) -> None:
@@ -228,6 +208,9 @@ SERVER = dumped(
 )  # fmt: skip
 
 
+YAML_DEPTH = 150
+"""More than the 100 that are allowed; a line of thousands of brackets takes the YAML parser half a
+second."""
 READERS = {
     "claude": Reader(codec(ClaudeCodec), recorded("claude/*/stdout.ndjson")),
     "claude warm": Reader(
@@ -299,12 +282,6 @@ READERS = {
         lambda data: encoding.decode_reply(data.decode("utf-8", "replace")),
         [encoding.encode(REPLY).encode()], (JournalError,),
     ),
-    "config": Reader(config, [(ROOT / "config.example.yaml").read_bytes()[:6000],
-        b"version: 1\nruntimes: {a: {type: command, command: [x]}}\n"
-        b"default_route: {runtime: a, cwd: .}\n"], rounds=25),
-    "tests": Reader(
-        lambda data: cases(written(data, "a.test.yaml"), CONFIG),
-        [b"tests:\n- name: a\n  message: {text: hi}\n  expect: {contains: [x]}\n"],
-        rounds=25,
-    ),
+    "config": Reader(config, CONFIGS, depth=YAML_DEPTH),
+    "tests": Reader(tests, TESTS, depth=YAML_DEPTH),
 }  # fmt: skip
