@@ -63,6 +63,8 @@ class Keeper:
         self.under_way: Callable[[], UnderWay] = UnderWay
         self._loop = asyncio.get_running_loop()
         self._path = path
+        # Asked for with each commit: a Path would cost several times as much.
+        self._file, self._wal = os.fspath(path), os.fspath(beside(path, "-wal"))
         self._renewed = renewed
         self._is_open = False
         self._is_damaged = False
@@ -153,7 +155,7 @@ class Keeper:
 
     def _look(self) -> _Seen | None:
         try:
-            wal = beside(self._path, "-wal").stat()
+            wal = os.stat(self._wal)  # noqa: PTH116
         except OSError:
             return None
         found = self._look_at_file()
@@ -162,7 +164,7 @@ class Keeper:
     def _look_at_file(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """Which file is at the place, and when it was written and how long it is."""
         try:
-            stat = self._path.stat()
+            stat = os.stat(self._file)  # noqa: PTH116
         except OSError:
             return None
         return (stat.st_dev, stat.st_ino), (stat.st_mtime_ns, stat.st_size)
