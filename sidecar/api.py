@@ -164,6 +164,18 @@ class TellsOwner(Protocol):
         """
 
 
+class HasCredentials(Protocol):
+    """A channel may also be able to do this."""
+
+    async def has_new_credentials(self) -> bool:
+        """Whether its file of credentials holds others than those it works with, by another hand
+        than its own.
+
+        Raises:
+            ChannelStopped: what the file holds cannot be used.
+        """
+
+
 class Runtime(Protocol):
     """A way to run an agent."""
 

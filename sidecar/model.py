@@ -213,7 +213,7 @@ class Block:
 
     `text` is what was said, thought or printed; `name`, `id` and `input` describe a tool's call,
     and `id` pairs a `tool_use` with its `tool_result`. `partial` marks a piece of a text that the
-    whole text will follow.
+    whole text will follow, or an empty one when it was given up.
     """
 
     kind: BlockKind

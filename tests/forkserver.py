@@ -8,7 +8,6 @@ import gc
 import os
 import pickle
 import runpy
-import secrets
 import select
 import signal
 import socket
@@ -32,8 +31,8 @@ LENGTH = 8
 
 
 def main() -> None:
-    """Serve the socket that is given; in each process that it starts, become that."""
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    """Serve the sockets that are given; in each process that it starts, become that."""
+    connection, listener = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in MODULES:
@@ -41,8 +40,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with whoever asks it
     gc.collect()
     gc.freeze()
-    address = f"\0forkserver-{secrets.token_hex(8)}"
-    started = Server(connection, address).serve()
+    address = listener.getsockname()
+    started = Server(connection, listener).serve()
     if started is not None:
         become(*started)
         sys.modules["sidecar.app.load"].subprocess = Checks(address)  # type: ignore[attr-defined]
@@ -55,13 +54,11 @@ Started = tuple[list[int], list[str], str, dict[str, str]]
 
 class Server:
     """Starts processes, and tells how they ended: for whoever has the other end of a connection,
-    until it closes it, and for those who connect to an address."""
+    until it closes it, and for those who connect to the listener."""
 
-    def __init__(self, connection: socket.socket, address: str) -> None:
+    def __init__(self, connection: socket.socket, listener: socket.socket) -> None:
         self._first = connection
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(address)
-        self._listener.listen()
+        self._listener = listener
         self._others: list[socket.socket] = []
 
     def serve(self) -> Started | None:
@@ -150,7 +147,7 @@ class Checks:
     PIPE = subprocess.PIPE
     TimeoutExpired = subprocess.TimeoutExpired
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: bytes) -> None:
         self._address = address
 
     def Popen(self, command: list[str], **options: Any) -> "Check":  # noqa: N802
@@ -160,7 +157,7 @@ class Checks:
 class Check(subprocess.Popen[bytes]):
     """A process that another one forks."""
 
-    def __init__(self, command: list[str], *, address: str, **options: Any) -> None:
+    def __init__(self, command: list[str], *, address: bytes, **options: Any) -> None:
         self._address = address
         super().__init__(command, **options)
 

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,9 +11,10 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
-from tests.forkserver import ask
+from tests.forkserver import Checks, ask
 
 ROOT = Path(__file__).parents[1]
 READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_", "GLIBC_")
@@ -26,6 +28,7 @@ class Forkserver:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._env: dict[str, str] = {}
+        self._address = b""
 
     def can(self, env: Mapping[str, str]) -> bool:
         """Whether a process with such an environment can be started so."""
@@ -43,17 +46,29 @@ class Forkserver:
         """The exit code of a process, as of `asyncio.subprocess.Process`. Blocks until it ends."""
         return os.waitstatus_to_exitcode(self._ask(pid, []))
 
+    def checks(self) -> Checks:
+        """What starts processes as `subprocess` does. Blocks."""
+        with self._lock:
+            if self._socket is None:
+                self._started()
+        return Checks(self._address)
+
     def _ask(self, message: object, descriptors: list[int]) -> int:
         with self._lock:
             return ask(self._socket or self._started(), message, descriptors)
 
     def _started(self) -> socket.socket:
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"\0forkserver-{secrets.token_hex(8)}")
+        listener.listen()
+        self._address = listener.getsockname()
+        numbers = [theirs.fileno(), listener.fileno()]
+        with theirs, listener:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forkserver", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.forkserver", *map(str, numbers)],
                 cwd=ROOT,
-                pass_fds=[theirs.fileno()],
+                pass_fds=numbers,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -141,3 +156,8 @@ async def run(*command: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, by
         output = await reader.read()
         transport.close()
         return await process.wait(), output
+
+
+def checks() -> Checks | ModuleType:
+    """What is to stand for `subprocess` in `sidecar.app.load`, whose processes are forks then."""
+    return _server.checks() if _server.can(os.environ) else subprocess

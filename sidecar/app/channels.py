@@ -153,6 +153,30 @@ class Channels:
             else:
                 await self._replace(name, new, old, channel)
 
+    async def restart(self, name: str) -> None:
+        """Start a running channel anew, as it is configured; the old one goes on where the new one
+        stops for good.
+
+        Raises:
+            PartsFailed: that is so.
+        """
+        old = self._running[name]
+        channel = self._build(name, old.config)
+        if isinstance(channel, Exception):
+            raise PartsFailed({("channels", name): f"cannot be built: {channel}"})
+        if self._types(old.config.type).exclusive:
+            await _end(old)
+        self._start(name, old.config, channel)
+        try:
+            await self.check([name])
+        except PartsFailed:
+            await self._stop(self._running[name])
+            self._running[name] = old
+            if old.task is None:
+                old.task = self._spawn(self._keep(name, old), f"channel:{name}")
+            raise
+        await self._stop(old)
+
     def at_risk(self, wanted: Mapping[str, ChannelConfig]) -> list[str]:
         """The channels that `apply` would start, but for those that do not work as they are."""
         known = self.statuses()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import os
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,11 @@ from pathlib import Path
 from sidecar.config.model import Config
 from sidecar.control import login
 from sidecar.devhub import DevHub
-from sidecar.server.address import DEVELOPMENT
+from sidecar.hubclient.private_file import replace_file
+from sidecar.server.address import DEVELOPMENT, DEVELOPMENT_LOG
+from sidecar.store.lock import StateLock
+
+log = logging.getLogger(__name__)
 
 
 class Development:
@@ -20,17 +24,23 @@ class Development:
         self.hub = hub
         self.agents: list[str] = []
         self._is_logged_in = False
+        self._has_begun = False
 
     async def adapt(self, config: Config) -> Config:
         """Lead every BotCord channel to the development Hub, with an identity that it knows.
 
         The channels stay ordinary ones; only where they find their Hub and their credentials
         differs. State goes to a folder of its own, and that Hub's control plane is on.
+
+        Raises:
+            StateLocked: another process uses that folder; nothing in it was changed.
+            JournalError: the folder cannot be used.
         """
         state = config.state.dir / DEVELOPMENT
         # Also the one above, which a sidecar may use for real later.
         for folder in (config.state.dir, state):
             await asyncio.to_thread(folder.mkdir, 0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._begin, state)
         channels = {}
         for name, channel in config.channels.items():
             if channel.type != "botcord":
@@ -49,7 +59,7 @@ class Development:
             state=replace(config.state, dir=state),
             # Any free port: a sidecar that runs for real may have the configured one.
             server=replace(config.server, listen="127.0.0.1:0") if config.server else None,
-            log=replace(config.log, file=state / "sidecar.log"),
+            log=replace(config.log, file=state / DEVELOPMENT_LOG),
             control_plane=replace(
                 config.control_plane,
                 enabled=True,
@@ -57,6 +67,11 @@ class Development:
                 public_keys=(self.hub.control.public_key,),
             ),
         )
+
+    def _begin(self, state: Path) -> None:
+        if not self._has_begun:
+            with StateLock(state):  # which is the sidecar's own from then on
+                self._has_begun = True
 
     def _log_in(self, file: Path) -> Path:
         if not self._is_logged_in:
@@ -67,10 +82,14 @@ class Development:
         return file
 
     def _register(self, agent: str, file: Path) -> None:
-        known = json.loads(file.read_text("utf-8")) if file.exists() else None
-        document = self.hub.add_agent(agent, credentials=known)
-        if known is None:
-            file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(document, stream, indent=2)
+        if file.exists():
+            try:
+                known = json.loads(file.read_text("utf-8"))
+                _ = self.hub.add_agent(agent, credentials=known)
+            except (ValueError, AttributeError) as error:
+                log.warning("%s is damaged, and is written anew: %s", file, error)
+            else:
+                return
+        document = self.hub.add_agent(agent)
+        file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        replace_file(file, json.dumps(document, indent=2).encode())

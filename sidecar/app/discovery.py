@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sidecar.channels.credentials import Credentials
+from sidecar.codecs.signing import public_key, signing_key
 from sidecar.config.model import Channel, Config
 
 log = logging.getLogger(__name__)
@@ -52,4 +53,5 @@ def _options(found: Credentials) -> dict[str, object]:
         "credentials": str(found.path),
         "hub_url": found.hub,
         "key_id": found.key_id,
+        "public_key": public_key(signing_key(found.seed)),
     }

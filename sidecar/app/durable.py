@@ -27,7 +27,7 @@ async def durably(write: Callable[[], Awaitable[T]]) -> T:
             return await write()
         except OutcomeFinal:
             raise
-        except JournalError:
+        except JournalError as error:
             metrics.count("journal_failures_total")
-            log.exception("the journal refuses; trying again in %.0f s", WAIT)
+            log.error("%s; trying again in %.0f s", error, WAIT)  # noqa: TRY400 -- told
             await asyncio.sleep(WAIT)

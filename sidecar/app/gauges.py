@@ -49,6 +49,6 @@ class Gauges:
         reloader = self._reloader
         info = {"hash": reloader.digest, "generation": str(reloader.snapshot.generation)}
         yield "config_info", info, 1
-        yield "config_last_reload_successful", {}, float(not reloader.rejected)
+        yield "config_last_reload_successful", {}, float(not reloader.shortfall)
         yield "config_last_reload_success_timestamp_seconds", {}, reloader.confirmed_at
         yield "config_pending_restart", {}, len(reloader.pending)

@@ -13,6 +13,7 @@ from sidecar.app.dispatch import Dispatcher
 from sidecar.app.work import reply_to
 from sidecar.config import model as config
 from sidecar.core.admission import Admission, unfit
+from sidecar.errors import JournalError
 from sidecar.model import Attention, Message
 from sidecar.store.journal import Journal
 from sidecar.store.records import Accepted, Refused
@@ -47,7 +48,22 @@ class Intake:
         """
         # A channel may be stopped while it waits here. What the journal has by then is known when
         # it comes again, so it has to be offered now or never.
-        await asyncio.shield(self._spawn(self._take(messages), "accept"))
+        refused: list[JournalError] = []
+        task = self._spawn(self._take_over(messages, refused), "accept")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(lambda _: _tell_refused(refused))
+            raise
+        if refused:
+            raise refused[0]  # whoever offers the messages tells it, with when they come again
+
+    async def _take_over(self, messages: Sequence[Message], refused: list[JournalError]) -> None:
+        """The same, but that the journal refuses is no failure of the task."""
+        try:
+            await self._take(messages)
+        except JournalError as error:
+            refused.append(error)
 
     async def _take(self, messages: Sequence[Message]) -> None:
         attention = await self._attention.of(messages)
@@ -84,6 +100,11 @@ class Intake:
 
     def _rules(self, message: Message) -> config.Channel:
         return self._channel(message.channel) or config.Channel(message.channel, "removed")
+
+
+def _tell_refused(refused: Sequence[JournalError]) -> None:
+    for error in refused:
+        log.error("messages of a channel that has stopped cannot be kept: %s", error)
 
 
 def _tell(accepted: Accepted) -> None:

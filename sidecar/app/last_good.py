@@ -71,6 +71,16 @@ def keep(state: Path, path: Path, config: Config) -> None:
         raise
 
 
+def last_kept(state: Path) -> tuple[tuple[str, str], float]:
+    """Of which file and version the config is that is kept, and since when, in seconds since the
+    epoch. Blocks. Raises NoLastGood."""
+    file = state / FILE
+    try:
+        return _read(file)[0], file.stat().st_mtime
+    except Exception as error:  # whatever is wrong with it, it cannot be used
+        raise NoLastGood(f"{file} cannot be read: {error}") from error
+
+
 def recall(state: Path, path: Path) -> Config:
     """The config of the file `path` that was in force last. Blocks.
 
@@ -89,7 +99,9 @@ def recall(state: Path, path: Path) -> Config:
     return config
 
 
-def _read(path: Path, wanted: tuple[str, str]) -> tuple[tuple[str, str], Config | None]:
+def _read(
+    path: Path, wanted: tuple[str, str] | None = None
+) -> tuple[tuple[str, str], Config | None]:
     """The origin of what is kept, and the config where it is the one that is wanted."""
     with path.open("rb") as file:
         # What is read here can run code: it must be our own.

@@ -1,13 +1,13 @@
 """What a reload led to or would lead to, and how that is told."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sidecar.config.managed import LEFT_OUT
 from sidecar.config.model import Config
-from sidecar.config.plan import Plan, brief
-from sidecar.config.problems import Problem
+from sidecar.config.plan import Change, Plan, brief
+from sidecar.config.problems import Problem, dotted
 
 MOST_CHANGES = 100
 """Changes of one reload that are kept and logged; the rest is a number."""
@@ -69,6 +69,32 @@ def summary(plan: Plan) -> str:
     rest = len(plan.changes) + plan.more - SHOWN
     told = [brief(change) for change in plan.changes[:SHOWN]]
     return ", ".join([*told, *([f"{rest} more"] if rest > 0 else [])]) or "no key differs"
+
+
+def with_renewed(plan: Plan, renewed: Mapping[str, str]) -> tuple[Plan, tuple[str, ...]]:
+    """A plan that also tells the channels that started with new credentials; and, of those that do
+    not, why not."""
+    started = [name for name, failure in renewed.items() if not failure]
+    changes = (
+        Change("changed", dotted(("channels", name, "credentials")), "component")
+        for name in started
+    )
+    same = {**plan.unchanged, "channels": plan.unchanged.get("channels", 0) - len(started)}
+    failures = (
+        f"channel {name}: goes on with its former credentials, the new ones fail: {failure}"
+        for name, failure in renewed.items()
+        if failure
+    )
+    return replace(plan, changes=(*plan.changes, *changes), unchanged=same), tuple(failures)
+
+
+def shortfall(outcome: Outcome) -> str:
+    """Why what is saved is not in force, or not all of it; empty where it is."""
+    if outcome.result == "degraded":
+        return f"the saved config is in force in part: {'; '.join(outcome.problems)}"
+    if outcome.result == "rejected":
+        return "the saved config was rejected, an earlier one is in force"
+    return ""
 
 
 def error_lines(problems: Sequence[Problem]) -> tuple[str, ...]:

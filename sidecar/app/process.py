@@ -1,12 +1,13 @@
 """The process around a sidecar: signals, logs and exit codes."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from sidecar import logs
@@ -33,24 +34,43 @@ def serve(
 ) -> int:
     """Run a sidecar until it is told to stop; the exit code of the process. `rejected` are the
     problems of the file, where `config` is an earlier one."""
-    configure_logs(config)
+    try:
+        configure_logs(config)
+    except OSError as error:
+        return _not_started(config, f"the log file cannot be opened: {error}")
     sidecar = Sidecar(path, config, inputs, memory=memory, rejected=rejected)
     try:
         tracing.start(os.environ)
         return asyncio.run(until_stopped(sidecar))
     except (SidecarError, OSError) as error:
-        log.critical("cannot start: %s", error)
-        leave(Redactor(config.secrets).redact(f"cannot start: {error}\n"))
-        return 1
+        reason = _reason(config, error)
+        log.critical("cannot start: %s", reason)
+        return _not_started(config, reason)
     finally:
         tracing.stop()
         logs.shutdown()
 
 
+def _reason(config: Config, error: Exception) -> str:
+    if config.server and isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        listen = config.server.listen
+        return f"{listen} is in use: stop what listens there, or have `server.listen` name another"
+    return str(error)
+
+
+def _not_started(config: Config, reason: str) -> int:
+    """Tell why outside of the log; the exit code."""
+    told = Redactor(config.secrets).redact(f"cannot start: {reason}")
+    if config.log.file is not None:  # otherwise it has just been logged to the same screen
+        _ = sys.stderr.write(f"sidecar: {told}\n")
+    leave(f"{told}\n")
+    return 1
+
+
 async def until_stopped(
-    sidecar: Sidecar, beside: Coroutine[object, object, None] | None = None
+    sidecar: Sidecar, beside: Callable[[], Coroutine[object, object, None]] | None = None
 ) -> int:
-    """Run until SIGTERM or SIGINT, or until `beside` has ended; the exit code.
+    """Run until SIGTERM or SIGINT, or until what `beside` begins has ended; the exit code.
 
     The first signal drains, a second one ends everything at once. SIGHUP reloads the config.
     """
@@ -70,7 +90,7 @@ async def until_stopped(
         notifier.tell("READY=1")
         waits = [sidecar.spawn(_until(stop), "signals")]
         if beside is not None:
-            waits.append(sidecar.spawn(beside, "chat"))
+            waits.append(sidecar.spawn(beside(), "chat"))
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         notifier.tell("STOPPING=1")
     return 0

@@ -5,7 +5,7 @@ import gc
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from sidecar.app.outcome import (
     error_lines,
     facts,
     left_out,
+    shortfall,
     summary,
+    with_renewed,
 )
 from sidecar.app.snapshot import Snapshot, build, types_of
 from sidecar.config.diff import difference, pending
@@ -42,9 +44,9 @@ KEPT = 10
 
 Load = Callable[[Path, Awaitable[Candidate] | None], Awaitable[Candidate]]
 """Checks a config file, or takes over a check of it that has begun."""
-Apply = Callable[[Snapshot, Collection[str]], Awaitable[None]]
-"""Makes the parts that run follow a snapshot; raises PartsFailed when one of the named channels
-cannot be built or does not start."""
+Apply = Callable[[Snapshot, Collection[str]], Awaitable[Mapping[str, str]]]
+"""Makes the parts that run follow a snapshot, and tells what `renewal.renew` does; raises
+PartsFailed when one of the named channels cannot be built or does not start."""
 
 
 class Reloader:
@@ -107,9 +109,9 @@ class Reloader:
         return outcome
 
     @property
-    def rejected(self) -> bool:
-        """Whether what the file held last could not be used, or not all of it."""
-        return bool(self.history) and self.history[-1].result in ("rejected", "degraded")
+    def shortfall(self) -> str:
+        """Why what the file held last could not be used, or not all of it; empty where it is."""
+        return shortfall(self.history[-1]) if self.history else ""
 
     def began_with_last_good(self, problems: tuple[str, ...]) -> None:
         """Tell that the file was invalid at the start, and an earlier config is in force."""
@@ -162,7 +164,8 @@ class Reloader:
             else:
                 secrets |= found.config.secrets
                 plan, problems = await self._take(found.config)
-                result = "unchanged" if self.snapshot is before else "applied"
+                same = self.snapshot is before and not plan.changes
+                result = "unchanged" if same else "applied"
                 result = "degraded" if problems else result
         except SidecarError as error:
             problems = (Redactor(secrets).redact(str(error)),)
@@ -192,7 +195,7 @@ class Reloader:
             generation=outcome.generation,
             seconds=outcome.seconds,
         )
-        _log(outcome)
+        _log(outcome, mended=bool(self.history and self.history[-1].problems))
         for told in self.left_out:
             log.warning("%s", told)
         return outcome
@@ -204,33 +207,34 @@ class Reloader:
         Whatever is raised: everything is as it was then.
         """
         failures: list[str] = []
-        rest = config
+        redact, rest = Redactor(config.secrets).redact, config
         while True:
             try:
-                return await self._try(rest), tuple(failures)
+                plan, renewed = await self._try(rest)
+                plan, kept = with_renewed(plan, renewed)
+                return plan, (*failures, *map(redact, kept))
             except PartsFailed as error:
                 keeps = config.reload.on_partial == "keep"
                 less = without(error.failed, self.snapshot.config, rest) if keeps else None
                 if less is None:
                     raise
-                failures.append(Redactor(config.secrets).redact(str(error)))
+                failures.append(redact(str(error)))
                 rest = less
 
-    async def _try(self, config: Config) -> Plan:
-        """The same with all of its parts, or not at all."""
+    async def _try(self, config: Config) -> tuple[Plan, Mapping[str, str]]:
+        """The same with all of its parts, or not at all; the plan, and the renewed channels."""
         old = self.snapshot
         same, plan, name, waiting, router = await asyncio.to_thread(
             _compare, self._begun_with, old.config, config
         )
         if same:
-            await self._apply(old, ())  # a channel that stopped may have been mended
-            return plan
+            return plan, await self._apply(old, ())  # a channel that stopped may have been mended
         await asyncio.to_thread(import_types, types_of(config))
         new = build(config, self._host, old, router)
         was = old.config.channels
         must = [id_ for id_, channel in config.channels.items() if was.get(id_) != channel]
         try:
-            await self._apply(new, must)
+            renewed = await self._apply(new, must)
         except Exception:
             await self._apply(old, ())
             self._retire(new, old)
@@ -238,7 +242,7 @@ class Reloader:
         self.snapshot, self.digest, self.pending = new, name, waiting
         self._retire(old, new)
         _ = self._spawn(self._keep(config), "last good config")
-        return plan
+        return plan, renewed
 
     def _retire(self, old: Snapshot, new: Snapshot) -> None:
         retire(old.contexts, new.contexts, self._spawn)
@@ -270,14 +274,15 @@ def _compare(
     return old == new, difference(old, new), digest(new), pending(begun, new), router
 
 
-def _log(outcome: Outcome) -> None:
-    """Tell one reload in one line, and each problem in another."""
+def _log(outcome: Outcome, *, mended: bool = False) -> None:
+    """Tell one reload in one line, each problem in another. `mended`: there were some before."""
     with logs.bound(**facts(outcome)):
         match outcome.result:
             case "rejected":
                 log.error("config rejected (%s), the previous one stays in force", outcome.trigger)
             case "unchanged":
-                log.info("config unchanged (%s)", outcome.trigger)
+                again = ": it is valid again" if mended else ""
+                log.info("config unchanged (%s)%s", outcome.trigger, again)
             case "applied":
                 log.info("config applied (%s): %s", outcome.trigger, summary(outcome.plan))
             case "degraded":

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from sidecar.app.notices import Notices
 from sidecar.app.outbox import Outbox
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
+from sidecar.app.renewal import renew
 from sidecar.app.snapshot import Snapshot, build, close
 from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor, cancel
@@ -213,8 +214,7 @@ class Sidecar:
         self.plane.obey(self.control.act, self.control.connected)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
-        wanted = self._config.server
-        if wanted is None:
+        if (wanted := self._config.server) is None:
             return
         server = HttpServer(wanted.listen, wanted.token, self.status)
         await server.start()
@@ -256,9 +256,9 @@ class Sidecar:
             room_of=lambda message: self.channels.room_of(message),
         )
 
-    async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> None:
-        """Make what runs follow a snapshot. Raises PartsFailed when one of the channels `must`
-        cannot be built, with nothing changed, or does not start."""
+    async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> Mapping[str, str]:
+        """Make what runs follow a snapshot, as `reload.Apply`. Raises PartsFailed when one of the
+        channels `must` cannot be built, with nothing changed, or does not start."""
         async with self._one_at_a_time:
             # New secrets are kept out of the log before anything uses them.
             await self._logs.follow(snapshot.config)
@@ -273,7 +273,9 @@ class Sidecar:
             self.plane.use(snapshot.config.control_plane)
             self.control.use(snapshot.config)
             await self.channels.check(must)
+            renewed = await renew(self.channels)
         self.outbox.retry()
+        return renewed
 
     async def _watch(self) -> None:
         async for calm in changes(
@@ -283,7 +285,7 @@ class Sidecar:
             own=self._own,
             stirs=self._loader.begin,
             watcher=self.watcher,
-            retries=lambda: self.reloader.rejected,
+            retries=lambda: bool(self.reloader.shortfall),
         ):
             await self.reloader.reload("file", self._loader.begun if calm else None)
 
@@ -292,8 +294,7 @@ class Sidecar:
             await asyncio.sleep(DISCOVERY_INTERVAL)
             async with self._one_at_a_time:
                 config = self.reloader.snapshot.config
-                changed = await self._discovery.look(config)
-                if changed:
+                if changed := await self._discovery.look(config):
                     await self.channels.apply(self._discovery.channels(config))
             if changed:
                 self.outbox.retry()

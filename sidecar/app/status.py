@@ -95,6 +95,7 @@ class Status:
             "on_disk": await self._on_disk(),
             "watcher": asdict(self._watcher),
             "not_ready": self.not_ready(),
+            "degraded": self.degraded(),
             "channels": {name: _channel(*found) for name, found in statuses.items()},
             "control_plane": self._plane.picture(),
             "remarks": self.remarks(),
@@ -145,9 +146,9 @@ class Status:
             if status.state in ("starting", "stopped")
         ]
 
-    def degraded(self) -> bool:
-        """Whether it works, but not with what the config file holds."""
-        return self._reloader.rejected
+    def degraded(self) -> str:
+        """Why it works, but not with all that the config file holds; empty where it does."""
+        return self._reloader.shortfall
 
     async def _on_disk(self) -> dict[str, object]:
         """The hash of the config file, whether what runs was made of it and of all that it names,
@@ -160,7 +161,7 @@ class Status:
         held = now[path]
         return {
             "sha256": held.hex() if held is not None else None,
-            "in_force": not changed and not self._reloader.rejected,
+            "in_force": not changed and not self.degraded(),
             "changed": changed,
         }
 

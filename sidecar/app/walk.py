@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 MOST_ENTRIES = 10_000
 """Files and folders that are looked at for one pattern: some hundredths of a second."""
 MOST_FOUND = 1_000
 """Files that one pattern names."""
+MOST_PARTS = 100
+"""Names and wildcards between the slashes of a pattern."""
 
 _ANY_DEPTH = "**"
 _WILDCARDS = frozenset("*?[")
@@ -27,9 +29,13 @@ def files_of(folder: Path, pattern: str) -> list[Path]:
     Raises:
         ValueError: it is no pattern, or leads through too much; the text is for people.
     """
-    parts = Path(pattern).parts
-    if any(_ANY_DEPTH in part and part != _ANY_DEPTH for part in parts):
+    given = Path(pattern).parts
+    if any(_ANY_DEPTH in part and part != _ANY_DEPTH for part in given):
         raise ValueError("`**` stands alone between slashes")
+    # Twice in a row it means the same, and would be walked twice.
+    parts = tuple(part for part, then in pairwise((*given, "")) if not part == then == _ANY_DEPTH)
+    if len(parts) > MOST_PARTS:
+        raise ValueError(f"this has more than {MOST_PARTS} parts between slashes")
     walk = _Walk()
     found: set[Path] = set()
     for path in walk.below(folder, parts):

@@ -55,7 +55,7 @@ class _Parts:
 
 
 class BotcordChannel:
-    """One agent of a Hub, as `sidecar.api.Channel`, `ShowsProgress` and `KnowsRooms`."""
+    """One agent of a Hub, as `sidecar.api.Channel` and all that a channel may also be able to."""
 
     def __init__(
         self, options: Mapping[str, object], host: Host, timing: Timing | None = None
@@ -147,6 +147,13 @@ class BotcordChannel:
         """Show a text in the owner's chat with the agent; what is too long is cut."""
         await (await self._hub()).notify_owner(text)
 
+    async def has_new_credentials(self) -> bool:
+        """Whether the file holds another key, Hub or token. One that has gone may come again."""
+        parts = self._parts
+        if parts is None or not await asyncio.to_thread(self._path.exists):
+            return False
+        return not parts.hub.uses(*await self._credentials())
+
     async def close(self) -> None:
         """Nothing is held besides `run`; what is under way belongs to the host."""
 
@@ -159,10 +166,14 @@ class BotcordChannel:
                 self._parts = self._assemble(*await self._credentials())
             return self._parts
 
+    @property
+    def _path(self) -> Path:
+        given = text_of(self._options, "credentials")
+        return Path(given) if given is not None else default_path(self._account)
+
     async def _credentials(self) -> tuple[Credentials, str]:
         """The credentials, and the Hub's address."""
-        given = text_of(self._options, "credentials")
-        path = Path(given) if given is not None else default_path(self._account)
+        path = self._path
         found = await asyncio.to_thread(read, path)
         if found.agent != self._account:
             raise ChannelStopped(f"{path} is of agent {found.agent}, not of {self._account}")

@@ -42,6 +42,7 @@ class Token:
         self._ask = ask
         self._failed = failed
         self._value = credentials.token
+        self._kept = {credentials.token}
         self._expires_at = credentials.expires_at
         self._lock = asyncio.Lock()
         self._refreshes = 0
@@ -80,6 +81,11 @@ class Token:
             finally:
                 self._refreshes += 1
 
+    def may_be_kept(self, token: str | None) -> bool:
+        """Whether the credentials file can hold this token by what was read from it or was written
+        into it here."""
+        return token in self._kept
+
     def _is_fresh(self) -> bool:
         return self._clock.now() < self._expires_at - MARGIN
 
@@ -103,8 +109,12 @@ class Token:
 
     async def _store(self, token: str) -> None:
         path, agent, wrote = self._credentials.path, self._credentials.agent, self._host.wrote
+        before, self._kept = self._kept, {*self._kept, token}
         try:
             await asyncio.to_thread(store_token, path, agent, token, self._expires_at, wrote)
         except OSError as error:  # a read-only folder is fine: the next start asks for a new token
+            self._kept = before
             metrics.count("token_store_failures_total", channel=self._host.name)
             self._host.log.warning("the new token is not kept for the next start: %s", error)
+        else:
+            self._kept = {token}

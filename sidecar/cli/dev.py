@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from sidecar.app.digests import Digests
@@ -62,21 +63,26 @@ async def _develop(path: Path, config: Config, inputs: Digests) -> int:
         development = Development(hub)
         adapted = await development.adapt(config)
         await asyncio.to_thread(configure_logs, adapted)
-        _show(logging.getLogger(reload.__name__))
+        logging.getLogger(reload.__name__).addHandler(_ToScreen(hub.note))
         print(f"chat page: {hub.chat_url}", file=sys.stderr)
         print(f"log:       {adapted.log.file}", file=sys.stderr)
         print(f"Edit {path} and save: it applies at once.", file=sys.stderr)
         sidecar = Sidecar(path, adapted, inputs, development.adapt)
-        return await until_stopped(sidecar, chat(hub, development.agents))
+        return await until_stopped(sidecar, lambda: chat(hub, development.agents))
     finally:
         await hub.stop()
 
 
-def _show(logger: logging.Logger) -> None:
+class _ToScreen(logging.Handler):
     """What a save led to belongs on the screen of the person who saved."""
-    screen = logging.StreamHandler()
-    screen.setFormatter(logging.Formatter("\u00b7 %(message)s"))
-    logger.addHandler(screen)
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one line."""
+        self._note(record.getMessage())
 
 
 def _own_config() -> Path:

@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         imported = convert(_read(arguments.file), lambda name: Path(name).expanduser().is_dir())
     except OSError as error:
-        return _failed(f"{arguments.file} cannot be read: {error.strerror}")
+        hint = "; name the daemon's config: sidecar import FILE"
+        return _failed(f"{arguments.file} cannot be read: {error.strerror}{hint}")
     except ValueError as error:
         return _failed(f"{arguments.file}: {error}")
     for line in imported.report:

@@ -15,6 +15,7 @@ from sidecar.cli.config_file import add_config, drafted
 from sidecar.cli.recorded import at_least_one
 from sidecar.cli.screen import coloured
 from sidecar.cli.table import printable
+from sidecar.server.address import DEVELOPMENT, DEVELOPMENT_LOG
 
 PAUSE = 0.2
 """Seconds between looks for more."""
@@ -25,6 +26,7 @@ COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add_config(parser)
+    parser.add_argument("--dev", action="store_true", help="what `sidecar dev` logged")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as more is logged")
     parser.add_argument("-n", "--lines", type=at_least_one, default=50,
                         metavar="N", help="the last lines (default: 50)")  # fmt: skip
@@ -36,11 +38,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = drafted(arguments.config)
     if config is None:
         return 2
-    file = config.log.file
+    developed = config.state.dir / DEVELOPMENT / DEVELOPMENT_LOG
+    file = developed if arguments.dev else config.log.file
     if file is None:
+        dev = "; that of `sidecar dev` is meant with --dev" if developed.exists() else ""
         print(
             "sidecar: `log.file` is not set, so the log is on standard error: look with"
-            " `journalctl -u sidecar`, `kubectl logs`, or where you started it",
+            f" `journalctl -u sidecar`, `kubectl logs`, or where you started it{dev}",
             file=sys.stderr,
         )
         return 1

@@ -52,7 +52,7 @@ def look(arguments: argparse.Namespace, find: Callable[[Connection], T]) -> T | 
         with reader(config.state.dir) as connection:
             return find(connection)
     except JournalError as error:
-        return failed(str(error))
+        return failed(f"{error}{_elsewhere(config)}")
 
 
 def listed(
@@ -96,7 +96,7 @@ def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]
         except StateLocked:
             return failed(f"a sidecar runs, and does not answer: {error}")
         except (ActionRefused, JournalError) as refused:
-            return failed(str(refused))
+            return failed(f"{refused}{_elsewhere(config)}")
         later = " (no sidecar runs; this is for its next start)"
     print(json.dumps(done) if arguments.json else f"{told(done)}{later}")
     return 0
@@ -106,6 +106,14 @@ def _act_alone(config: Config, kind: str, arguments: argparse.Namespace) -> dict
     from sidecar.app.offline import act as act_alone  # takes longer than to ask
 
     return dict(asyncio.run(act_alone(config.state, kind, arguments.action, arguments.target)))
+
+
+def _elsewhere(config: Config) -> str:
+    """What to add where only `sidecar dev` has a journal."""
+    here, there = config.state.dir / "journal.db", config.state.dir / DEVELOPMENT / "journal.db"
+    if here.exists() or not there.exists():
+        return ""
+    return "; that of `sidecar dev` is meant with --dev"
 
 
 def failed(text: str) -> int:

@@ -38,8 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--match", action="append", default=[], type=_condition, metavar="KEY=VALUE",
                      help=f"which messages: {', '.join(MATCHES)}; the same key again takes "
                           "another value too")  # fmt: skip
-    for key in ("cwd", "trust", "queue", "model"):
-        add.add_argument(f"--{key}", metavar=key.upper())
+    for key, told in (
+        ("cwd", "the folder in which the runtime works"),
+        ("trust", "at most: owner, trusted or public"),
+        ("queue", "cancel-previous, serial or coalesce"),
+        ("model", "the agent's own name for its model"),
+    ):
+        add.add_argument(f"--{key}", metavar=key.upper(), help=told)
     add.add_argument(
         "--before",
         metavar="NAME",
@@ -63,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _condition(given: str) -> tuple[str, str]:
     key, equals, value = given.partition("=")
     if key not in MATCHES or not equals:
-        raise argparse.ArgumentTypeError(f"{given!r}: give KEY=VALUE, KEY one of {MATCHES}")
+        raise argparse.ArgumentTypeError(
+            f"{given!r}: give KEY=VALUE, KEY one of {', '.join(MATCHES)}"
+        )
     return key, value
 
 

@@ -35,6 +35,8 @@ def ask(config: Config, request: str, *, timeout: float = TIMEOUT) -> dict[str, 
     for place in address.find(config.state.dir):
         try:
             return _ask(place, config.server.token, request, timeout)
+        except (ConnectionRefusedError, FileNotFoundError):
+            failure = f"no sidecar runs: nobody answers at {place}, where the last one did"
         except (OSError, http.client.HTTPException, ValueError) as error:
             failure = f"{place}: {error}"
     raise NotRunning(failure)

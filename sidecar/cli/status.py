@@ -1,4 +1,5 @@
-"""`sidecar status`: what a running sidecar does, asked over its HTTP server."""
+"""`sidecar status`: what a running sidecar does, asked over its HTTP server; of one that does not
+run, what it left."""
 
 import argparse
 import json
@@ -10,9 +11,10 @@ from typing import Any
 from sidecar.cli.config_file import add_config, drafted
 from sidecar.cli.running import NotRunning, Refused, ask
 from sidecar.cli.screen import show
-from sidecar.cli.table import Table, age, dollars
+from sidecar.cli.table import NOTHING, Table, age, dollars
 from sidecar.config.model import Config
 from sidecar.config.plan import brief, from_json
+from sidecar.store.lock import holder
 
 SHOWN = 10
 """Changes of the last reload that are shown."""
@@ -30,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the picture; 1 when no sidecar answers or it is not well, 2 for a config that cannot
+    """Print the picture; 1 when no sidecar runs or it is not well, 2 for a config that cannot
     be read."""
     config = drafted(arguments.config)
     if config is None:
@@ -49,6 +51,8 @@ def _show(config: Config, arguments: argparse.Namespace) -> int:
     try:
         picture = ask(config, "GET /status")
     except (NotRunning, Refused) as error:
+        if isinstance(error, NotRunning) and _rests(config):
+            return _show_rest(config, arguments)
         if arguments.watch and sys.stdout.isatty():
             show([f"sidecar: {error}"], anew=True)
         else:
@@ -59,6 +63,54 @@ def _show(config: Config, arguments: argparse.Namespace) -> int:
     else:
         show(parts(picture, time.time()), anew=arguments.watch)
     return int(bool(picture["not_ready"]))
+
+
+def _rests(config: Config) -> bool:
+    """Whether no sidecar works with the state folder."""
+    try:
+        return holder(config.state.dir) is None
+    except OSError:
+        return False
+
+
+def _show_rest(config: Config, arguments: argparse.Namespace) -> int:
+    from sidecar.app import at_rest  # takes longer than to ask
+
+    left = at_rest.picture(arguments.config, config)
+    if arguments.json:
+        print(json.dumps(left, indent=2), flush=True)
+    else:
+        show(rest(left, time.time()), anew=arguments.watch)
+    return 1
+
+
+def rest(left: dict[str, Any], now: float) -> Iterator[str | Table]:
+    """What a sidecar left that does not run, for people. `now` is in seconds since the epoch."""
+    seen, ended = left["seen_at"], "was cut" if left["cut"] else "ended"
+    since = (
+        "" if seen is None else f"; it {ended}, with its last sign of life {age(now - seen)} ago"
+    )
+    yield f"no sidecar runs with this state folder{since}"
+    yield f"state folder: {left['state']}"
+    good = left["last_good"]
+    if good is None:
+        yield "config that was in force last: not kept"
+    else:
+        kept = f"kept {age(now - good['kept_at'])} ago by version {good['version']}"
+        yield f"config that was in force last: of {good['config']}, {kept}"
+    if left["generation"] is not None:
+        yield f"the last turn ran with config generation {left['generation']}"
+    if left["journal_problem"]:
+        yield left["journal_problem"]
+        return
+    yield ""
+    yield Table(
+        ("TURN", "STATE", "FOR", "CONVERSATION", "ROUTE", "RUNTIME", "TRUST"),
+        [_turn(turn, turn["state"], now - turn["accepted_at"]) for turn in left["waiting"]],
+    )
+    yield ""
+    outbox = left["outbox"]
+    yield f"outbox: {outbox['pending']} waiting, {outbox['refused']} refused for good"
 
 
 def parts(picture: dict[str, Any], now: float) -> Iterator[str | Table]:
@@ -126,9 +178,7 @@ def _config(picture: dict[str, Any], now: float) -> Iterator[str]:
     yield _watcher(picture["watcher"], now)
     if not picture["on_disk"]["in_force"]:
         changed = ", ".join(picture["on_disk"]["changed"])
-        partly = bool(picture["reloads"]) and picture["reloads"][-1]["result"] == "degraded"
-        wrong = "a part of it does not start" if partly else "it is invalid"
-        why = f"not looked at yet: {changed}" if changed else wrong
+        why = f"not looked at yet: {changed}" if changed else picture["degraded"]
         yield f"what is saved in {picture['config']} does not run: {why}"
     if picture["reloads"]:
         last = picture["reloads"][-1]
@@ -157,6 +207,5 @@ def _watcher(told: dict[str, Any], now: float) -> str:
 
 def _turn(turn: dict[str, Any], state: str, seconds: float) -> tuple[str, ...]:
     place = turn["conversation"] + (f"/{turn['thread']}" if turn["thread"] else "")
-    return (
-        turn["turn"], state, age(seconds), place, turn["route"], turn["runtime"], turn["trust"],
-    )  # fmt: skip
+    told = (turn[key] or NOTHING for key in ("route", "runtime", "trust"))
+    return (turn["turn"], state, age(seconds), place, *told)

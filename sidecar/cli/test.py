@@ -43,6 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{len(results) - failed} passed, {failed} failed")
     if results:
         _print_coverage(coverage(config, results))
+    else:
+        told = "there are no tests: `tests` of the config holds them, or `*.test.yaml` beside it"
+        print(f"sidecar: {told}", file=sys.stderr)
     if arguments.junit is not None and not _write(arguments.junit, results):
         return 2
     return 1 if failed else 0

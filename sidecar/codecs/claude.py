@@ -47,6 +47,7 @@ class ClaudeCodec:
         self._session = expected_session
         self._started = False
         self._said = Answer(output)
+        self._in_pieces = False
         self._last_said = ""
         self._before_cut = ""
         self._ending = Ending(spent)
@@ -75,7 +76,7 @@ class ClaudeCodec:
             case "user":
                 return list(self._user(event))
             case "stream_event":
-                return list(_delta(event))
+                return list(self._streamed(event))
             case "result":
                 return self._result(event)
             case "rate_limit_event":
@@ -92,7 +93,8 @@ class ClaudeCodec:
         found = CLAUDE.read(lines)
         if found is None:
             return None
-        deltas = (one.event.delta for one in found)
+        deltas = [one.event.delta for one in found]
+        self._in_pieces = self._in_pieces or any(delta.kind == "assistant" for delta in deltas)
         return [partial(delta.kind, clean(delta.text)) for delta in deltas]
 
     def end(self, exit_code: int | None, stderr_tail: str) -> TurnEnded:
@@ -142,7 +144,26 @@ class ClaudeCodec:
             elif block.kind == "assistant":
                 self._said.add_part(block.text)
                 self._last_said = block.text
+                self._in_pieces = False
             yield block
+
+    def _streamed(self, event: Mapping[str, object]) -> Iterator[Block]:
+        """A piece of a text that follows as a whole (`--include-partial-messages`), or the end of
+        those before it: a message that begins while another one lacks its whole text replaces that
+        one, of which the connection broke."""
+        if event.get("parent_tool_use_id") is not None:
+            return
+        streamed = record_of(event, "event")
+        if streamed.get("type") == "message_start" and self._in_pieces:
+            self._in_pieces = False
+            yield Block("assistant")
+        delta = record_of(streamed, "delta")
+        text, thought = delta.get("text"), delta.get("thinking")
+        if delta.get("type") == "text_delta" and isinstance(text, str):
+            self._in_pieces = True
+            yield Block("assistant", clean(text), partial=True)
+        elif delta.get("type") == "thinking_delta" and isinstance(thought, str):
+            yield Block("thinking", clean(thought), partial=True)
 
     def _synthetic(self, event: Mapping[str, object], message: Mapping[str, object]) -> Block:
         text = "\n".join(_text(part) for part in _parts(message))
@@ -208,18 +229,6 @@ def _text(part: Mapping[str, object]) -> str:
 def _flat(part: Mapping[str, object]) -> str:
     """The text of a tool's result: its content is a text, or a list of parts."""
     return "\n".join(text for piece in _parts(part) if (text := _text(piece)))
-
-
-def _delta(event: Mapping[str, object]) -> Iterator[Block]:
-    """A piece of a text that follows as a whole (`--include-partial-messages`)."""
-    delta = record_of(record_of(event, "event"), "delta")
-    if event.get("parent_tool_use_id") is not None:
-        return
-    text, thought = delta.get("text"), delta.get("thinking")
-    if delta.get("type") == "text_delta" and isinstance(text, str):
-        yield Block("assistant", clean(text), partial=True)
-    elif delta.get("type") == "thinking_delta" and isinstance(thought, str):
-        yield Block("thinking", clean(thought), partial=True)
 
 
 def _note(subtype: str, event: Mapping[str, object]) -> str:

@@ -90,7 +90,10 @@ def _channels(work: _Import, agents: list[str]) -> dict[str, dict[str, Any]]:
     options = {"stream": False} if stream is False else {}
     if "agentDiscovery" in work.source and agents:
         work.tell("agentDiscovery", "not taken over: with a list of agents it had no effect")
-    return {agent: {"type": "botcord", **options} for agent in agents}
+    return {
+        agent: {"type": "botcord", "credentials": f"{CREDENTIALS}/{agent}.json", **options}
+        for agent in agents
+    }
 
 
 def _discovery(work: _Import) -> dict[str, Any]:

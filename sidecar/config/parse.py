@@ -168,6 +168,8 @@ class _Composer:
             self._marks.blocks.add(place)
         if _NO_CHARACTER.search(text):
             self._problem("yaml", "the text holds what is no character", position)
+            # What follows looks for paths that do exist, or do not; of others the system raises.
+            text = _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
         return resolve(text) if plain else text
 
     def _open(

@@ -122,14 +122,16 @@ def _above(lines: Sequence[str], at: int, column: int) -> int:
 
 
 def _end(lines: Sequence[str], document: Document, index: int) -> int:
-    """The line after the last one of a route; what is blank or a comment there is not its own."""
+    """The line after the last one of a route. What is blank there is not its own, and a comment
+    only where it stands to the right of the dash, as keys that are commented out do."""
     number = index if index >= 0 else len(names(document.data)) + index
     dash, _ = _columns(lines, document, number)
     end = at = document.values[(_ROUTES, number)].line
     while at < len(lines):
-        if not _QUIET.fullmatch(lines[at]):
-            if len(lines[at]) - len(lines[at].lstrip(" ")) <= dash:
-                break
+        inside = len(lines[at]) - len(lines[at].lstrip(" ")) > dash
+        if lines[at].strip() and inside:
             end = at + 1
+        elif not _QUIET.fullmatch(lines[at]):
+            break
         at += 1
     return end

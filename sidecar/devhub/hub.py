@@ -25,7 +25,7 @@ from sidecar.devhub import (
 from sidecar.devhub.control import Control
 from sidecar.devhub.faults import Faults
 from sidecar.devhub.limits import Generation, HubLimits
-from sidecar.devhub.records import Block, Changed, Sent, Typing
+from sidecar.devhub.records import Block, Changed, Noted, Sent, Typing
 from sidecar.devhub.state import State
 from sidecar.devhub.wiring import STATE, surround
 
@@ -126,6 +126,11 @@ class DevHub:
         known = accounts.register(self.state, agent, name, credentials)
         self._loop.call_soon_threadsafe(self.state.emit, Changed())
         return accounts.credentials_of(self.state, known, credentials or {})
+
+    def note(self, text: str) -> None:
+        """Tell the person at the terminal something. Any thread may call it."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.state.emit, Noted(text))
 
     def add_person(self, name: str) -> str:
         """Add a person and return their id, `hu_…`."""

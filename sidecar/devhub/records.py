@@ -95,4 +95,11 @@ class Changed:
     """Agents or rooms were added."""
 
 
-Event = Posted | Block | Typing | Received | Ended | Presence | Changed
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something to tell the person at the terminal, of no conversation."""
+
+    text: str
+
+
+Event = Posted | Block | Typing | Received | Ended | Presence | Changed | Noted

@@ -9,7 +9,7 @@ from typing import TextIO
 from sidecar.devhub.describe import Line, describe
 from sidecar.devhub.hub import DevHub
 from sidecar.devhub.lines import InputLines, printable
-from sidecar.devhub.records import Author, Block, Ended, Event, Posted
+from sidecar.devhub.records import Author, Block, Ended, Event, Noted, Posted
 from sidecar.devhub.stage import Place, places, speak
 from sidecar.devhub.steering import HELP, steer
 
@@ -167,6 +167,8 @@ class _Chat:
                     await self._show_block(event.room, describe(event.block))
                 case Ended() if self._awaited and event.trace_id == self._awaited.id:
                     self._finish()
+                case Noted(text):
+                    await self._say(f"· {text}")
                 case _:
                     pass
 

@@ -16,10 +16,12 @@ from sidecar.model import Block, Failure, Job
 from sidecar.runtimes.claude_flags import (
     CONTEXT,
     EFFORT,
+    FORMAT,
     MODE,
     MODEL,
-    NEWER,
     ONE_TURN,
+    PIECES,
+    PROBED,
     arguments,
     drift,
     overridden,
@@ -71,7 +73,7 @@ class ClaudeCode:
         self._args = tuple(cast(Sequence[str], options.get("args") or ()))
         self._log = host.log
         self._contexts = PrivateFiles(host.state / "contexts")
-        self._help = Help(NEWER, host.spawn)
+        self._help = Help(PROBED, host.spawn)
         self._warned = False
         self._drift = ""
 
@@ -82,7 +84,7 @@ class ClaudeCode:
         session = session_to_resume(job)
         known = await self._known(program, job, env, marks)
         theirs = (*self._args, *job.args)
-        ours: list[Flag] = [("-p",), ("--output-format", "stream-json"), ("--verbose",)]
+        ours: list[Flag] = [("-p",), (FORMAT, "stream-json"), ("--verbose",), (PIECES,)]
         if session is not None:
             ours.append(("--resume", session))
         ours += _chosen(job, known, env)

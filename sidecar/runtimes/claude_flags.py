@@ -14,10 +14,14 @@ MODE = "--permission-mode"
 CONTEXT = "--append-system-prompt-file"
 MODEL = "--model"
 EFFORT = "--effort"
-NEWER = frozenset({"--restricted", "--permission-prompts", "--system-prompt-snapshot"})
-"""Flags that 2.1.197 does not know: it exits when it is given one."""
+FORMAT = "--output-format"
+PIECES = "--include-partial-messages"
+PROBED = frozenset({PIECES, "--restricted", "--permission-prompts", "--system-prompt-snapshot"})
+"""Flags that are given to versions whose help names them: others exit when they are given one, as
+2.1.197 does with all of them but `PIECES`."""
 
 _INSTEAD = {
+    PIECES: "showing what it says a message at a time",
     "--restricted": "using no tools at all in public turns",
     "--permission-prompts": "using what it does by itself where it would ask, which is to deny",
     "--system-prompt-snapshot": "relying on it to read the system context anew in each turn",
@@ -29,7 +33,7 @@ ONE_TURN = frozenset(
         "--resume",
         "--fork-session",
         "--input-format",
-        "--output-format",
+        FORMAT,
         "--max-turns",
         "--max-budget-usd",
     }
@@ -64,7 +68,7 @@ _SAME = {
 
 
 def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]:
-    """What a level of trust may do. `known` are those of `NEWER` that this version knows.
+    """What a level of trust may do. `known` are those of `PROBED` that this version knows.
 
     `may_bypass`: the CLI would accept that permissions are not checked at all.
     """
@@ -100,8 +104,8 @@ def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]
 
 
 def drift(known: Set[str]) -> str:
-    """What a version does without that does not know all of `NEWER`; empty when it knows them."""
-    unknown = NEWER - known
+    """What a version does without that does not know all of `PROBED`; empty when it knows them."""
+    unknown = PROBED - known
     if not unknown:
         return ""
     instead = [text for flag, text in _INSTEAD.items() if flag in unknown]
@@ -121,5 +125,8 @@ def overridden(theirs: Iterable[str]) -> set[str]:
 
 def arguments(ours: Iterable[Flag], theirs: Sequence[str], known: Set[str]) -> list[str]:
     """Our flags, without those that are unknown or overridden, then the operator's arguments."""
-    left_out = (overridden(theirs) - _ADDED) | (NEWER - known)
+    given = overridden(theirs)
+    left_out = (given - _ADDED) | (PROBED - known)
+    if FORMAT in given:
+        left_out.add(PIECES)  # which any other format than ours refuses
     return flags.joined(ours, theirs, left_out)

@@ -7,6 +7,8 @@ from pathlib import Path
 FILE = "server.address"
 DEVELOPMENT = "dev"
 """The state folder of `sidecar dev`, inside the one of the config."""
+DEVELOPMENT_LOG = "sidecar.log"
+"""The log in it."""
 OWN_HEADER = "X-Sidecar"
 """Has to be there, with any value, where work is asked for: a page in a browser cannot send it to
 another site without asking, and nobody here agrees.

@@ -1,8 +1,8 @@
 """The HTTP server: is it alive, is it ready, how is it.
 
 `/livez` answers while the event loop turns; `/readyz` answers 200 while what should be connected
-is, else 503 with the reasons, and tells when the config file is invalid, which is a reason too for
-`/readyz?strict`; `/metrics` is what Prometheus reads, `/status` the whole picture as JSON.
+is, else 503 with the reasons, and tells when what is saved is not in force, which is a reason too
+for `/readyz?strict`; `/metrics` is what Prometheus reads, `/status` the whole picture as JSON.
 `GET /-/plan?config=FILE` tells what a config would change, `POST /-/reload` applies the saved one:
 both answer, as JSON, when it is done. `/events` tells what happens, and `acts` has what is asked
 about single turns.
@@ -55,8 +55,8 @@ class Inside(Protocol):
     def remarks(self) -> list[str]:
         """What a person has to do, though it is ready."""
 
-    def degraded(self) -> bool:
-        """Whether it works, but not with what the config file holds."""
+    def degraded(self) -> str:
+        """Why it works, but not with all that the config file holds; empty where it does."""
 
     async def plan(self, path: Path) -> Mapping[str, object]:
         """What would change if the config file held what this one holds."""
@@ -153,8 +153,8 @@ class HttpServer:
         text = "".join(f"{line}\n" for line in told)
         degraded = self._inside.degraded()
         if degraded:
-            text += "degraded: the config file is invalid, an earlier config is in force\n"
-        fails = bool(reasons) or (degraded and "strict" in request.query)
+            text += f"degraded: {degraded}\n"
+        fails = bool(reasons or (degraded and "strict" in request.query))
         return web.Response(text=text, status=503 if fails else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:

@@ -98,7 +98,7 @@ TABLE: tuple[Metric, ...] = (
         ("outbox_replies", "", "replies that are not delivered yet"),
         ("outbox_oldest_seconds", "", "the age of the oldest reply that is not delivered yet"),
         ("channel_connected", "channel", "1 while the channel is connected"),
-        ("config_last_reload_successful", "", "0 after a reload that was rejected"),
+        ("config_last_reload_successful", "", "0 after a reload that was `rejected` or `degraded`"),
         (
             "config_last_reload_success_timestamp_seconds",
             "",

@@ -29,6 +29,8 @@ _COLUMNS = (
     "retried_as", "error", "usage", "accepted_at", "started_at", "ended_at",
 )  # fmt: skip
 _TURNS = f"select {', '.join(_COLUMNS)} from turn"  # noqa: S608 -- our own words only
+_GENERATION = """
+    select generation from turn where generation is not null order by seq desc limit 1"""
 _TEXT = "select body from message where turn = ? order by seq desc limit 1"
 _MESSAGES = "select body from message where turn = ? order by seq"
 _REPLIES = """
@@ -110,6 +112,12 @@ def replies(connection: Connection, *, state: str, most: int) -> list[Row]:
     """The replies in a state, the newest first."""
     sql = f"{_REPLIES} where reply.state = ? order by reply.id desc limit ?"
     return list(map(_reply, connection.execute(sql, (state, most))))
+
+
+def last_generation(connection: Connection) -> int | None:
+    """The generation of the config with which the last turn ran; None where none has run."""
+    row = connection.execute(_GENERATION).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _turn(row: tuple[Any, ...]) -> tuple[int, Row]:

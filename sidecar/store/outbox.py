@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from sqlite3 import Connection
 
-from sidecar.errors import JournalError
+from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import ConversationKey, Reply
 from sidecar.store.encoding import decode_reply, encode
 from sidecar.store.records import PendingReply
@@ -38,8 +38,10 @@ def add(
     """Queue replies, each with the turn that it belongs to; they are due at once."""
     pending = []
     for turn, reply in replies:
-        row = connection.execute(_ADD, (encode(reply.key), encode(reply), now, turn)).lastrowid
-        assert row is not None  # noqa: S101  # an insert has one
+        added = connection.execute(_ADD, (encode(reply.key), encode(reply), now, turn))
+        row = added.lastrowid
+        if row is None or not added.rowcount:
+            raise OutcomeFinal(f"turn {turn} is not in the journal: it can have no reply")
         pending.append(PendingReply(row, turn, reply, attempts=0, next_at=now))
     return pending
 

@@ -178,7 +178,6 @@ def _transact(connection: sqlite3.Connection, items: Sequence[_Item]) -> list[_A
         answers = [_attempt(connection, item, shared=shared) for item in items]
         connection.commit()
     except sqlite3.Error as error:
-        log.exception("the journal cannot be written")
         with suppress(sqlite3.Error):  # the first error tells more
             connection.rollback()
         return [(answer, None, _failure(error)) for _, answer in items]

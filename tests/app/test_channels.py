@@ -12,7 +12,7 @@ from sidecar.app import channels
 from sidecar.app.channels import Channels
 from sidecar.app.supervisor import Supervisor
 from sidecar.config import model as config
-from sidecar.errors import ChannelStopped
+from sidecar.errors import ChannelStopped, PartsFailed
 from sidecar.model import Reply
 
 
@@ -183,3 +183,27 @@ async def test_no_reason_tells_a_secret(rig: Rig) -> None:
     [(_, status)] = rig.channels.statuses().values()
     assert status.reason == "GET http://hub/?token=*** ***, Bearer ***"
     assert status.state == "waiting"
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_channel_that_is_restarted_goes_on_as_it_was_where_it_does_not_start_anew(
+    tmp_path: Path, exclusive: bool
+) -> None:
+    rig = Rig(tmp_path, exclusive=exclusive)
+    refuses: list[str] = []
+    await rig.channels.apply(wanted("a", stop=refuses))
+    await until(lambda: rig.state("a") == "connected")
+    await rig.channels.restart("a")
+    old, first = rig.lines
+    assert old.closed
+    assert rig.channels.get("a") is first
+    refuses.append("from now on")
+    with pytest.raises(PartsFailed, match="revoked"):
+        await rig.channels.restart("a")
+    assert rig.lines[2].closed
+    assert rig.channels.get("a") is first
+    refuses.clear()
+    await until(lambda: first.runs == 1 + exclusive)
+    assert not first.closed
+    await rig.channels.close()
+    await rig.supervisor.close()

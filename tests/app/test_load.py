@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.app import load
 from sidecar.app.candidate import NO_MEMORY, Candidate, Memory
 from sidecar.app.check import check
 from sidecar.app.load import Loader, Loading
@@ -15,6 +16,7 @@ from sidecar.app.outcome import MOST_ERRORS, error_lines
 from sidecar.config.mistakes import MOST
 from sidecar.config.model import Config
 from sidecar.config.templates import fingerprint, templates
+from tests import starting
 
 COUNT = 450
 
@@ -40,6 +42,12 @@ class Saved:
 
 
 @pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the process answers is the same when it is forked, and that is quicker."""
+    monkeypatch.setattr(load, "subprocess", starting.checks())
+
+
+@pytest.fixture
 def saved(tmp_path: Path) -> Iterator[Saved]:
     found = Saved(tmp_path)
     found.save()
@@ -62,6 +70,7 @@ def test_what_did_not_change_comes_from_the_memory(saved: Saved) -> None:
     assert [number for number in range(COUNT) if after[number] is not before[number]] == [7]
 
 
+@pytest.mark.usefixtures("forked")
 def test_with_another_head_all_is_checked_anew(saved: Saved) -> None:
     first = saved.check()
     saved.save(head="limits: {queue_depth: 5}\n")
@@ -74,6 +83,7 @@ def test_with_another_head_all_is_checked_anew(saved: Saved) -> None:
     assert problems[-1].message == f"{COUNT + 1 - MOST} more like these"
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_mistake_is_told_with_its_place_also_where_most_is_known(saved: Saved) -> None:
     first = saved.check()
     saved.save(change="    trust: ownr\n")
@@ -86,6 +96,7 @@ def test_a_mistake_is_told_with_its_place_also_where_most_is_known(saved: Saved)
     assert saved.path.read_text() == second.sources[problem.position.file]
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_warning_is_told_each_time_though_most_is_known(saved: Saved) -> None:
     saved.save(end=f"  - {{name: all, runtime: echo, cwd: {saved.path.parent}}}\n" * 1)
     text = saved.path.read_text()
@@ -124,6 +135,7 @@ def test_templates_that_were_right_are_not_tried_again(saved: Saved) -> None:
     assert check(saved.path, right={right}).problems == ()
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_template_that_changed_is_tried_though_others_were_right(saved: Saved) -> None:
     saved.save(change="    user_turn: 'Hi {{ message.text }}'\n")
     first = saved.check()
@@ -159,6 +171,7 @@ def test_the_checker_begins_without_what_takes_long_and_is_seldom_needed() -> No
     assert done.stderr.strip() == ""
 
 
+@pytest.mark.usefixtures("forked")
 def test_of_very_many_mistakes_only_the_first_are_told(saved: Saved) -> None:
     saved.path.write_text("version: 1\nroutes:\n" + "  - x\n" * 5000)
     problems = saved.check().problems

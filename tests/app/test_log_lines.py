@@ -12,6 +12,7 @@ import pytest
 
 from sidecar import logs
 from sidecar.config.model import Allow
+from sidecar.errors import JournalError
 
 Until = Callable[[Callable[[], object]], Any]
 
@@ -56,3 +57,21 @@ async def test_one_line_for_each_message_and_turn_and_their_ids_link_them(
     assert all(facts["conversation"] == "room" for facts in turns.values())
     assert [facts["turn"] for text, facts in told if text.startswith("turn not run")] == [stranger]
     assert "hunter2" not in stream.getvalue()
+
+
+async def test_what_a_full_disk_refuses_is_told_by_who_offers_it_or_in_a_line(
+    rig: Any, wait_until: Until, stream: io.StringIO
+) -> None:
+    await rig.journal._writer.submit(lambda db: db.execute("pragma max_page_count = 1").fetchall())
+    with pytest.raises(JournalError, match="disk is full"):
+        await rig.say("x" * 1_000_000)
+    async with asyncio.TaskGroup() as group:
+        offering = group.create_task(rig.say("x" * 1_000_000))
+        await asyncio.sleep(0)
+        offering.cancel()
+    await wait_until(stream.getvalue)
+    await asyncio.to_thread(logs.shutdown)
+    [line] = map(json.loads, stream.getvalue().splitlines())
+    assert line["msg"].startswith("messages of a channel that has stopped cannot be kept: ")
+    assert line["msg"].endswith("database or disk is full")
+    assert line.keys() == {"ts", "level", "logger", "msg"}

@@ -204,7 +204,8 @@ async def test_a_channel_that_does_not_start_is_as_it_was_and_so_is_all_else(rig
     )
     assert outcome.problems[0].startswith("channel new: does not start: ")
     assert list(rig.sidecar.channels.statuses()) == ["demo"]
-    assert rig.sidecar.status.degraded()
+    told = rig.sidecar.status.degraded()
+    assert told == "the saved config was rejected, an earlier one is in force"
 
 
 async def test_all_but_what_does_not_start_is_kept_where_that_is_wanted(
@@ -230,7 +231,9 @@ async def test_all_but_what_does_not_start_is_kept_where_that_is_wanted(
     assert state(rig)[1] is before
     picture = await rig.sidecar.status.picture()
     assert picture["last_error"]["problems"] == outcome.problems  # type: ignore[index]
-    assert rig.sidecar.status.degraded()
+    told = rig.sidecar.status.degraded()
+    assert told == f"the saved config is in force in part: {'; '.join(outcome.problems)}"
+    assert picture["degraded"] == told
     assert (await rig.reload(channels=elsewhere(rig))).result == "degraded"
     rig.hub.owner_says("demo", "as before")
     await rig.hub.wait(lambda: rig.hub.sent)
@@ -445,3 +448,45 @@ async def test_a_plan_changes_nothing(rig: Rig) -> None:
         "default_route.args", "default_route.user_turn", "runtimes.a.args",
     ]  # fmt: skip
     assert state(rig) == before
+
+
+async def test_credentials_that_were_replaced_are_used_at_once_and_those_that_fail_are_not(
+    rig: Rig,
+) -> None:
+    file = rig.folder / "demo.json"
+
+    def key() -> str:
+        return str(rig.sidecar.channels.get("demo")._parts.hub.key_id)  # type: ignore[union-attr]
+
+    def stored() -> dict[str, Any]:
+        return dict(json.loads(file.read_text()))
+
+    await until(lambda: "token" in stored())  # which it has written itself
+    assert (await rig.reload()).result == "unchanged"
+    assert rig.hub.connects("demo") == 1
+    new = rig.hub.add_agent("demo")
+    file.write_text(json.dumps(new))
+    outcome = await rig.reload()
+    assert outcome.result == "applied"
+    assert [(one.path, one.reload) for one in outcome.plan.changes] == [
+        ("channels.demo.credentials", "component")
+    ]
+    assert outcome.plan.unchanged["channels"] == 0
+    assert (rig.hub.connects("demo"), key()) == (2, new["keyId"])
+    await until(lambda: "token" in stored())
+    assert (await rig.reload()).result == "unchanged"
+    strange = {**rig.hub.add_agent("other"), "agentId": "demo", "keyId": new["keyId"]}
+    for broken, told in ((strange, "does not start"), ({**new, "keyId": ""}, "has no keyId")):
+        file.write_text(json.dumps(broken))
+        outcome = await rig.reload(limits=replace(rig.config.limits, queue_depth=len(told)))
+        assert outcome.result == "degraded"
+        assert told in outcome.problems[0]
+        assert outcome.problems[0].startswith("channel demo: goes on with its former credentials")
+        assert rig.sidecar.reloader.snapshot.config.limits.queue_depth == len(told)
+        assert key() == new["keyId"]
+        await until(lambda: rig.hub.connected("demo"))
+        rig.hub.owner_says("demo", told)
+        await rig.hub.wait(lambda told=told: rig.hub.sent and rig.hub.sent[-1].text == told)
+    file.write_text(json.dumps(new))
+    assert (await rig.reload()).result in ("applied", "unchanged")
+    assert not rig.sidecar.status.degraded()

@@ -40,6 +40,14 @@ def test_two_stars_within_a_name_are_no_pattern(folder: Path) -> None:
         files_of(folder, "a**/b")
 
 
+def test_a_pattern_of_many_parts_takes_no_longer_and_one_of_too_many_is_refused(
+    folder: Path,
+) -> None:
+    assert files_of(folder, "**/" * 2000 + "f.yaml") == files_of(folder, "**/f.yaml")
+    with pytest.raises(ValueError, match="more than 100 parts between slashes"):
+        files_of(folder, "../" * 2000 + "*")
+
+
 def test_too_much_is_refused_before_it_takes_long(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

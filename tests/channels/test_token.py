@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 from dataclasses import replace
 from typing import Any
@@ -168,3 +169,39 @@ async def test_a_clock_that_is_wrong_by_days_does_not_ask_for_tokens_all_the_tim
     await channel.send(world.reply(key="second"))
     assert refreshes(world) == 1
     assert world.hub.requests("/hub/send")[1].body["ts"] == pytest.approx(946684800, abs=5)
+
+
+async def test_what_others_write_is_new_and_what_it_stored_itself_is_not(world: Any) -> None:
+    world.write_credentials(token="old", tokenExpiresAt=1)
+    channel = world.channel()
+    assert not await channel.has_new_credentials()
+    await channel.send(world.reply())
+    stored = json.loads(world.credentials.read_text())
+    assert stored["token"] == "token-1"
+    other = base64.b64encode(bytes(32)).decode()
+    for changes, new in (
+        ({}, False),
+        ({"note": "mine"}, False),
+        ({"tokenExpiresAt": 5}, False),
+        ({"token": "of another hand"}, True),
+        ({"keyId": "k_other"}, True),
+        ({"privateKey": other, "publicKey": None}, True),
+        ({"hubUrl": "https://other.example"}, True),
+    ):
+        world.credentials.write_text(json.dumps({**stored, **changes}))
+        assert await channel.has_new_credentials() is new, changes
+    world.credentials.write_text("{")
+    with pytest.raises(ChannelStopped, match="is not valid JSON"):
+        await channel.has_new_credentials()
+    world.credentials.unlink()
+    assert not await channel.has_new_credentials()
+
+
+async def test_a_token_that_could_not_be_stored_does_not_make_the_file_new(world: Any) -> None:
+    world.write_credentials(token="old", tokenExpiresAt=1)
+    channel = world.channel()
+    world.folder.chmod(0o500)
+    # A folder that root may write to all the same has the name of the new file taken.
+    await channel.send(world.reply())
+    world.folder.chmod(0o700)
+    assert not await channel.has_new_credentials()

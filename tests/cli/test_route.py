@@ -124,6 +124,21 @@ def test_a_route_goes_with_its_comment_and_can_come_before_another(
     assert "\nroutes:\n  - name: again\n    match: {kind: direct}\n" in config.read_text()
 
 
+def test_the_keys_that_are_commented_out_stay_with_their_route(route: Run, config: Path) -> None:
+    item = "  -   name: last\n      runtime: shell\n      # model: opus\n\n      # effort: high\n"
+    text = CONFIG.replace("\n  # the end", f"{item}\n  # the end")
+    config.write_text(text)
+    assert (
+        route("add", "ops", "--runtime", "shell", "--match", "sender=a", "--before", "last")[0] == 0
+    )
+    assert route("remove", "ops")[0] == 0
+    assert config.read_text() == text
+    assert route("add", "ops", "--runtime", "shell", "--match", "sender=a")[0] == 0
+    assert f"{item}  - name: ops\n" in config.read_text()
+    assert route("remove", "ops")[0] == route("remove", "last")[0] == 0
+    assert config.read_text() == text.replace(item, "")
+
+
 def test_what_would_not_be_valid_is_not_written(route: Run, config: Path) -> None:
     for arguments, told in (
         (("add", "x", "--runtime", "shel"), "there is no runtime 'shel'"),

@@ -77,6 +77,15 @@ def test_a_whole_text_that_was_shown_in_pieces_is_not_repeated() -> None:
     assert shown([Block("assistant", "Hello")], feed) == []
 
 
+def test_pieces_that_are_given_up_are_no_part_of_the_whole_text() -> None:
+    feed = BlockFeed()
+    assert said(shown([piece("Hel")], feed)) == "Hel"
+    blocks = shown(
+        [piece("lo"), Block("assistant"), piece("Hello"), Block("assistant", "Hello!")], feed
+    )
+    assert said(blocks) == "Hello!"
+
+
 def test_pieces_stop_at_their_share_and_the_whole_text_completes_them() -> None:
     feed = BlockFeed(most_partial=2)
     blocks = [block for text in "abcd" for block in shown([piece(text)], feed)]

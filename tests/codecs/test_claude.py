@@ -1,7 +1,9 @@
 import json
+from typing import cast
 
 import pytest
 
+from sidecar.codecs.botcord_blocks import BlockFeed
 from sidecar.codecs.claude import ClaudeCodec
 from sidecar.model import (
     Block,
@@ -44,6 +46,43 @@ def test_pieces_of_a_text_come_before_the_whole_text() -> None:
     found = blocks("text_partial", "assistant")
     assert [block.partial for block in found] == [True, True, True, True, True, False]
     assert "".join(block.text for block in found if block.partial) == found[-1].text
+
+
+@pytest.mark.parametrize(
+    ("scenario", "given_up"),
+    [
+        ("text_partial", ""),
+        ("thinking_partial", ""),
+        ("2.1.197_text_partial", ""),
+        ("text_partial_cut", "one two "),
+    ],
+)
+def test_what_is_shown_in_pieces_is_shown_once(scenario: str, given_up: str) -> None:
+    feed, said = BlockFeed(), ""
+    events, ended = replay(scenario)
+    for block in (event for event in events if isinstance(event, Block)):
+        feed.add(block)
+        while shown := feed.take():
+            if shown["kind"] == "assistant":
+                said += cast(dict[str, str], shown["payload"])["text"]
+    assert said.strip() == given_up + ended.text
+    assert ended.failure is None
+
+
+def test_pieces_are_given_up_by_a_message_that_begins_before_their_whole_text() -> None:
+    codec = ClaudeCodec()
+    begins = {"type": "stream_event", "event": {"type": "message_start"}}
+    said, thought = (
+        line(type="stream_event", event={"delta": {"type": f"{kind}_delta", kind: "so"}}) + b"\n"
+        for kind in ("text", "thinking")
+    )
+    assert codec.pieces(thought) == [Block("thinking", "so", partial=True)]
+    assert codec.feed(line(**begins)) == []
+    for take in (codec.pieces, codec.feed):
+        assert take(said) == [Block("assistant", "so", partial=True)]
+        assert codec.feed(line(**begins, parent_tool_use_id="toolu_1")) == []
+        assert codec.feed(line(**begins)) == [Block("assistant")]
+        assert codec.feed(line(**begins)) == []
 
 
 def test_thoughts_are_no_part_of_the_answer() -> None:

@@ -62,6 +62,7 @@ CLAUDE = [
     claude({"stop_reason": "end_turn"}),
     claude(None),
     claude("words"),
+    b'{"type": "stream_event", "event": {"type": "message_start"}}',
     b'{"type": "stream_event", "event": {"type": "message_stop"}}',
     b'{"type": "stream_event"}',
 ]

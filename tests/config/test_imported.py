@@ -21,7 +21,10 @@ def report(**more: Any) -> str:
 
 def test_agents_become_channels_and_the_adapter_a_runtime() -> None:
     found = data(agents=["ag_a", "ag_b", "ag_a"])
-    assert found["channels"] == {"ag_a": {"type": "botcord"}, "ag_b": {"type": "botcord"}}
+    assert found["channels"] == {
+        agent: {"type": "botcord", "credentials": f"~/.botcord/credentials/{agent}.json"}
+        for agent in ("ag_a", "ag_b")
+    }
     assert found["runtimes"] == {"claude-code": {"type": "claude-code"}}
     assert found["default_route"] == {"runtime": "claude-code", "cwd": "/w", "trust": "trusted"}
 

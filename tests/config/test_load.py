@@ -352,6 +352,20 @@ def test_no_path_makes_it_raise(text: str, check: Check) -> None:
     assert render_text(found.problems, found.sources)
 
 
+@pytest.mark.parametrize("text", ["\0", "/a\0*", "/\ud800"])
+def test_what_no_path_can_hold_is_a_problem_and_is_not_watched(text: str, check: Check) -> None:
+    quoted = json.dumps(text)
+    found = check(
+        f"version: 1\ninclude: [{quoted}]\nstate: {{dir: {quoted}}}\n"
+        f"channels: {{d: {{type: botcord, credentials: {quoted}}}}}\n"
+        f"runtimes: {{c: {{type: command, command: [{quoted}]}}}}\n"
+        f"default_route: {{runtime: c, cwd: {quoted}, user_turn: {{file: {quoted}}}}}\n"
+    )
+    assert found.config is None
+    assert "yaml" in codes(found)
+    assert [path for path in found.inputs if {"\0", "\ud800"} & set(str(path))] == []
+
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from mcp import Client, StdioServerParameters
 
 from sidecar.contexts.memory import TOOLS, tool_server
 from sidecar.contexts.memory_file import memory_file
+from sidecar.contexts.memory_server import server
+from sidecar.core.memory import changed
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -31,9 +34,9 @@ def connect(state: Path, tmp_path: Path) -> Connect:
     """Connects to the server of an account, which runs in a folder."""
 
     def connected(account: str = "ag_1", cwd: Path = tmp_path) -> Client:
-        server = tool_server(state, account)
+        told = tool_server(state, account)
         parameters = StdioServerParameters(
-            command=server.command, args=list(server.args), env=dict(server.env), cwd=cwd
+            command=told.command, args=list(told.args), env=dict(told.env), cwd=cwd
         )
         return Client(parameters, read_timeout_seconds=20)
 
@@ -47,8 +50,21 @@ async def call(client: Client, tool: str, **arguments: Any) -> tuple[str, bool]:
     return content.text, bool(result.is_error)  # type: ignore[union-attr]  # it is a text
 
 
-async def test_an_agent_notes_reads_and_deletes(connect: Connect, state: Path) -> None:
-    async with connect() as client:
+@pytest.fixture
+def within(state: Path) -> Client:
+    """Connects to a server in this process, whose account is ag_1: for what is no matter of the
+    process, whose start takes a second."""
+    return Client(server(memory_file(state, "ag_1")), read_timeout_seconds=20)
+
+
+async def test_an_agent_notes_reads_and_deletes_wherever_it_runs(
+    connect: Connect, state: Path, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("sidecar", "mcp", "json", "anyio"):
+        (checkout / f"{name}.py").write_text("raise SystemExit('this must not run')\n")
+    async with connect(cwd=checkout) as client:
         listed = await client.list_tools()
         assert [tool.name for tool in listed.tools] == list(TOOLS)
         assert json.loads((await call(client, "memory_get"))[0]) == {"goal": "", "sections": {}}
@@ -63,8 +79,8 @@ async def test_an_agent_notes_reads_and_deletes(connect: Connect, state: Path) -
         assert json.loads(told) == {"goal": "naïve ✓", "sections": {}}
 
 
-async def test_what_the_rules_forbid_is_told_to_the_model(connect: Connect) -> None:
-    async with connect() as client:
+async def test_what_the_rules_forbid_is_told_to_the_model(within: Client) -> None:
+    async with within as client:
         told, failed = await call(client, "memory_set", name="goal", text="x" * 501)
         assert failed
         assert "the goal would have 501 characters, of at most 500" in told
@@ -75,43 +91,32 @@ async def test_what_the_rules_forbid_is_told_to_the_model(connect: Connect) -> N
         assert not failed
 
 
-async def test_the_model_cannot_choose_another_account(connect: Connect, state: Path) -> None:
-    async with connect() as client:
+async def test_the_model_cannot_choose_another_account(within: Client, state: Path) -> None:
+    async with within as client:
         await call(client, "memory_set", name="notes", text="mine", account="ag_2", state="/tmp")
     files = await asyncio.to_thread(lambda: sorted((state / "memory").iterdir()))
     assert [file.name for file in files] == ["ag_1.json", "ag_1.lock"]
 
 
-async def test_servers_that_change_one_memory_at_once_lose_nothing(
+async def test_a_server_and_others_that_change_one_memory_at_once_lose_nothing(
     connect: Connect, state: Path
 ) -> None:
-    async def write(who: str) -> None:
-        async with connect() as client:
-            for number in range(5):
-                _, failed = await call(client, "memory_set", name=f"{who}{number}", text="x")
-                assert not failed
-
-    async with asyncio.TaskGroup() as group:
-        for who in "ab":
-            group.create_task(write(who))
-    found = await asyncio.to_thread(memory_file(state, "ag_1").read)
+    file = memory_file(state, "ag_1")
+    async with connect() as client:
+        for number in range(10):
+            name, text = f"here{number}", "x"
+            write = partial(file.change, lambda memory: changed(memory, name, text, 0.0))  # noqa: B023
+            there = call(client, "memory_set", name=f"there{number}", text=text)
+            (_, failed), _ = await asyncio.gather(there, asyncio.to_thread(write))
+            assert not failed
+    found = await asyncio.to_thread(file.read)
     assert found is not None
-    assert len(found.sections) == 10
-
-
-async def test_modules_of_the_checkout_are_not_run(connect: Connect, tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    checkout.mkdir()
-    for name in ("sidecar", "mcp", "json", "anyio"):
-        (checkout / f"{name}.py").write_text("raise SystemExit('this must not run')\n")
-    async with connect(cwd=checkout) as client:
-        _, failed = await call(client, "memory_get")
-        assert not failed
+    assert len(found.sections) == 20
 
 
 def test_it_ends_when_its_input_ends(state: Path) -> None:
-    server = tool_server(state, "ag_1")
-    command = [server.command, *server.args]
+    told = tool_server(state, "ag_1")
+    command = [told.command, *told.args]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -130,9 +135,9 @@ def test_a_person_is_told_what_it_is_for(arguments: list[str]) -> None:
 def test_a_person_at_a_terminal_is_told_too_instead_of_waiting(state: Path) -> None:
     ours, theirs = pty.openpty()
     try:
-        server = tool_server(state, "ag_1")
+        told = tool_server(state, "ag_1")
         done = subprocess.run(
-            [server.command, *server.args],
+            [told.command, *told.args],
             stdin=theirs, capture_output=True, text=True, timeout=20, check=False,
         )  # fmt: skip
     finally:

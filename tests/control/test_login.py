@@ -20,6 +20,7 @@ from sidecar.control.device import Invitation, log_in, redeem
 from sidecar.control.login import FLAG
 from sidecar.devhub import DevHub
 from sidecar.errors import ChannelStopped, ChannelUnavailable
+from tests import starting
 from tests.control.conftest import until
 
 
@@ -40,19 +41,16 @@ async def command(
 ) -> Result:
     """Run a command, with its screen a terminal; `when` sees what is printed as it comes."""
     result = Result()
+    env = {**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(home)}
+    given = ("-m", "sidecar", *arguments)
+    if not terminal:
+        result.code, out = await starting.run(*given, cwd=home, env=env)
+        result.text = out.decode()
+        return result
     ours, theirs = os.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sidecar", *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs if terminal else subprocess.PIPE,
-        stderr=theirs if terminal else subprocess.STDOUT,
-        env={**os.environ, "HOME": str(home)},
-    )
+    process = await starting.start(*given, output=theirs, cwd=home, env=env)
     os.close(theirs)
     os.set_blocking(ours, False)
-    if not terminal:
-        out, _ = await process.communicate()
-        result.text = out.decode()
 
     def read() -> bool:
         with suppress(OSError):  # nothing yet, or no more

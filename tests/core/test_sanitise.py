@@ -1,12 +1,11 @@
 """Nothing that a peer writes can pass for the sidecar's own words."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.sanitise import LABEL_LIMIT, clean, cut, label, sanitise
+from tests.growth import is_linear
 
 AGENT = "[⚠ stripped: agent-message tag]"
 HUMAN = "[⚠ stripped: human-message tag]"
@@ -164,21 +163,15 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_a_hostile_mebibyte_takes_no_longer_than_a_friendly_one(piece: str) -> None:
-    text = piece * ((1 << 20) // len(piece))
-    began = time.perf_counter()
-    sanitise(text)
-    assert time.perf_counter() - began < 3.0  # 0.3 s on a slow machine; quadratic is minutes
+def test_a_hostile_text_takes_linear_time(piece: str) -> None:
+    assert is_linear(sanitise, lambda size: piece * (size // len(piece)))
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["<" + "\u200b" * (1 << 20), "[" + " " * (1 << 20), "<agent-message " + "a=b " * 300_000],
+    ("marker", "filler"), [("<", "\u200b"), ("[", " "), ("<agent-message ", "a=b ")]
 )
-def test_a_marker_that_never_ends_is_given_up_in_linear_time(text: str) -> None:
-    began = time.perf_counter()
-    sanitise(text)
-    assert time.perf_counter() - began < 3.0
+def test_a_marker_that_never_ends_is_given_up_in_linear_time(marker: str, filler: str) -> None:
+    assert is_linear(sanitise, lambda size: marker + filler * (size // len(filler)))
 
 
 def test_cleaning_keeps_words_and_drops_control_characters() -> None:

@@ -3,7 +3,6 @@ as they are, and nothing that somebody can send takes more than linear time."""
 
 import re
 import sysconfig
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.sanitise import clean, label, sanitise
+from tests.growth import is_linear
 
 CORPUS = Path(__file__).parents[1] / "data" / "ordinary"
 FILES = sorted(CORPUS.iterdir())
@@ -109,17 +109,6 @@ PIECES = (
 )  # fmt: skip
 
 
-def seconds(text: str) -> float:
-    """The time of the processor that it takes: the least of some tries, so that others who work
-    on this machine do not count."""
-    tries = []
-    for _ in range(3):
-        began = time.process_time()
-        sanitise(text)
-        tries.append(time.process_time() - began)
-    return min(tries)
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join), st.booleans())
 def test_eight_times_the_text_takes_about_eight_times_as_long(piece: str, once: bool) -> None:
@@ -129,4 +118,4 @@ def test_eight_times_the_text_takes_about_eight_times_as_long(piece: str, once: 
         filler = piece * (size // len(piece))
         return f"<agent-message {filler}" if once else filler
 
-    assert seconds(made(1 << 15)) < 24 * seconds(made(1 << 12)) + 0.002
+    assert is_linear(sanitise, made, small=1 << 12, large=1 << 15)

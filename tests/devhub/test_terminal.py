@@ -73,6 +73,18 @@ async def test_piped_lines_are_sent_one_by_one_and_wait_for_their_answers(
     await socket.close()
 
 
+async def test_what_is_noted_stands_above_the_prompt(hub: DevHub, terminal: Terminal) -> None:
+    terminal.type("/help")
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(terminal.run(interactive=True, colour=True))
+        await terminal.until("/quit")
+        hub.note("config applied: + routes.x")
+        await terminal.until("applied")
+        terminal.type(None)
+    note = "\r\x1b[K\x1b[2m\u00b7 config applied: + routes.x\x1b[0m\n"
+    assert f"{note}ag_demo (owner)> " in running.result()
+
+
 async def test_progress_is_shown_before_the_reply_and_text_only_once(
     hub: DevHub, demo: Any, terminal: Terminal
 ) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from aiohttp import web
 
 Event = Mapping[str, Any]
+PIECE = 100
+"""Characters of a text that come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class Answer:
     status: int = 200
     error: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pieces(self) -> list[str]:
+        """The text as it comes: a long one not at once."""
+        return [self.text[at : at + PIECE] for at in range(0, len(self.text), PIECE)]
 
 
 class PlayedApi:
@@ -133,17 +140,18 @@ async def _anthropic(answer: Answer, model: str) -> AsyncIterator[Event]:
         "stop_reason": None, "stop_sequence": None, "usage": usage,
     }  # fmt: skip
     yield {"type": "message_start", "message": message}
-    blocks: list[tuple[Event, Event]] = []
+    blocks: list[tuple[Event, list[Event]]] = []
     if answer.text:
-        delta = {"type": "text_delta", "text": answer.text}
-        blocks.append(({"type": "text", "text": ""}, delta))
+        deltas = [{"type": "text_delta", "text": piece} for piece in answer.pieces]
+        blocks.append(({"type": "text", "text": ""}, deltas))
     for number, call in enumerate(answer.calls):
         use = {"type": "tool_use", "id": f"toolu_{number}", "name": call.name, "input": {}}
         written = {"type": "input_json_delta", "partial_json": json.dumps(call.input)}
-        blocks.append((use, written))
-    for index, (block, delta) in enumerate(blocks):
+        blocks.append((use, [written]))
+    for index, (block, deltas) in enumerate(blocks):
         yield {"type": "content_block_start", "index": index, "content_block": block}
-        yield {"type": "content_block_delta", "index": index, "delta": delta}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
         if answer.hangs:
             yield HANG
         yield {"type": "content_block_stop", "index": index}
@@ -164,7 +172,8 @@ async def _openai(answer: Answer, model: str) -> AsyncIterator[Event]:
         yield {"type": "response.output_item.added", "output_index": 0, "item": begun}
         place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
         yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
-        yield {"type": "response.output_text.delta", **place, "delta": answer.text}
+        for piece in answer.pieces:
+            yield {"type": "response.output_text.delta", **place, "delta": piece}
         if answer.hangs:
             yield HANG
         items.append({**item, "status": "completed", "content": [part]})
@@ -202,7 +211,8 @@ async def _gemini(answer: Answer, model: str) -> AsyncIterator[Event]:
         return {"candidates": [candidate], "modelVersion": model, "usageMetadata": usage}
 
     if answer.text:
-        yield part([{"text": answer.text}])
+        for piece in answer.pieces:
+            yield part([{"text": piece}])
     if answer.hangs:
         yield HANG
     if answer.calls:

@@ -5,11 +5,12 @@ import json
 import time
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
+from sidecar.codecs.botcord_blocks import BlockFeed
 from sidecar.model import Block, SessionStarted, TurnEnded
 from tests.e2e.conftest import Bench
 from tests.e2e.played_api import Answer
@@ -33,6 +34,34 @@ async def test_a_plain_answer(bench: Bench) -> None:
     )
     assert ended.usage is not None
     assert ended.usage.output_tokens == 20
+
+
+async def test_an_answer_is_shown_while_it_is_written(bench: Bench) -> None:
+    if bench.way.name == "codex":
+        pytest.skip("`codex exec` prints whole messages alone")
+    bench.api.plays(Answer("It begins so", hangs=True))
+    async with aclosing(bench.runtime.run(bench.job("and then?"))) as events:
+        async with asyncio.timeout(30):
+            async for event in events:
+                if isinstance(event, Block) and event.kind == "assistant":
+                    break
+        assert bench.api.hanging
+    assert event == Block("assistant", "It begins so", partial=True)
+
+
+async def test_what_is_shown_in_pieces_is_shown_once(bench: Bench) -> None:
+    text = " ".join(f"word{number}" for number in range(50))
+    bench.api.plays(Answer("I look. ", [bench.way.shell("echo found-it")]), Answer(text))
+    feed, shown = BlockFeed(), ""
+    *events, ended = await bench.events()
+    for event in events:
+        if isinstance(event, Block):
+            feed.add(event)
+        while (block := feed.take()) is not None:
+            if block["kind"] == "assistant":
+                shown += cast(dict[str, str], block["payload"])["text"]
+    assert (ended.text, ended.failure) == (text, None)
+    assert "".join(shown.split()) == "".join(f"I look. {text}".split())
 
 
 async def test_a_tool_is_used_and_shown(bench: Bench) -> None:

@@ -10,7 +10,10 @@ import sys
 import uuid
 from pathlib import Path
 
-HELP = "--restricted --permission-prompts <mode> --system-prompt-snapshot <on|off>"
+HELP = (
+    "--include-partial-messages --restricted --permission-prompts <mode> "
+    "--system-prompt-snapshot <on|off>"
+)
 
 
 def value(flag: str) -> str | None:

@@ -41,6 +41,9 @@ default_route: {{runtime: agent, cwd: {cwd}}}
 class World:
     """One person's machine: a config file, a checkout, a state folder, a Hub, a sidecar."""
 
+    patience = PATIENCE
+    """Seconds after which what was waited for does not come."""
+
     def __init__(self, folder: Path, hub: DevHub) -> None:
         self.hub = hub
         self.folder = folder
@@ -99,7 +102,7 @@ class World:
     async def ended(self) -> int:
         """The exit code, when the sidecar has ended."""
         assert self.process is not None
-        return await asyncio.wait_for(self.process.wait(), PATIENCE)
+        return await asyncio.wait_for(self.process.wait(), self.patience)
 
     async def stop(self) -> int:
         self.terminate()
@@ -109,7 +112,7 @@ class World:
         """Run another `sidecar` command; its exit code and output."""
         env = {**os.environ, "PYTHONPATH": str(starting.ROOT)}
         running = starting.run("-m", "sidecar", *command, cwd=self.folder, env=env)
-        code, output = await asyncio.wait_for(running, PATIENCE)
+        code, output = await asyncio.wait_for(running, self.patience)
         return code, output.decode()
 
     async def status(self) -> dict[str, Any]:
@@ -123,7 +126,7 @@ class World:
         when the sidecar has failed."""
         reason = "never came true"
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 while not condition():
                     if (code := self.failed) is not None:
                         reason = f"the sidecar ended with exit code {code}"

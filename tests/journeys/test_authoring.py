@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import starting
+
 CONFIG = """\
 version: 1
 channels: {demo: {type: botcord, credentials: demo.json, grant: {senders: {ag_friend: trusted}}}}
@@ -28,7 +29,11 @@ tests:
     message: {text: hello, conversation: {kind: group}, sender: {id: ag_friend, kind: agent}}
     expect: {route: team, runtime: cat, trust: trusted, queue: coalesce, user_turn: 'Say: hello'}
 """
-Sidecar = Callable[..., Awaitable[tuple[int, str, str]]]
+Sidecar = Callable[..., Awaitable[tuple[int, str]]]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(starting.ROOT)}
 
 
 @pytest.fixture
@@ -36,10 +41,11 @@ def sidecar(tmp_path: Path) -> Sidecar:
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "turn.j2").write_text("Say: {{ message.text }}")
 
-    async def run(*arguments: str) -> tuple[int, str, str]:
-        process = await start(tmp_path, *arguments)
-        out, err = await asyncio.wait_for(process.communicate(), 30)
-        return process.returncode or 0, out.decode(), err.decode()
+    async def run(*arguments: str) -> tuple[int, str]:
+        """The exit code, and what it says on both its streams."""
+        running = starting.run("-m", "sidecar", *arguments, cwd=tmp_path, env=environment())
+        code, output = await asyncio.wait_for(running, 30)
+        return code, output.decode()
 
     return run
 
@@ -48,29 +54,30 @@ async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sidecar", *arguments, cwd=folder,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
     )  # fmt: skip
 
 
 async def test_the_prompt_of_a_message_is_shown_with_its_route_and_trust(sidecar: Sidecar) -> None:
-    code, out, _ = await sidecar("render", "--text", "good day")
+    code, out = await sidecar("render", "--text", "good day")
     assert code == 0
     assert "route default · runtime cat · owner · cancel-previous" in out
     assert "[BotCord Scene: Owner Chat]" in out
     assert out.endswith("good day\n")
-    code, out, _ = await sidecar("render", "--group", "--as", "agent", "--sender", "ag_x", "--json")
+    code, out = await sidecar("render", "--group", "--as", "agent", "--sender", "ag_x", "--json")
     found = json.loads(out)
     assert (found["route"], found["trust"], found["user_turn"]) == ("team", "public", "Say: hello")
 
 
 async def test_a_message_can_come_from_a_file(sidecar: Sidecar, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text('{"text": "from a file", "conversation": {"kind": "group"}}')
-    code, out, _ = await sidecar("render", "--message", "m.json")
+    code, out = await sidecar("render", "--message", "m.json")
     assert (code, out.splitlines()[-1]) == (0, "Say: from a file")
     (tmp_path / "m.json").write_text('{"txt": 1}')
-    code, _, err = await sidecar("render", "--message", "m.json")
-    assert code == 2
-    assert "m.json is no message" in err
+    process = await start(tmp_path, "render", "--message", "m.json")
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (2, b"")
+    assert b"m.json is no message" in err
 
 
 async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path: Path) -> None:
@@ -95,7 +102,7 @@ async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path:
 
 
 async def test_the_tests_of_a_config_are_run(sidecar: Sidecar, tmp_path: Path) -> None:
-    code, out, _ = await sidecar("test")
+    code, out = await sidecar("test")
     assert (code, out.splitlines()) == (
         0,
         [
@@ -106,7 +113,7 @@ async def test_the_tests_of_a_config_are_run(sidecar: Sidecar, tmp_path: Path) -
         ],
     )
     (tmp_path / "turn.j2").write_text("Tell: {{ message.text }}")
-    code, out, _ = await sidecar("test")
+    code, out = await sidecar("test")
     assert code == 1
     assert "FAILED the team is served" in out
     assert "user_turn: expected 'Say: hello', found 'Tell: hello'" in out

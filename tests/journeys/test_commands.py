@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar import __version__
-
-ROOT = Path(__file__).parents[2]
+from tests import starting
 
 
 async def sidecar(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[int, str, str]:
@@ -19,10 +18,18 @@ async def sidecar(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[int, 
         sys.executable, "-m", "sidecar", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE, cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(cwd)},
+        env={**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(cwd)},
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(stdin), 40)
     return process.returncode or 0, out.decode(), err.decode()
+
+
+async def said(*arguments: str, cwd: Path) -> tuple[int, str]:
+    """The exit code, and what a command without input says on both its streams."""
+    env = {**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(cwd)}
+    running = starting.run("-m", "sidecar", *arguments, cwd=cwd, env=env)
+    code, output = await asyncio.wait_for(running, 40)
+    return code, output.decode()
 
 
 async def test_help_names_every_command(tmp_path: Path) -> None:
@@ -47,15 +54,15 @@ async def test_a_typo_in_the_config_is_shown_with_its_place_and_nothing_runs(
 ) -> None:
     (tmp_path / "config.yaml").write_text("version: 1\nrotues: []\n")
     for command in ("run", "validate"):
-        code, out, err = await sidecar(command, cwd=tmp_path)
+        code, text = await said(command, cwd=tmp_path)
         assert code == 2
-        assert "config.yaml:2:1: error: unknown key 'rotues'" in out + err
-        assert "did you mean 'routes'?" in out + err
+        assert "config.yaml:2:1: error: unknown key 'rotues'" in text
+        assert "did you mean 'routes'?" in text
 
 
 async def test_problems_are_told_to_programs_as_json(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("version: 2\n")
-    code, out, _ = await sidecar("validate", "--json", cwd=tmp_path)
+    code, out = await said("validate", "--json", cwd=tmp_path)
     assert code == 2
     [problem] = [one for one in json.loads(out) if one["level"] == "error"]
     assert (problem["file"], problem["line"], problem["path"]) == ("config.yaml", 1, "version")
@@ -73,9 +80,9 @@ async def test_the_development_hub_answers_a_newcomer_with_no_account(tmp_path: 
 
 @pytest.mark.parametrize("name", ["validate", "run", "status"])
 async def test_a_config_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
-    code, out, err = await sidecar(name, cwd=tmp_path)
+    code, text = await said(name, cwd=tmp_path)
     assert code == 2
-    assert "config.yaml" in out + err
+    assert "config.yaml" in text
 
 
 async def test_status_by_an_operator_whose_last_save_broke_the_config(world: Any) -> None:
@@ -94,7 +101,7 @@ async def test_mistakes_in_the_config_and_in_a_template_are_shown_together(tmp_p
         "runtimes: {a: {type: command, command: [sh]}}\n"
         "default_route: {runtime: b, cwd: ., user_turn: '{{ mesage.text }}'}\n"
     )
-    code, out, _ = await sidecar("validate", cwd=tmp_path)
+    code, out = await said("validate", cwd=tmp_path)
     assert code == 2
     assert "config.yaml:3:26: error" in out
     assert "mesage" in out
@@ -103,7 +110,7 @@ async def test_mistakes_in_the_config_and_in_a_template_are_shown_together(tmp_p
 async def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_shell(
         f"{sys.executable} -m sidecar --help | true", stderr=asyncio.subprocess.PIPE, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(starting.ROOT)},
     )  # fmt: skip
     _, err = await asyncio.wait_for(process.communicate(), 20)
     assert b"Traceback" not in err

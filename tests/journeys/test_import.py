@@ -26,9 +26,7 @@ async def test_a_daemons_config_becomes_a_valid_config_that_runs(world: Any) -> 
     text = made.read_text()
     assert text.startswith("# yaml-language-server: $schema=")
     text = text.replace("type: command", "type: command\n    command: [sidecar, example-agent]")
-    made.write_text(
-        text.replace("type: botcord", f"type: botcord\n    credentials: {world.folder}/demo.json")
-    )
+    made.write_text(text.replace("~/.botcord/credentials", str(world.folder)))
     code, output = await world.run("validate", str(made))
     assert code == 0, output
     code, output = await world.run("import", str(daemon), "-o", str(made))

@@ -1,6 +1,7 @@
 """What a person sees in the chat."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -126,13 +127,26 @@ async def test_status_shows_channels_turns_and_outbox(world: Any) -> None:
     code, text = await world.run("status", str(world.config))
     assert code == 0
     assert "demo     demo     connected" in text
-    world.touch("go")
+    await world.kill()
+    code, text = await world.run("status", str(world.config))
+    assert code == 1
+    assert "no sidecar runs with this state folder; it was cut, with its last sign of life" in text
+    assert f"config that was in force last: of {world.config}, kept " in text
+    assert "the last turn ran with config generation 1" in text
+    [line] = [line for line in text.splitlines() if line.startswith(picture["running"][0]["turn"])]
+    assert line.split()[1] == "running"
+    code, text = await world.run("status", str(world.config), "--json")
+    left = json.loads(text)
+    assert (code, len(left["waiting"]), left["cut"]) == (1, 1, True)
+    assert left["outbox"] == {"pending": 0, "refused": 0}
+    assert left["journal"]["turns"] == {"running": 1}
+    assert picture["since"] - 1 < left["seen_at"] <= time.time()
 
 
 async def test_status_of_a_sidecar_that_does_not_run_says_so(world: Any) -> None:
     code, text = await world.run("status", str(world.config))
     assert code == 1
-    assert "no sidecar runs with this state folder" in text
+    assert "no sidecar runs with this state folder\n" in text
 
 
 @pytest.mark.parametrize("generation", ["0.1.1", "today"])

@@ -8,15 +8,27 @@ from typing import Any
 import pytest
 
 CLAUDE = Path(__file__).with_name("claude.py")
+GEMINI = """
+import json, sys, uuid
+told = {"type": "message", "role": "assistant", "content": sys.stdin.read()}
+for event in ({"type": "init", "session_id": str(uuid.uuid4())}, told):
+    print(json.dumps(event))
+print('{"type": "result", "status": "success"}')
+"""
+"""A Gemini CLI that answers what it was told."""
+
+
+def install(program: Path, script: Path) -> Path:
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {script} "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 @pytest.fixture
 def world(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A world whose agent is a Claude Code."""
     monkeypatch.setenv("HOME", str(world.folder))
-    program = world.folder / "claude"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {CLAUDE} "$@"\n')
-    program.chmod(0o755)
+    program = install(world.folder / "claude", CLAUDE)
     _, _, rest = world.text.partition("  agent: ")
     old = f"  agent: {rest.splitlines()[0]}"
     world.text = world.text.replace(old, f"  agent: {{type: claude-code, command: {program}}}")
@@ -67,7 +79,7 @@ async def test_a_stranger_reads_the_memory_and_cannot_change_it(world: Any) -> N
     assert "memory_set" not in told
 
 
-async def test_a_memory_that_is_switched_off_is_neither_told_nor_offered(world: Any) -> None:
+async def test_no_tools_are_promised_to_an_agent_that_is_given_none(world: Any) -> None:
     await world.start()
     await memory(world, "set", "goal", "ship it")
     tools = "mcp__sidecar__memory_get,mcp__sidecar__memory_set,mcp__sidecar__memory_delete"
@@ -76,3 +88,11 @@ async def test_a_memory_that_is_switched_off_is_neither_told_nor_offered(world: 
     await world.until(lambda: "config applied" in world.log.read_text())
     assert await say(world, "tools") == "none"
     assert "Memory" not in await say(world, "context")
+    (world.folder / "gemini.py").write_text(GEMINI)
+    program = install(world.folder / "gemini", world.folder / "gemini.py")
+    claude = f"type: claude-code, command: {world.folder}/claude"
+    world.config.write_text(world.text.replace(claude, f"type: gemini, command: {program}"))
+    await world.until(lambda: world.log.read_text().count("config applied") == 2)
+    told = await say(world, "context")
+    assert "Goal: ship it" in told
+    assert "memory_set" not in told

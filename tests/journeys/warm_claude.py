@@ -32,7 +32,8 @@ def turn(prompt: str, session: str) -> None:
 
 def main() -> None:
     if sys.argv[1:] == ["--help"]:
-        sys.stdout.write("--restricted --permission-prompts --system-prompt-snapshot\n")
+        sys.stdout.write("--include-partial-messages --restricted --permission-prompts ")
+        sys.stdout.write("--system-prompt-snapshot\n")
         return
     session = value("--resume") or str(uuid.uuid4())
     if value("--input-format") is None:

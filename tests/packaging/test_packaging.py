@@ -57,7 +57,7 @@ def try_it(installed: Path, package: Path, folder: Path) -> None:
 
 def install(wheel: Path, target: Path) -> Path:
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    run(*pip, "--no-deps", "--target", target, wheel, cwd=target.parent)
+    run(*pip, "--no-deps", "--no-compile", "--target", target, wheel, cwd=target.parent)
     return target
 
 

@@ -74,6 +74,8 @@ OTHER = "  other: {{type: botcord, credentials: {folder}/other.json{hub}}}\n"
 class Proof(World):
     """A world with a crowd in ten rooms, two of which merge what waits, and an owner."""
 
+    patience = PATIENCE
+
     def __init__(self, folder: Path, hub: DevHub) -> None:
         super().__init__(folder, hub)
         self.random = random.Random(SEED)
@@ -150,7 +152,7 @@ class Proof(World):
 
     async def settled(self) -> None:
         """Return when each message has an outcome and each reply is delivered."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + self.patience
         while (left := self.journal().unsettled(self.said.values())) or self.hub.unacknowledged(
             "demo"
         ):

@@ -9,12 +9,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, UnixConnector
 
+from sidecar.server.address import OWN_HEADER
 from tests.proofs.conftest import LONG, SEED, Proof, seconds_left, tell
 from tests.proofs.figures import figures
 
 SAVES = 1000 if LONG else 4
 TURNS = 1000 if LONG else 10
+RELOADS = 1000 if LONG else 0
+"""Saves each of which takes effect; of those of the storm, several that come together are one."""
 PARTS = 5 if LONG else 2
 """After each of them there is a rest, for a look at the figures."""
 PACE = 0.2
@@ -95,12 +99,8 @@ async def traffic(proof: Proof, plan: random.Random, until: int, saves: asyncio.
         await asyncio.sleep(0.02 if len(proof.said) < until else 0.2)
 
 
-@pytest.mark.timeout(3600 if LONG else 60)
-async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
-    plan, began = random.Random(SEED), time.monotonic()
-    saver = Saver(proof.config, plan)
-    del proof.rooms[:2]  # in these, several messages get one answer
-    await proof.start()
+async def storm(proof: Proof, plan: random.Random, saver: Saver) -> set[str]:
+    """Save without waiting, in parts with a rest after each; the versions that may be seen."""
     valid, rests = {proof.version}, []
     for part in range(PARTS):
         saved, count = asyncio.Event(), SAVES // PARTS
@@ -111,12 +111,8 @@ async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
                 if plan.random() < 0.3:
                     await saver.save(plan.choice(BAD))
                 else:
-                    version = f"v{part}-{number}"
-                    valid.add(version)
-                    text = proof.content(
-                        version, other=plan.random() < 0.3, slots=plan.randint(2, 6)
-                    )
-                    await saver.save(text)
+                    valid.add(f"v{part}-{number}")
+                    await saver.save(some_content(proof, plan, f"v{part}-{number}"))
                 await asyncio.sleep(plan.uniform(0.0, 2 * PACE))
             saved.set()
         proof.config.unlink()
@@ -124,11 +120,67 @@ async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
         await in_force(proof, f"end{part}")
         rests.append(await rest(proof))
         valid.add(f"end{part}")
+    flat("storm", rests, 4 * MEGABYTE)  # the first look comes early
+    return valid
+
+
+async def one_by_one(proof: Proof, plan: random.Random, saver: Saver) -> set[str]:
+    """Save, and have each save take effect before the next one, with a message for each; the
+    versions of these."""
+    valid, rests = set[str](), []
+    connector = UnixConnector(str(proof.folder / "s.sock"))
+    async with ClientSession("http://x", connector=connector, headers={OWN_HEADER: "1"}) as http:
+        for part in range(PARTS):
+            for number in range(RELOADS // PARTS):
+                proof.say()
+                valid.add(f"r{part}-{number}")
+                await saver.save(some_content(proof, plan, f"r{part}-{number}"))
+                async with http.post("/-/reload") as answer:
+                    told = await answer.json()
+                # The watch may have been quicker.
+                assert told["result"] in ("applied", "unchanged"), told
+                if not seconds_left():
+                    break
+            proof.config.write_text(proof.content(f"rest{part}"))
+            await in_force(proof, f"rest{part}")
+            valid.add(f"rest{part}")
+            rests.append(await rest(proof))
+    flat("reloads one by one", rests, 0)
+    return valid
+
+
+def some_content(proof: Proof, plan: random.Random, version: str) -> str:
+    return proof.content(version, other=plan.random() < 0.3, slots=plan.randint(2, 6))
+
+
+def flat(name: str, rests: list[dict[str, int]], more: int) -> None:
+    """The figures of the rests, and that they do not grow; memory by a twentieth, and by so many
+    bytes more."""
     before, after = rests[0], rests[-1]
+    tell(name, rss=[one["rss"] >> 10 for one in rests], first=before, last=after)
+    assert after["rss"] <= before["rss"] * 1.05 + more
+    # Connections are kept for a while, and the pool of threads grows up to its bound.
+    assert after["descriptors"] <= before["descriptors"] + 6
+    assert after["threads"] <= before["threads"] + 8
+    assert after["tasks"] <= before["tasks"] + 2
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
+    plan, began = random.Random(SEED), time.monotonic()
+    saver = Saver(proof.config, plan)
+    del proof.rooms[:2]  # in these, several messages get one answer
+    await proof.start()
+    valid = await storm(proof, plan, saver)
+    generation = (await proof.status())["generation"]
+    if RELOADS:
+        valid |= await one_by_one(proof, plan, saver)
     took = time.monotonic() - began
     status = await proof.status()
     check(proof, valid)
     assert proof.hub.connects("demo") == 1, "an unchanged channel was connected anew"
+    row = status["generation"] - generation
+    assert row >= RELOADS or not seconds_left(), "saves that took no effect"
     assert await proof.stop() == 0
     assert proof.children == []
     reloads = Counter(re.findall(r"config (applied|unchanged|rejected) \(", proof.log.read_text()))
@@ -138,19 +190,12 @@ async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
         ways=dict(saver.ways),
         reloads=dict(reloads),
         generation=status["generation"],
+        one_by_one=row,
         messages=len(proof.said),
         answered=sum(proof.answers.values()),
         versions_seen=len({sent.text.split()[1] for sent in proof.hub.sent}),
-        rss=[one["rss"] >> 10 for one in rests],
-        first=before,
-        last=after,
         seconds=round(took),
     )
-    assert after["rss"] <= before["rss"] * 1.05 + 4 * MEGABYTE
-    # Connections are kept for a while, and the pool of threads grows up to its bound.
-    assert after["descriptors"] <= before["descriptors"] + 6
-    assert after["threads"] <= before["threads"] + 8
-    assert after["tasks"] <= before["tasks"] + 2
 
 
 async def in_force(proof: Proof, version: str) -> None:

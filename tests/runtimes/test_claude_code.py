@@ -15,7 +15,8 @@ from sidecar.runtimes import claude_code
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "claude"
 SESSION = "27dfa529-3b0c-4bfb-8be9-1f73b7a6371d"
-NEW = "--restricted --permission-prompts <mode> --system-prompt-snapshot <on|off>"
+PIECES = "--include-partial-messages"
+NEW = f"{PIECES} --restricted --permission-prompts <mode> --system-prompt-snapshot <on|off>"
 
 # Replays a recording, and writes down what it was given.
 FAKE = """
@@ -77,10 +78,10 @@ class Claude:
         return json.loads((self.folder / "seen").read_text())
 
     async def flags(self, runtime: Any | None = None, **job: Any) -> list[str]:
-        """Its arguments, without the ones that every turn has."""
+        """Its arguments, without the ones that have nothing to do with the turn."""
         argv = (await self.seen(runtime, prompt=Prompt("", "hi"), **job))["argv"]
         assert argv[:4] == ["-p", "--output-format", "stream-json", "--verbose"]
-        return list(argv[4:])
+        return [argument for argument in argv[4:] if argument != PIECES]
 
     @property
     def calls(self) -> list[str]:
@@ -263,6 +264,23 @@ async def test_a_system_prompt_of_the_config_takes_the_place_of_ours(
     assert tuple(seen["argv"][-len(given) :]) == given
 
 
+async def test_what_it_says_is_asked_for_in_pieces(claude: Claude) -> None:
+    assert (await claude.seen())["argv"].count(PIECES) == 1
+    assert (await claude.seen(args=(PIECES,)))["argv"].count(PIECES) == 1
+    other = ("--output-format=stream-json",)  # which stands here for one that refuses pieces
+    assert PIECES not in (await claude.seen(args=other))["argv"]
+    claude.knows("--permission-mode <mode>")
+    assert PIECES not in (await claude.seen())["argv"]
+
+
+async def test_a_text_is_shown_in_pieces_and_answered_as_a_whole(claude: Claude) -> None:
+    claude.plays("text_partial")
+    *events, ended = await claude.workshop.events(claude.runtime())
+    said = [event for event in events if isinstance(event, Block) and event.kind == "assistant"]
+    assert [block.partial for block in said] == [True, True, True, True, True, False]
+    assert said[-1].text == ended.text
+
+
 async def test_the_help_is_asked_once(claude: Claude) -> None:
     runtime = claude.runtime()
     turns = [claude.workshop.ended(runtime, turn=f"turn-{number}") for number in range(4)]
@@ -273,7 +291,7 @@ async def test_the_help_is_asked_once(claude: Claude) -> None:
 async def test_what_a_version_does_not_know_is_told_once(
     claude: Claude, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claude.knows("--permission-prompts <mode> --system-prompt-snapshot <on|off>")
+    claude.knows(NEW.replace("--restricted ", ""))
     runtime = claude.runtime()
     await runtime.describe(claude.workshop.job)
     assert not any("know" in text for text in caplog.messages)

@@ -68,7 +68,10 @@ def test_what_the_config_gives_counts_and_what_the_sidecar_keeps_does_not(tmp_pa
     assert "cannot be made" in probe(codex, base, tmp_path).warning
 
 
-HELP = "--restricted --permission-prompts <mode> --system-prompt-snapshot <on|off>"
+HELP = (
+    "--include-partial-messages --restricted --permission-prompts <mode> "
+    "--system-prompt-snapshot <on|off>"
+)
 
 
 def test_flags_that_a_version_does_not_know_are_told_with_what_is_done_instead(

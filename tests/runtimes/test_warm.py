@@ -25,7 +25,7 @@ import json, os, pathlib, subprocess, sys, time, uuid
 here = pathlib.Path(__file__).parent
 arguments = sys.argv[1:]
 if arguments == ["--help"]:
-    print("--restricted --permission-prompts --system-prompt-snapshot")
+    print("--include-partial-messages --restricted --permission-prompts --system-prompt-snapshot")
     sys.exit(0)
 
 def value(name):

@@ -19,7 +19,7 @@ from sidecar.server.http import HttpServer
 class Rig:
     def __init__(self) -> None:
         self.reasons: list[str] = []
-        self.degrades = False
+        self.shortfall = ""
         self.reloads = 0
         self.servers: list[HttpServer] = []
 
@@ -44,8 +44,8 @@ class Rig:
     def remarks(self) -> list[str]:
         return []
 
-    def degraded(self) -> bool:
-        return self.degrades
+    def degraded(self) -> str:
+        return self.shortfall
 
     async def plan(self, path: Path) -> dict[str, Any]:
         return {"plan": str(path)}
@@ -84,12 +84,12 @@ async def test_it_is_alive_and_ready_until_there_is_a_reason_not_to_be(rig: Rig)
 
 async def test_it_stays_ready_with_an_earlier_config_and_says_so(rig: Rig) -> None:
     url = f"http://{(await rig.serve()).address}"
-    rig.degrades = True
+    rig.shortfall = "the saved config is in force in part: channel x: does not start"
     status, text = await get(f"{url}/readyz")
     assert status == 200
-    assert text.startswith("ok\ndegraded: the config file is invalid")
+    assert text == f"ok\ndegraded: {rig.shortfall}\n"
     assert await get(f"{url}/readyz?strict") == (503, text)
-    rig.degrades = False
+    rig.shortfall = ""
     assert await get(f"{url}/readyz?strict") == (200, "ok\n")
 
 
