@@ -111,6 +111,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     # Only FULL survives the loss of power: a commit is on the disk before it is answered.
     connection.execute("pragma synchronous = full")
     connection.execute("pragma wal_autocheckpoint = 0")  # the writer chooses the moment
+    # Of 2 MiB as it comes: without the rest it is as quick.
+    connection.execute("pragma cache_size = -512")
     connection.execute("pragma foreign_keys = on")
     migrate(connection)
 
