@@ -117,11 +117,14 @@ class Curve:
 def report(*figures: Figure, curves: Sequence[Curve] = ()) -> int:
     """Print the figures; 1 when a goal is missed in a long run, else 0.
 
-    With `BENCH_RESULT` in the environment, they are written to that file as JSON.
+    With `BENCH_RESULT` in the environment, they are added to that file as JSON.
     """
     if place := os.environ.get("BENCH_RESULT"):
-        told = {"figures": [asdict(one) for one in figures], "curves": [asdict(c) for c in curves]}
-        Path(place).write_text(json.dumps(told))
+        file = Path(place)
+        told = json.loads(file.read_text()) if file.exists() else {"figures": [], "curves": []}
+        told["figures"] += map(asdict, figures)
+        told["curves"] += map(asdict, curves)
+        file.write_text(json.dumps(told))
     for figure in figures:
         line = f"  {figure.name:<28} {figure.value:>12}  {figure.ratio:>8.2f} {figure.unit}"
         if figure.goal is not None:

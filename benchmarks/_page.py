@@ -17,7 +17,7 @@ GOAL = 1.1
 """Times the least that a curve may grow to."""
 
 
-def write(found: Mapping[str, Any], runs: int) -> None:
+def write(found: Mapping[str, Any]) -> None:
     """Renew the page. What was not measured now keeps its figures."""
     known = json.loads(DATA.read_text("utf-8"))["found"] if DATA.exists() else {}
     known.update(found)
@@ -25,18 +25,19 @@ def write(found: Mapping[str, Any], runs: int) -> None:
     head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
     machine = f"CPython {platform.python_version()}, {os.cpu_count()} processors, {sys.platform}"
-    note = f"Medians of {runs} runs; {machine}.\n\n"
+    note = f"Medians of the runs; {machine}.\n\n"
     body = note + "".join(_table(known)) + "".join(_pictures(known))
     PAGE.write_text(f"{head}{BEGIN}{body}{END}{tail}", "utf-8")
 
 
 def _table(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "| Benchmark | Figure | Value | Ratio (least to most) | Goal |\n|---|---|---|---|---|\n"
+    yield "| Benchmark (runs) | Figure | Value | Ratio (least to most) | Goal |\n"
+    yield "|---|---|---|---|---|\n"
     for name, result in found.items():
         for one in result["figures"]:
             least, most = one["least_of_runs"], one["most_of_runs"]
             ratio = f"{one['ratio']:.2f} {one['unit']} ({least:.2f} to {most:.2f})"
-            what = f"`{name}` | {one['name'].strip()} | {one['value']}"
+            what = f"`{name}` ({result['runs']}) | {one['name'].strip()} | {one['value']}"
             yield f"| {what} | {ratio} | {_goal(one)} |\n"
     yield "\n"
 
