@@ -12,7 +12,7 @@ from sidecar.prompts.contract import PROVIDERS
 
 PREVIEW = 120
 """Characters of a preview."""
-REMEMBERED = 1024
+REMEMBERED = 128
 """Entries; each is told in every turn until something newer is."""
 
 
