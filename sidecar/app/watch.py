@@ -91,7 +91,9 @@ async def changes(
         while True:
             now = await asyncio.to_thread(digests, inputs())
             watcher.files, watcher.looked_at = len(now), time.time()
-            before, times = times, await asyncio.to_thread(_times, now if retries() else ())
+            before, times = times, frozenset()
+            if retries():
+                times = await asyncio.to_thread(_times, now)
             if before and times and before != times and not _differ(known, now, own):
                 yield False
                 continue

@@ -207,3 +207,9 @@ def test_a_cut_leaves_accents_and_joined_emoji_whole() -> None:
     assert cut("a👍🏽", 2) == "a"
     assert cut("abc", 3) == "abc"
     assert cut("a" + "\u0301" * 200, 100) == "a" + "\u0301" * 99
+
+
+def test_a_label_is_as_long_as_it_may_be_whatever_was_asked_before() -> None:
+    text = "x" * 150
+    assert [len(label(text, limit)) for limit in (100, 120, 256)] == [100, 120, 150]
+    assert len(label(text)) == 100

@@ -36,3 +36,14 @@ async def test_who_gives_way_gets_on_also_beside_one_that_always_has_something_t
     await share.give_way()
     assert len(done) == slices.MOST_ROUNDS
     other.cancel()
+
+
+async def test_what_was_waited_for_counts_for_nobody() -> None:
+    share, done = Slice(), list[int]()
+    other = asyncio.ensure_future(steps(done, 4))  # noqa: TID251 -- a test's own
+    share.pause()
+    time.sleep(4 * slices.LONGEST)  # noqa: ASYNC251 -- as if others had had this time
+    share.resume()
+    await share.give_way()
+    assert done == []
+    await other
