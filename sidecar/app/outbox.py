@@ -138,11 +138,13 @@ class Outbox:
 
     async def _send(self, key: ConversationKey, pending: PendingReply) -> None:
         attempts, wait = pending.attempts, pending.next_at - time.time()
+        wake = self._wake
         while True:
             if pending.id not in self._dropped:
-                await self._pause(key, wait)
+                await self._pause(key, wait, wake)
             if (why := self._dropped.get(pending.id)) is not None:
                 return await self._refused(pending, why)
+            wake = self._wake  # a retry asked for while this try fails is not lost
             try:
                 self._sending.add(pending.id)
                 provider_id = await self._try(pending)
@@ -200,13 +202,13 @@ class Outbox:
         )
         return wait
 
-    async def _pause(self, key: ConversationKey, seconds: float) -> None:
+    async def _pause(self, key: ConversationKey, seconds: float, wake: asyncio.Event) -> None:
         if seconds <= 0:
             return
         self._due[key] = time.time() + seconds
         self._stir()
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            await asyncio.wait_for(wake.wait(), seconds)
         except TimeoutError:
             return
         finally:

@@ -209,13 +209,29 @@ async def test_a_reply_that_waits_for_its_next_try_is_tried_at_once(
 
     rig.line.send = sometimes
     await rig.say("one")
-    await until(lambda: rig.outbox.waiting == 1)
+    await until(lambda: bool(rig.outbox._due))
     [pending] = await rig.journal.pending_replies()
-    await until(lambda: not rig.outbox._sending)
     up = True
     await actions.act("outbox", "retry", str(pending.id))
     await rig.quiet()
     assert rig.texts == ["answer 1"]
+
+
+async def test_a_retry_asked_for_while_a_try_fails_is_not_lost(rig: Any) -> None:
+    send, tries = rig.line.send, 0
+
+    async def fails_once(reply: Reply) -> str | None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            rig.outbox.retry()  # the channel comes up while the reply is on its way into the void
+            raise ChannelUnavailable("down", 60.0)
+        return await send(reply)
+
+    rig.line.send = fails_once
+    await rig.say("one")
+    await rig.quiet()
+    assert rig.texts == ["answer 1"] and tries == 2
 
 
 async def test_what_is_unknown_is_refused(actions: Actions) -> None:
