@@ -152,7 +152,7 @@ class Rig:
 
     async def quiet(self) -> None:
         """Return when no turn is unfinished and no reply waits."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await self.journal.unfinished() or await self.journal.pending_replies():
                 await asyncio.sleep(0.005)
 
@@ -165,7 +165,7 @@ class Rig:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 

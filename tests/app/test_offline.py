@@ -85,7 +85,7 @@ async def test_replies_are_dropped_and_tried_again(
     await wait_until(lambda: len(answers) == 1)
     await rig.say("second")
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not [one for one in await rig.journal.pending_replies() if one.attempts]:
             await asyncio.sleep(0.005)
     await rig.close()

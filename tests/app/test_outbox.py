@@ -76,7 +76,7 @@ def errors(folder: Path) -> list[str]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -168,7 +168,7 @@ async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(ri
     rig.line.answers = [ChannelUnavailable("away", 60.0)]
     rig.outbox.add(await rig.reply("one", room="away"))
     rig.outbox.add(await rig.reply("two", room="here"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await rig.outbox.drained(by=time.time() + 30.0)
     assert rig.texts == ["two"]
     assert rig.outbox.waiting == 1
@@ -176,7 +176,7 @@ async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(ri
     with pytest.raises(TimeoutError):
         await waits
     rig.outbox.retry()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await rig.outbox.drained()
     assert rig.texts == ["two", "one"]
 

@@ -27,7 +27,7 @@ OWNER_ROOM = "rm_oc_c8a7989f957870b9"
 
 async def until(condition: Callable[[], Any]) -> Any:
     """Wait for a condition; its value."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (value := condition()):
             await asyncio.sleep(0.002)
     return value
@@ -110,7 +110,7 @@ class World:
     async def ending(self, channel: BotcordChannel) -> SidecarError:
         """What `run` ends with by itself."""
         with pytest.raises(SidecarError) as caught:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await channel.run(self.kept)
         return caught.value
 

@@ -86,7 +86,7 @@ async def test_one_who_gives_up_does_not_block_the_others() -> None:
         waiting = group.create_task(pacer.pass_one("a"))
         await asyncio.sleep(0)
         waiting.cancel()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await pacer.pass_one("a")
 
 

@@ -10,7 +10,7 @@ from sidecar.devhub import DevHub, HubLimits
 async def ended(socket: Any) -> int | None:
     """The close code with which a socket ends."""
     while True:
-        message = await asyncio.wait_for(socket.receive(), 5)
+        message = await asyncio.wait_for(socket.receive(), 20)
         if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR):
             return int(socket.close_code)
 

@@ -32,7 +32,7 @@ class Terminal:
         return self.out.getvalue()
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while text not in self.out.getvalue():
                 await asyncio.sleep(0.005)
 
@@ -208,7 +208,7 @@ async def test_lines_come_from_a_pipe_until_its_end(text: str) -> None:
     os.close(writer)
     lines = InputLines(reader)
     found = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (line := await lines()) is not None:
             found.append(line)
     assert found == text.removesuffix("\n").split("\n")
@@ -224,8 +224,8 @@ async def test_a_character_may_come_in_two_pieces() -> None:
     await asyncio.sleep(0)
     os.write(writer, encoded[1:])
     os.close(writer)
-    assert await asyncio.wait_for(lines(), 5) == "é"
-    assert await asyncio.wait_for(lines(), 5) is None
+    assert await asyncio.wait_for(lines(), 20) == "é"
+    assert await asyncio.wait_for(lines(), 20) is None
     os.close(reader)
 
 

@@ -137,7 +137,7 @@ async def live(proof: Proof, plan: random.Random, *, told: bool) -> bool:
     return proof.process.returncode == -9
 
 
-@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.timeout(3600 if LONG else 180)
 async def test_no_death_loses_or_repeats_anything(proof: Proof) -> None:
     plan, began, lives = random.Random(SEED), time.monotonic(), 0
     deck = Deck(plan)

@@ -91,7 +91,7 @@ def disk(proof: Proof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(tmp_path / "fault")
 
 
-@pytest.mark.timeout(1200 if LONG else 60)
+@pytest.mark.timeout(1200 if LONG else 180)
 async def test_what_a_failing_disk_does_not_take_stays_with_the_hub(
     proof: Proof, disk: Disk
 ) -> None:
@@ -137,7 +137,7 @@ def fill(folder: Path) -> None:
                 piece //= 2
 
 
-@pytest.mark.timeout(1200 if LONG else 60)
+@pytest.mark.timeout(1200 if LONG else 180)
 async def test_a_full_disk_is_said_and_when_there_is_room_it_goes_on(
     proof: Proof, tmp_path: Path
 ) -> None:
@@ -197,7 +197,7 @@ def overwritten(state: Path) -> None:
 LOSSES = [deleted, log_deleted, folder_deleted, emptied, overwritten]
 
 
-@pytest.mark.timeout(1200 if LONG else 60)
+@pytest.mark.timeout(1200 if LONG else 180)
 async def test_a_journal_that_is_lost_or_damaged_under_it_loses_no_message(proof: Proof) -> None:
     plan, began = random.Random(SEED), time.monotonic()
     await proof.start()

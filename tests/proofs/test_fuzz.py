@@ -75,7 +75,7 @@ def changed(data: bytes, chance: random.Random, depth: int) -> bytes:
     return data
 
 
-@pytest.mark.timeout(SECONDS + 120 if LONG else 60)
+@pytest.mark.timeout(SECONDS + 120 if LONG else 180)
 @pytest.mark.parametrize("name", READERS)
 def test_no_bytes_break_a_reader(name: str) -> None:
     reader, chance = READERS[name], random.Random(f"{SEED} {name}")

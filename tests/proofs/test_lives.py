@@ -290,7 +290,7 @@ class Lives(RuleBasedStateMachine):
             return {json.loads(body)["id"]: tuple(rest) for body, *rest in db.execute(sql)}  # type: ignore[misc]
 
 
-@pytest.mark.timeout(3600 if LONG else 60)
+@pytest.mark.timeout(3600 if LONG else 180)
 def test_whatever_happens_each_message_has_one_outcome_and_each_reply_arrives() -> None:
     count = 0
     while count < (1000 if LONG else 8) and (seconds_left() or not count):

@@ -113,7 +113,7 @@ def plan_of_kinds(plan: random.Random) -> Iterator[str]:
         yield from deck
 
 
-@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.timeout(3600 if LONG else 180)
 async def test_no_fault_of_the_network_loses_or_repeats_anything(
     proof: Proof, proxy: Proxy
 ) -> None:

@@ -165,7 +165,7 @@ def flat(name: str, rests: list[dict[str, int]], more: int) -> None:
     assert after["tasks"] <= before["tasks"] + 2
 
 
-@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.timeout(3600 if LONG else 180)
 async def test_no_save_disturbs_a_turn_or_a_connection(proof: Proof) -> None:
     plan, began = random.Random(SEED), time.monotonic()
     saver = Saver(proof.config, plan)

@@ -122,7 +122,7 @@ class Workshop:
 
     async def gone(self, pids: list[int]) -> None:
         """Wait until processes have ended; at most a moment, for they should be gone already."""
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             while any(await asyncio.to_thread(lambda: [is_running(pid) for pid in pids])):
                 await asyncio.sleep(0.005)
 

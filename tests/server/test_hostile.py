@@ -51,7 +51,7 @@ async def ask(address: str, request: bytes) -> bytes:
         writer.write(request)
         await writer.drain()
         writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 20)
     except ConnectionError:
         return b""
     finally:
