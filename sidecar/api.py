@@ -45,6 +45,10 @@ def _unwatched(before: bytes, after: bytes) -> None:
     """A write that nobody needs to know of."""
 
 
+def _nothing_waits() -> None:
+    """No reply waits for the chat system."""
+
+
 def _nothing_said(message: Message, since: float) -> Sequence[Said]:
     return ()
 
@@ -58,7 +62,8 @@ class Host:
     """What a component is lent when it is built. `state` is a folder of the sidecar, mode 0700.
 
     `wrote` is told, before it is done, that the component replaces one content of a file by
-    another: a file that the config names is watched, and a write of our own is no edit.
+    another: a file that the config names is watched, and a write of our own is no edit. A channel
+    calls `reached` when its chat system answers again: replies that wait for it are tried at once.
 
     Three look-ups are of use to context providers; each may raise a SidecarError. `said_since`
     tells what was said last, since a time, in each conversation of a message's account, newest
@@ -72,6 +77,7 @@ class Host:
     spawn: Spawn
     http: "Callable[[], ClientSession]"
     wrote: Callable[[bytes, bytes], None] = _unwatched
+    reached: Callable[[], None] = _nothing_waits
     said_since: Callable[[Message, float], Sequence[Said]] = _nothing_said
     replied_to: Callable[[Message], Awaitable[Message | None]] = _not_found
     room_of: Callable[[Message], Awaitable[Room | None]] = _not_found
@@ -249,7 +255,8 @@ class ChannelType:
     """A kind of channel. `options` is the JSON Schema of its keys in the config.
 
     `account` reads the account from the channel's id and options. `exclusive`: two of one account
-    cannot be open at once, so a changed one is stopped before its successor starts.
+    cannot be open at once, so a changed one is stopped before its successor starts. `owner_room`
+    is an id such as the owner's own chat has there: a preview of what the owner says uses it.
     """
 
     name: str
@@ -257,6 +264,7 @@ class ChannelType:
     build: Callable[[Mapping[str, object], Host], Channel]
     account: Callable[[str, Mapping[str, object]], str]
     exclusive: bool = False
+    owner_room: str = "preview"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Outbox:
         self._queues: dict[ConversationKey, deque[PendingReply]] = {}
         self._sending: set[int] = set()
         self._dropped: dict[int, str] = {}
-        self._wake = asyncio.Event()
+        self._wakes: dict[str, asyncio.Event] = {}
         self._due: dict[ConversationKey, float] = {}
         self._stirred = asyncio.Event()
 
@@ -76,10 +76,12 @@ class Outbox:
             self._queues[key] = deque([pending])
             _ = self._spawn(self._deliver(key), f"outbox:{reply.channel}")
 
-    def retry(self) -> None:
-        """Channels were started or changed: what waits is tried at once."""
-        self._wake.set()
-        self._wake = asyncio.Event()
+    def retry(self, channel: str | None = None) -> None:
+        """A channel got through, or channels were changed: what waits for it, or them, is tried at
+        once."""
+        for name in [channel] if channel is not None else list(self._wakes):
+            if (wake := self._wakes.pop(name, None)) is not None:
+                wake.set()
 
     def holds(self, reply: int) -> bool:
         """Whether a reply waits, or is being sent."""
@@ -101,7 +103,7 @@ class Outbox:
         for pending in (one for key in keys for one in self._queues[key]):
             self._dropped[pending.id] = reason
         if keys:
-            self.retry()
+            self.retry(channel)
         while any(key in self._queues for key in keys):
             await self._stirred.wait()
 
@@ -113,7 +115,7 @@ class Outbox:
     async def _drop(self, pending: PendingReply, queue: deque[PendingReply]) -> None:
         if pending is queue[0]:  # whoever tries it gives it up
             self._dropped[pending.id] = DROPPED
-            self.retry()
+            self.retry(pending.reply.channel)
             return
         # Those before it may wait for long, and a restart must not bring it back.
         queue.remove(pending)
@@ -138,13 +140,13 @@ class Outbox:
 
     async def _send(self, key: ConversationKey, pending: PendingReply) -> None:
         attempts, wait = pending.attempts, pending.next_at - time.time()
-        wake = self._wake
+        wake = self._wake(key)
         while True:
             if pending.id not in self._dropped:
                 await self._pause(key, wait, wake)
             if (why := self._dropped.get(pending.id)) is not None:
                 return await self._refused(pending, why)
-            wake = self._wake  # a retry asked for while this try fails is not lost
+            wake = self._wake(key)  # a retry asked for while this try fails is not lost
             try:
                 self._sending.add(pending.id)
                 provider_id = await self._try(pending)
@@ -213,6 +215,10 @@ class Outbox:
             return
         finally:
             del self._due[key]
+
+    def _wake(self, key: ConversationKey) -> asyncio.Event:
+        """What the next call to retry sets."""
+        return self._wakes.setdefault(key.channel, asyncio.Event())
 
     def _stir(self) -> None:
         """Something waits longer, or no more: who waits for all looks again."""

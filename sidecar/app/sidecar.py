@@ -29,6 +29,7 @@ from sidecar.app.load import Adapt, Loader
 from sidecar.app.log_setup import LogSetup
 from sidecar.app.notices import Notices
 from sidecar.app.outbox import Outbox
+from sidecar.app.presence import Presence
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
 from sidecar.app.renewal import renew
@@ -48,7 +49,6 @@ from sidecar.runtimes.orphans import sweep
 from sidecar.server import address
 from sidecar.server.http import HttpServer
 from sidecar.store.journal import Journal
-from sidecar.store.lock import StateLock
 
 log = logging.getLogger(__name__)
 
@@ -158,9 +158,9 @@ class Sidecar:
 
     async def _open_state(self, stack: AsyncExitStack) -> None:
         state = self._config.state
-        lock = StateLock(state.dir)
-        await asyncio.to_thread(lock.acquire)
-        stack.push_async_callback(asyncio.to_thread, lock.release)
+        self._presence = Presence(state.dir)
+        await asyncio.to_thread(self._presence.begin)
+        stack.push_async_callback(asyncio.to_thread, self._presence.end)
         await asyncio.to_thread((state.dir / FOLDER).mkdir, mode=0o700, exist_ok=True)
         self._http = http_client()
         stack.push_async_callback(self._http.close)
@@ -178,7 +178,7 @@ class Sidecar:
         self.dispatcher = Dispatcher(
             self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
         )
-        self.journal.protect(partial(under_way, self.dispatcher, self.outbox))
+        self.journal.protect(partial(under_way, self.dispatcher, self.outbox), self._presence.renew)
         attention = AttentionPolicies(self.channels.get)
         self._intake = Intake(
             self.journal, self.dispatcher, self.channels.config, self.spawn, attention
@@ -219,8 +219,8 @@ class Sidecar:
         server = HttpServer(wanted.listen, wanted.token, self.status)
         await server.start()
         stack.push_async_callback(server.close)
-        await asyncio.to_thread(address.write, self.state, server.address)
-        stack.push_async_callback(asyncio.to_thread, address.remove, self.state)
+        await asyncio.to_thread(self._presence.tell, server.address)
+        stack.push_async_callback(asyncio.to_thread, self._presence.take_back)
         log.info("health and status at %s", server.address)
 
     async def _drain(self) -> None:
@@ -243,12 +243,13 @@ class Sidecar:
 
     def _host(self, name: str) -> Host:
         return Host(
-            name=name,
-            log=logging.getLogger(f"sidecar.{name}"),
-            state=self._config.state.dir,
-            spawn=self.spawn,
-            http=lambda: self._http,
+            name,
+            logging.getLogger(f"sidecar.{name}"),
+            self._config.state.dir,
+            self.spawn,
+            lambda: self._http,
             wrote=self._own.note,
+            reached=lambda: self.outbox.retry(name),
             said_since=lambda message, since: self.journal.said_since(
                 message.channel, message.account, since
             ),
@@ -258,10 +259,10 @@ class Sidecar:
 
     async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> Mapping[str, str]:
         """Make what runs follow a snapshot, as `reload.Apply`. Raises PartsFailed when one of the
-        channels `must` cannot be built, with nothing changed, or does not start."""
+        channels `must` does not start; or, with nothing changed, cannot be built, or the log."""
         async with self._one_at_a_time:
             # New secrets are kept out of the log before anything uses them.
-            await self._logs.follow(snapshot.config)
+            await self._logs.follow(snapshot.config, must=snapshot is not self.reloader.snapshot)
             self.channels.hide(snapshot.config.secrets)
             await self._discovery.look(snapshot.config)
             wanted = self._discovery.channels(snapshot.config)
@@ -294,7 +295,5 @@ class Sidecar:
             await asyncio.sleep(DISCOVERY_INTERVAL)
             async with self._one_at_a_time:
                 config = self.reloader.snapshot.config
-                if changed := await self._discovery.look(config):
+                if await self._discovery.look(config):
                     await self.channels.apply(self._discovery.channels(config))
-            if changed:
-                self.outbox.retry()

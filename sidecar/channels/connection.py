@@ -21,13 +21,15 @@ STABLE = 30.0
 
 
 class Connection:
-    """The socket of one agent. `update` is called when something may be in the inbox."""
+    """The socket of one agent. `update` is called when something may be in the inbox, `reached`
+    when the Hub lets us in."""
 
     def __init__(
         self,
         hub: Hub,
         host: Host,
         update: Callable[[], None],
+        reached: Callable[[], None],
         *,
         limits: Limits,
         first_wait: float = 1.0,
@@ -38,6 +40,7 @@ class Connection:
         self._hub = hub
         self._host = host
         self._update = update
+        self._reached = reached
         self._limits = limits
         self._first_wait = first_wait
         self._longest_wait = longest_wait
@@ -100,7 +103,7 @@ class Connection:
         self._welcomes += 1
         self._set("connected")
         self._host.log.info("connected as %s", self._hub.agent)
-        self._update()
+        self._reached()
 
     async def _pause(self, reason: str, wait: float) -> None:
         metrics.count("channel_disconnects_total", channel=self._host.name)

@@ -40,11 +40,17 @@ class Inbox:
         self._first_wait = first_wait
         self._longest_wait = longest_wait
         self._wanted = asyncio.Event()
+        self._reached = asyncio.Event()
         self._safe: dict[str, None] = {}
         self._acknowledge = asyncio.Event()
 
     def look(self) -> None:
         """Something may be in the inbox. Asked for during a look, there is one more after it."""
+        self._wanted.set()
+
+    def reached(self) -> None:
+        """The Hub let us in: look now, though the last look failed."""
+        self._reached.set()
         self._wanted.set()
 
     async def run(self, accept: Accept) -> None:
@@ -57,16 +63,18 @@ class Inbox:
         while True:
             await self._until_wanted()
             self._wanted.clear()
+            self._reached.clear()
             try:
                 await self._drain(accept)
             except ChannelUnavailable as error:
                 metrics.count("inbox_failures_total", channel=self._host.name)
-                wait = max(self._wait(failures), error.wait or 0.0)
+                least = error.wait or 0.0
+                wait = max(self._wait(failures), least)
                 failures += 1
                 self.problem = f"{error}"
                 self._host.log.warning("the inbox cannot be read, again in %.1f s: %s", wait, error)
                 self._wanted.set()
-                await asyncio.sleep(wait)
+                await self._pause(wait, least)
             else:
                 failures = 0
                 self.problem = ""
@@ -93,11 +101,13 @@ class Inbox:
             await asyncio.sleep(ACK_PAUSE)
 
     async def _until_wanted(self) -> None:
-        try:
-            async with asyncio.timeout(self._interval):
-                await self._wanted.wait()
-        except TimeoutError:
-            return
+        await _within(self._interval, self._wanted)
+
+    async def _pause(self, seconds: float, least: float) -> None:
+        """Wait before the next look; the Hub may ask for `least` seconds, in which it does not help
+        to be let in."""
+        await asyncio.sleep(least)
+        await _within(seconds - least, self._reached)
 
     async def _drain(self, accept: Accept) -> None:
         more = True
@@ -160,3 +170,12 @@ class Inbox:
         return delay(
             failures, first=self._first_wait, most=self._longest_wait, random=random.random
         )
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for an event, but no longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -231,7 +231,8 @@ async def test_a_retry_asked_for_while_a_try_fails_is_not_lost(rig: Any) -> None
     rig.line.send = fails_once
     await rig.say("one")
     await rig.quiet()
-    assert rig.texts == ["answer 1"] and tries == 2
+    assert rig.texts == ["answer 1"]
+    assert tries == 2
 
 
 async def test_what_is_unknown_is_refused(actions: Actions) -> None:

@@ -164,6 +164,19 @@ async def test_a_reply_is_never_sent_as_somebody_else(rig: Rig) -> None:
     assert rig.texts == ["one"]
 
 
+async def test_what_waits_for_another_channel_is_not_tried_when_one_gets_through(rig: Rig) -> None:
+    rig.line.answers = [ChannelUnavailable("away", 60.0)]
+    rig.outbox.add(await rig.reply("one"))
+    await until(lambda: bool(rig.outbox._due))
+    rig.outbox.retry("another")
+    rig.outbox.add(await rig.reply("two", room="r2"))
+    await until(lambda: rig.texts == ["two"])
+    assert len(rig.line.tries) == 2
+    rig.outbox.retry("demo")
+    await rig.outbox.drained()
+    assert rig.texts == ["two", "one"]
+
+
 async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(rig: Rig) -> None:
     rig.line.answers = [ChannelUnavailable("away", 60.0)]
     rig.outbox.add(await rig.reply("one", room="away"))

@@ -41,6 +41,14 @@ async def test_a_broken_socket_is_opened_again(world: Any) -> None:
         await world.until(lambda: channel.status.reconnects == 1)
 
 
+async def test_whoever_has_something_to_send_is_told_that_the_hub_answers(world: Any) -> None:
+    told: list[int] = []
+    world.host = replace(world.host, reached=lambda: told.append(world.hub.handshakes))
+    async with world.running():
+        await world.hub.sockets[0].close()
+        await world.until(lambda: told == [1, 2])
+
+
 async def test_what_came_meanwhile_is_fetched_after_a_reconnect(world: Any) -> None:
     async with world.running() as channel:
         world.hub.inbox = {"h_1": world.item()}

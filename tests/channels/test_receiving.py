@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from sidecar import metrics
+from sidecar.channels.inbox import Inbox
 from sidecar.errors import ChannelStopped, JournalError
 from sidecar.hubclient.http import LARGEST_BODY
 from sidecar.model import Message
@@ -91,6 +92,20 @@ async def test_a_poll_that_fails_is_tried_again(world: Any, fault: str) -> None:
     async with world.running():
         await world.until(lambda: world.hub.acked == ["h_1"])
     assert world.kept.ids == ["h_1"]
+
+
+async def test_who_is_let_in_again_does_not_wait_for_the_time_of_the_next_look(world: Any) -> None:
+    hub = await world.channel()._hub()
+    inbox = Inbox(hub, world.host, first_wait=60.0, longest_wait=60.0)
+    world.hub.script("/hub/inbox", says(503, "maintenance"), method="GET")
+    world.hub.inbox = {"h_1": world.item()}
+    inbox.look()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(inbox.run(world.kept))
+        await world.until(lambda: inbox.problem)
+        inbox.reached()
+        await world.until(lambda: world.kept.ids == ["h_1"])
+        task.cancel()
 
 
 async def test_the_status_tells_that_the_inbox_cannot_be_read(world: Any) -> None:
@@ -254,7 +269,7 @@ async def test_an_answer_without_end_is_not_read_and_smaller_pages_are_asked_for
         return response
 
     world.hub.script("/hub/inbox", endless, method="GET")
-    async with world.running():
+    async with world.running(replace(world.fast, request=20.0)):
         await world.hub.push(world.item())
         await world.until(lambda: world.hub.acked == ["h_1"])
     assert told < 2 * LARGEST_BODY
