@@ -20,7 +20,7 @@ from sidecar.channels.progress import OwnerProgress, Pace
 from sidecar.channels.sending import Sender
 from sidecar.channels.websocket import Limits
 from sidecar.codecs.attention import attention_of
-from sidecar.codecs.botcord import hub_url
+from sidecar.codecs.botcord import OWNER_ROOM, hub_url
 from sidecar.codecs.botcord_room import is_shared, room_of
 from sidecar.codecs.loose import record_of, text_of
 from sidecar.config.shipped import read_schema
@@ -195,8 +195,14 @@ class BotcordChannel:
             patience=timing.patience,
         )
         inbox = Inbox(hub, host, interval=timing.poll, **waits)
+
+        def reached() -> None:
+            inbox.reached()
+            host.reached()
+
+        limits, stable = timing.socket, timing.stable
         connection = Connection(
-            hub, host, inbox.look, limits=timing.socket, stable=timing.stable, **waits
+            hub, host, inbox.look, reached, limits=limits, stable=stable, **waits
         )
         return _Parts(hub, inbox, connection, Sender(hub, self._pacer, host))
 
@@ -224,4 +230,5 @@ CHANNEL = ChannelType(
     account=account,
     # The Hub may accept the newest token of an agent only.
     exclusive=True,
+    owner_room=f"{OWNER_ROOM}preview",
 )
