@@ -5,7 +5,6 @@ would keep for ever, and work of seconds for a large config; a file that brings 
 not bring a sidecar down.
 """
 
-import gc
 import pickle
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -87,7 +86,6 @@ def _try_templates(
 def main(path: str, inside: str) -> None:
     """Write what a file comes to to standard output, for `sidecar.app.candidate`; what was known
     of it comes by standard input."""
-    gc.disable()  # this process ends before there is anything to collect
     given = sys.stdin.buffer.read()
     known: Known = pickle.loads(given) if given else Known()  # noqa: S301 -- our own
     found, quick = _quickly(Path(path), known, inside)

@@ -28,7 +28,7 @@ from sidecar.app.outcome import (
 )
 from sidecar.app.snapshot import Snapshot, build, types_of
 from sidecar.config.diff import difference, pending
-from sidecar.config.digest import digest
+from sidecar.config.digest import Digester
 from sidecar.config.model import Config
 from sidecar.config.partial import without
 from sidecar.config.plan import Plan
@@ -45,8 +45,8 @@ KEPT = 10
 Load = Callable[[Path, Awaitable[Candidate] | None], Awaitable[Candidate]]
 """Checks a config file, or takes over a check of it that has begun."""
 Apply = Callable[[Snapshot, Collection[str]], Awaitable[Mapping[str, str]]]
-"""Makes the parts that run follow a snapshot, and tells what `renewal.renew` does; raises
-PartsFailed when one of the named channels cannot be built or does not start."""
+"""Makes the parts that run follow a snapshot, and tells what `Renewal.run` does; raises
+PartsFailed when the log or one of the named channels cannot be built, or does not start."""
 
 
 class Reloader:
@@ -73,7 +73,8 @@ class Reloader:
         self.snapshot = first
         self.inputs = inputs
         self.left_out: tuple[str, ...] = ()
-        self.digest = digest(first.config)
+        self._digester = Digester()
+        self.digest = self._digester.digest(first.config)
         self.pending: tuple[str, ...] = ()
         self.confirmed_at = time.time()
         self.history: deque[Outcome] = deque(maxlen=KEPT)
@@ -225,7 +226,7 @@ class Reloader:
         """The same with all of its parts, or not at all; the plan, and the renewed channels."""
         old = self.snapshot
         same, plan, name, waiting, router = await asyncio.to_thread(
-            _compare, self._begun_with, old.config, config
+            self._compare, old.config, config
         )
         if same:
             return plan, await self._apply(old, ())  # a channel that stopped may have been mended
@@ -243,6 +244,12 @@ class Reloader:
         self._retire(old, new)
         _ = self._spawn(self._keep(config), "last good config")
         return plan, renewed
+
+    def _compare(self, old: Config, new: Config) -> tuple[bool, Plan, str, tuple[str, ...], Router]:
+        """Whether they are the same, the plan, and of the new one the digest, what is pending, and
+        the router."""
+        router, name = Router(new.routes, new.default_route), self._digester.digest(new)
+        return old == new, difference(old, new), name, pending(self._begun_with, new), router
 
     def _retire(self, old: Snapshot, new: Snapshot) -> None:
         retire(old.contexts, new.contexts, self._spawn)
@@ -263,15 +270,6 @@ def _no_collections() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _compare(
-    begun: Config, old: Config, new: Config
-) -> tuple[bool, Plan, str, tuple[str, ...], Router]:
-    """Whether they are the same, the plan, and of the new one the digest, what is pending, and the
-    router."""
-    router = Router(new.routes, new.default_route)
-    return old == new, difference(old, new), digest(new), pending(begun, new), router
 
 
 def _log(outcome: Outcome, *, mended: bool = False) -> None:

@@ -5,7 +5,7 @@ for ten thousand. Here only a yes is sure: after a no, the validator tells.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -78,7 +78,7 @@ class _Compiler:
             for name, wanted in schema.items()
             if name not in _ANNOTATIONS | _TOGETHER and not name.startswith("x-")
         ]
-        return checks[0] if len(checks) == 1 else lambda value: all(one(value) for one in checks)
+        return checks[0] if len(checks) == 1 else _every(checks)
 
     def _reference(self, reference: str) -> Check:
         known = self._known
@@ -103,9 +103,10 @@ class _Compiler:
             for name in required:
                 if name not in value:
                     return False
-            return all(
-                named(name) and properties.get(name, other)(inner) for name, inner in value.items()
-            )
+            for name, inner in value.items():
+                if not named(name) or not properties.get(name, other)(inner):
+                    return False
+            return True
 
         return holds
 
@@ -125,11 +126,20 @@ class _Compiler:
             item = self.check(wanted)
             return lambda value: not isinstance(value, list) or all(map(item, value))
         if name == "allOf":
-            every = [self.check(one) for one in wanted]
-            return lambda value: all(one(value) for one in every)
+            return _every([self.check(one) for one in wanted])
         if name in _SIZES:
             return _sized(*_SIZES[name], wanted)
         return _KEYWORDS[name](wanted) if name in _KEYWORDS else _never
+
+
+def _every(checks: Sequence[Check]) -> Check:
+    def holds(value: Any) -> bool:
+        for check in checks:  # noqa: SIM110 -- `all` takes twice as long
+            if not check(value):
+                return False
+        return True
+
+    return holds
 
 
 def _sized(kind: type[Any], sign: int, wanted: int) -> Check:

@@ -6,8 +6,9 @@ Only the places of keys are told, never values: some are secret.
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
+from typing import Any
 
 from sidecar.config.model import (
     Channel,
@@ -73,7 +74,7 @@ def difference(old: Config | None, new: Config) -> Plan:
     """The way from one configuration to another; from None, what would be started."""
     before = old or Config(state=new.state, default_route=None, server=None)
     found = _Found()
-    for name in (field.name for field in fields(Config)):
+    for name in _fields(Config):
         was, is_ = getattr(before, name), getattr(new, name)
         if name == "routes":
             _compare_routes(found, was, is_, before.secrets | new.secrets)
@@ -89,7 +90,7 @@ def difference(old: Config | None, new: Config) -> Plan:
 def pending(begun: Config, new: Config) -> tuple[str, ...]:
     """The keys of a configuration that wait for a new process, of one that began with another."""
     found = _Found()
-    for name in (field.name for field in fields(Config)):
+    for name in _fields(Config):
         if reload_class(name) == "process":
             found.compare((name,), getattr(begun, name), getattr(new, name), name)
     return tuple(change.path for change in found.changes)
@@ -106,14 +107,18 @@ class _Found:
         """Note each key at which two values differ. `place` is without the names of parts, `path`
         is how it is shown.
         """
-        if old == new:
-            return
-        if type(old) is type(new) and is_dataclass(new) and not isinstance(new, _WHOLE):
-            for field in fields(new):
-                was, is_ = getattr(old, field.name), getattr(new, field.name)
+        if old != new:
+            self._note(place, old, new, path)
+
+    def _note(self, place: _Steps, old: object, new: object, path: str) -> None:
+        """The same for two values that do differ."""
+        kind: type[Any] = type(new)
+        if type(old) is kind and is_dataclass(kind) and kind not in _WHOLE:
+            for name in _fields(kind):
+                was, is_ = getattr(old, name), getattr(new, name)
                 if was is not is_ and was != is_:
-                    steps = _WRITTEN.get((type(new), field.name), (field.name,))
-                    self.compare((*place, *steps), was, is_, _below(path, *steps))
+                    steps = _WRITTEN.get((kind, name), (name,))
+                    self._note((*place, *steps), was, is_, _below(path, *steps))
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             for key in {**old, **new}:
                 self.compare((*place, key), old.get(key), new.get(key), _below(path, key))
@@ -140,7 +145,7 @@ class _Found:
                 self.unchanged[section] += 1
             else:
                 before = len(self.changes)
-                self.compare((section,), old[name], part, place(name))
+                self._note((section,), old[name], part, place(name))
                 if _is_managed(part):
                     changed = self.changes[before:]
                     self.changes[before:] = [replace(one, managed=True) for one in changed]
@@ -149,6 +154,12 @@ class _Found:
             for name, part in old.items()
             if name not in new
         ]
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """The names of the fields of a dataclass."""
+    return tuple(field.name for field in fields(kind))
 
 
 def _is_managed(part: object) -> bool:
@@ -167,11 +178,14 @@ def _compare_routes(
     found: _Found, old: Sequence[Route], new: Sequence[Route], secrets: frozenset[str]
 ) -> None:
     was, is_ = {route.name: route for route in old}, {route.name: route for route in new}
-    numbers = {name: index for names in (was, is_) for index, name in enumerate(names)}
+
+    @cache
+    def numbers() -> dict[str, int]:
+        return {name: index for names in (was, is_) for index, name in enumerate(names)}
 
     def place(name: str) -> str:
         """Routes are shown by name, or by number where they have none or a secret one."""
-        number = dotted(("routes", numbers[name]))
+        number = dotted(("routes", numbers()[name]))
         secret = any(secret and secret in name for secret in secrets)
         return number if secret or name == number else _place("routes", name)
 
@@ -184,6 +198,8 @@ def _compare_routes(
 
 def _moved(old: Sequence[str], new: Sequence[str]) -> list[str]:
     """The fewest of the same names that have to move for one order to become the other."""
+    if old == new:
+        return []
     position = {name: index for index, name in enumerate(old)}
     # Patience sorting: the longest run of names whose order stayed is what need not move.
     tops: list[int] = []

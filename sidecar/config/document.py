@@ -2,19 +2,26 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from sidecar.config.problems import Place, Position
 
 
-class Whole(Protocol):
-    """A part of a document that was read without positions, and can be read with them."""
+@dataclass(slots=True)
+class Whole:
+    """A part of a document that was read without positions, and can be read with them. It begins
+    at a line of a file. In the data it may stand for itself."""
+
+    file: str
+    line: int
 
     def key(self, steps: Place) -> Position:
         """Where the key at some steps from the part is written."""
+        raise NotImplementedError
 
     def value(self, steps: Place) -> Position:
         """Where the value is written."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,21 @@ class Document:
         length = len(place)
         while place[:length] not in self.values:
             length -= 1
+        if length < len(place):
+            found = self._at(place[: length + 1])
+            if isinstance(found, Whole):
+                return Unread(found.file, found.line, part=found), place[length + 1 :]
         return self.values[place[:length]], place[length:]
+
+    def _at(self, place: Place) -> object:
+        """What stands at a place; None where nothing does."""
+        found: Any = self.data
+        for step in place:
+            try:
+                found = found[step]
+            except (LookupError, TypeError):
+                return None
+        return found
 
 
 def _anywhere(place: Place) -> None:

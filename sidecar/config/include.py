@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sidecar.config.document import Document, Marks
 from sidecar.config.interpolate import Interpolation
-from sidecar.config.parse import parse
 from sidecar.config.problems import Place, Position, Problem, dotted
 from sidecar.config.reading import Reading
 
@@ -60,13 +59,7 @@ class _Gathering:
         if self.reading.system.is_mount(path):
             found = Problem(*_MOUNTED, Position(name), hint=_WHOLE_FOLDER, level="warning")
             self.reading.problems.append(found)
-        quick = self.reading.quick
-        if quick is None:
-            document, problems = parse(text, name)
-        else:
-            document, problems = quick.parse(text, name, str(path.parent))
-        self.reading.problems += problems
-        return document
+        return self.reading.parse(text, path)
 
     def _follow(self, document: Document, chain: tuple[Path, ...]) -> None:
         """Add what a document includes. `chain` are the files that led to it, itself included."""

@@ -3,8 +3,7 @@
 import re
 from dataclasses import dataclass, field, replace
 
-from sidecar.config.document import Document, Marks, Unread
-from sidecar.config.parse import parse
+from sidecar.config.document import Document, Marks, Unread, Whole
 from sidecar.config.plain import NotPlain, Plain
 from sidecar.config.problems import Place, Position, Problem
 from sidecar.config.templates import TEMPLATES
@@ -16,18 +15,26 @@ _ABOVE = "routes:\n"
 """What is put above an item that is read alone."""
 
 
+def parse(text: str, file: str) -> tuple[Document | None, tuple[Problem, ...]]:
+    """Read one document with the YAML parser: importing it takes a while, and where all is plain
+    or known it is not needed."""
+    from sidecar.config.parse import parse
+
+    return parse(text, file)
+
+
 class Damaged(NotPlain):
     """The parser cannot read it either."""
 
 
 @dataclass(slots=True)
-class Item:
+class Item(Whole):
     """A route in a file: its text, which begins at a line."""
 
-    file: str
-    line: int
     text: str
-    _read: tuple[Document | None, tuple[Problem, ...]] | None = field(default=None, repr=False)
+    _read: tuple[Document | None, tuple[Problem, ...]] | None = field(
+        default=None, init=False, repr=False
+    )
 
     def key(self, steps: Place) -> Position:
         """Where the key at some steps from the route is written."""

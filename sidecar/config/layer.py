@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sidecar.config.document import Document, Marks
+from sidecar.config.document import Document, Marks, Whole
 from sidecar.config.managed import FILE, LEFT_OUT
-from sidecar.config.parse import parse
 from sidecar.config.problems import Place, Position, Problem, dotted
 from sidecar.config.reading import Reading
 
@@ -98,16 +97,17 @@ def read_layer(state: Path, reading: Reading) -> Layer:
     text = reading.open(path)
     if text is None:
         return Layer(name, None)
-    if reading.quick is not None:
-        document, problems = reading.quick.parse(text, name, str(path.parent))
-    else:
-        document, problems = parse(text, name)
-    reading.problems += problems
-    return Layer(name, document)
+    return Layer(name, reading.parse(text, path))
 
 
 def _starts(document: Document) -> Sequence[tuple[int, int, Place]]:
+    routes = document.data.get("routes")
     entries = [
+        *(
+            (route.line, 1, ("routes", index))
+            for index, route in enumerate(routes if isinstance(routes, list) else ())
+            if isinstance(route, Whole)
+        ),
         *((1, 1, ()),),
         *(
             (at.line, at.column, place)

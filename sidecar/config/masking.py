@@ -17,10 +17,13 @@ def masked(
 
     Those at `shown` places stay: there the file holds an expression, not the secret.
     """
+    written = _secrets(document.data, schema)
+    places = [place for place in written if place not in shown and place in document.values]
+    if not places:
+        return dict(sources)
     lines = {name: text.splitlines(keepends=True) for name, text in sources.items()}
-    for place in _secrets(document.data, schema):
-        if place not in shown and place in document.values:
-            _cover(lines, document, place)
+    for place in places:
+        _cover(lines, document, place)
     return {name: "".join(of_file) for name, of_file in lines.items()}
 
 

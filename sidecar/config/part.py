@@ -88,9 +88,10 @@ class Part:
         if not isinstance(found, dict | list) or (*self.place, key) in self.source.broken:
             return
         for step, value in found.items() if isinstance(found, dict) else enumerate(found):
-            place = (*self.place, key, step)
-            if isinstance(value, dict) and place not in self.source.broken:
-                yield Part(self.source, place, value, self.unsound)
+            if isinstance(value, dict):
+                place = (*self.place, key, step)
+                if place not in self.source.broken:
+                    yield Part(self.source, place, value, self.unsound)
 
     def duration(self, key: str, default: float) -> float:
         """Seconds."""

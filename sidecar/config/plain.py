@@ -6,6 +6,7 @@ parser; whatever is not sure to is not read at all, and is left to the parser.
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 from sidecar.config.scalars import resolve
@@ -106,7 +107,7 @@ class _Reader:
         column = self.row.column
         while self.row.column == column:
             key = _KEY.match(self.row.text)
-            if key is None or key[1] in found or not isinstance(resolve(key[1]), str):
+            if key is None or key[1] in found or not _is_text(key[1]):
                 raise NotPlain
             if depth == 1:
                 self.key_lines[key[1]] = self.row.number
@@ -170,6 +171,11 @@ class _Reader:
         return text if mark.startswith("|-") else f"{text}\n"
 
 
+@cache
+def _is_text(key: str) -> bool:
+    return isinstance(resolve(key), str)
+
+
 def _inline(text: str, depth: int) -> object:
     """A value that stands on one line."""
     found = _SCALAR.match(text)
@@ -217,7 +223,7 @@ def _flow(text: str, at: int, depth: int) -> tuple[object, int]:
 def _flow_key(text: str, at: int) -> tuple[str, int]:
     """A key within brackets, and where its value begins."""
     key = _KEY.match(text, at)
-    if key is None or not isinstance(resolve(key[1]), str):
+    if key is None or not _is_text(key[1]):
         raise NotPlain
     return key[1], key.end()
 

@@ -5,16 +5,15 @@ Where in it something is written, the parser finds out when somebody asks: for w
 """
 
 import hashlib
+import pickle
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-from sidecar.config.document import Document, Marks, Unread
-from sidecar.config.items import Damaged, Item
+from sidecar.config.document import Document, Marks
+from sidecar.config.items import Damaged, Item, parse
 from sidecar.config.mistakes import MOST
 from sidecar.config.model import Route
-from sidecar.config.parse import parse
 from sidecar.config.plain import NotPlain, read_item
 from sidecar.config.problems import Place, Position, Problem, dotted
 from sidecar.config.templates import templates_of
@@ -25,71 +24,77 @@ MAX_TEXT = 2_000_000
 MAX_ODD = 500
 """Routes that the parser reads alone, each; with more, reading all at once takes less."""
 
+MAX_REST = 100_000
+"""Characters of a file, without its routes, up to which what the parser made of it is kept."""
+
+_LENGTH = 16
+"""Bytes of a hash: enough that no two texts have the same."""
 _ROUTES: Place = ("routes",)
 _NUMBER = re.compile(r"routes\[([0-9]+)\]")
-_START = re.compile(r"^routes:(?: +#.*| *)$", re.MULTILINE)
+# What begins with the end of a line is found in a sixth of the time of what begins with `^`.
+_START = re.compile(r"\nroutes:(?: +#.*| *)(?=\n|\Z)")
 _FIRST = re.compile(r"(?: *(?:#.*)?\n)*( *)- ")
 
+_Parsed = tuple[Document | None, tuple[Problem, ...]]
+Fine = tuple[bytes, str, str, bool]
+"""A route that was fine: the hash of its text, empty where it has to be read each time, its name,
+the folder that has to be there, and whether it takes all messages."""
+_READ_EACH_TIME: Fine = (b"", "", "", False)
 
-class Known(NamedTuple):
-    """A route that was fine before: which one of the routes of then it is, and what makes it fine
-    that is not in the texts. `takes_all`: it has no conditions."""
+
+@dataclass(slots=True, eq=False)
+class KnownRoute(Item):
+    """Stands in a document for a route that is known to be fine, by its number among these."""
 
     number: int
-    name: str
-    cwd: str
-    takes_all: bool
-
-
-class KnownRoute(dict[str, object]):
-    """Stands in a document for a route that is known to be fine."""
-
-    def __init__(self, known: Known) -> None:
-        super().__init__(name=known.name, match={} if known.takes_all else {"": ""})
-        self.known = known
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRoutes:
-    """The routes of a config that was fine, by the hash of their text and file. They are fine as
-    long as the hash of all texts but those of routes, `rest`, is the same."""
+    """The routes of a config that was fine, in order. They are fine as long as the hash of all
+    texts but those of routes, `rest`, is the same. Of these texts, `parsed` is what the parser
+    made of each, pickled, by its hash."""
 
     rest: bytes = b""
-    routes: Mapping[bytes, Known] = field(default_factory=dict)
+    routes: Sequence[Fine] = ()
+    parsed: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
 class QuickRoutes:
     """Reads documents quickly. `known` are routes that need not be read.
 
-    What is found goes to `found`, the routes to know the next time, and to `kept`: for each route
-    of the config which one of the known ones it is, None for one that was read.
+    `kept` tells of each route of the config which one of the known ones it is, None for one that
+    was read.
     """
 
-    known: KnownRoutes = KnownRoutes()
-    found: dict[bytes, Known] = field(default_factory=dict)
-    kept: list[int | None] = field(default_factory=list)
-    _rest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    def __init__(self, known: KnownRoutes | None = None) -> None:
+        self.known = known or KnownRoutes()
+        self.kept: list[int | None] = []
+        self._numbers = {fine[0]: number for number, fine in enumerate(self.known.routes)}
+        self._new: dict[int, Fine] = {}
+        self._rest = hashlib.sha256()
+        self._parsed: dict[bytes, bytes] = {}
 
     def note(
         self, place: Place, document: Document, data: Mapping[str, object], route: Route
     ) -> None:
-        """Note the next route of the config, which stands at a place of a document."""
-        digest, index = document.digests.get(place), len(self.kept)
-        if isinstance(data, KnownRoute) and digest is not None:
-            self.kept.append(data.known.number)
-            self.found[digest] = data.known._replace(number=index)
-            return
-        self.kept.append(None)
+        """Note the next route of the config, which was read and stands at a place of a document."""
+        hash_ = document.digests.get(place)
         # The place of a template in its file has to be known when it fails.
-        if digest is not None and "name" in data and not any(templates_of(route)):
-            known = Known(index, route.name, str(route.cwd or ""), not data.get("match"))
-            self.found[digest] = known
+        if hash_ is not None and "name" in data and not any(templates_of(route)):
+            cwd, takes_all = str(route.cwd or ""), not data.get("match")
+            self._new[len(self.kept)] = (hash_, route.name, cwd, takes_all)
+        self.kept.append(None)
 
     @property
     def learned(self) -> KnownRoutes:
         """What to know the next time."""
-        return KnownRoutes(self._rest.digest(), self.found)
+        known, new = self.known.routes, self._new
+        routes = [
+            new.get(index, _READ_EACH_TIME) if number is None else known[number]
+            for index, number in enumerate(self.kept)
+        ]
+        return KnownRoutes(self._rest.digest(), routes, self._parsed)
 
     @property
     def misled(self) -> bool:
@@ -97,26 +102,38 @@ class QuickRoutes:
         used = any(index is not None for index in self.kept)
         return used and self._rest.digest() != self.known.rest
 
-    def parse(
-        self, text: str, file: str, folder: str
-    ) -> tuple[Document | None, tuple[Problem, ...]]:
+    def parse(self, text: str, file: str, folder: str) -> _Parsed:
         """Read one document as `parse.parse` does."""
         cut = _cut(text) if len(text) <= MAX_TEXT else None
         rest = text if cut is None else cut.rest
-        self._rest.update(f"{file}\0{folder}\0{rest}\0".encode("utf-8", "surrogatepass"))
+        seed = hashlib.sha256(_encoded(f"{file}\0{folder}\0"))
+        whole = seed.copy()
+        whole.update(_encoded(rest))
+        self._rest.update(whole.digest())
+        document, problems = self._parse(rest, file, whole.digest())
         if cut is None:
-            return parse(text, file)
-        document, problems = parse(cut.rest, file)
+            return document, problems
         if document is None:
             return _stopped(cut, text, file) or parse(text, file)
         if not cut.fits(document):
             return parse(text, file)
         try:
-            return self._filled(document, problems, cut, file, folder)
+            return self._filled(document, problems, cut, file, seed)
         except Damaged:
             return _stopped(cut, text, file) or parse(text, file)
         except NotPlain:
             return parse(text, file)
+
+    def _parse(self, text: str, file: str, hash_: bytes) -> _Parsed:
+        """Read a document without its routes. What was fine the last time is not parsed again."""
+        kept = self.known.parsed.get(hash_)
+        if kept is not None:
+            self._parsed[hash_] = kept
+            return pickle.loads(kept), ()  # noqa: S301 -- our own
+        document, problems = parse(text, file)
+        if document is not None and not problems and len(text) <= MAX_REST:
+            self._parsed[hash_] = pickle.dumps(document)
+        return document, problems
 
     def _filled(
         self,
@@ -124,8 +141,8 @@ class QuickRoutes:
         problems: Sequence[Problem],
         cut: "_Cut",
         file: str,
-        folder: str,
-    ) -> tuple[Document | None, tuple[Problem, ...]]:
+        seed: "hashlib._Hash",
+    ) -> _Parsed:
         """The document with the routes that were cut out of it, and what is wrong with all."""
         marks = Marks(
             {place: cut.moved(at) for place, at in document.keys.items()},
@@ -136,31 +153,30 @@ class QuickRoutes:
         found = [cut.moved_problem(problem) for problem in problems]
         routes: list[object] = []
         odd = 0
-        seed = hashlib.sha256(f"{file}\0{folder}\0".encode("utf-8", "surrogatepass"))
-        for line, item in cut.items():
-            place: Place = (*_ROUTES, len(routes))
-            whole = Item(file, line, item)
-            if "$" not in item:  # what ${…} gives may change while the text does not
-                hash_ = seed.copy()
-                hash_.update(item.encode("utf-8", "surrogatepass"))
-                marks.digests[place] = hash_.digest()
-            known = self.known.routes.get(marks.digests.get(place, b""))
-            if known is not None:
-                marks.values[place] = Unread(file, line, part=whole)
-                routes.append(KnownRoute(known))
+        for line, text in cut.items():
+            hash_ = seed.copy()
+            hash_.update(_encoded(text))
+            name = hash_.digest()[:_LENGTH]
+            number = self._numbers.get(name)
+            if number is not None:
+                routes.append(KnownRoute(file, line, text, number))
                 continue
+            place: Place = (*_ROUTES, len(routes))
+            if "$" not in text:  # what ${…} gives may change while the text does not
+                marks.digests[place] = name
+            item = Item(file, line, text)
             try:
-                plain = read_item(item.split("\n"))
+                plain = read_item(text.split("\n"))
             except NotPlain:
                 if (odd := odd + 1) > MAX_ODD:
                     raise
-                data, wrong = whole.parsed(marks, place)
+                data, wrong = item.parsed(marks, place)
                 routes.append(data)
                 found += wrong
                 if len(found) >= MOST:  # these will do
                     return None, tuple(found)
             else:
-                whole.mark(plain, marks, place)
+                item.mark(plain, marks, place)
                 routes.append(plain.data)
         all_ = {**document.data, "routes": routes}
         blocks = frozenset(marks.blocks)
@@ -169,7 +185,7 @@ class QuickRoutes:
     def begin_again(self) -> None:
         """The routes are looked at anew."""
         self.kept.clear()
-        self.found.clear()
+        self._new.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +217,8 @@ class _Cut:
 
     def items(self) -> Iterator[tuple[int, str]]:
         """The text of each item, with the number of its first line."""
-        begin = re.compile(rf"^ {{{self.column}}}-(?: |$)", re.MULTILINE)
-        starts = [found.start() for found in begin.finditer(self.routes)]
+        begin = re.compile(rf"\n {{{self.column}}}-(?= |\n|\Z)")
+        starts = [0, *(found.start() + 1 for found in begin.finditer(self.routes))]
         line = self.first
         for start, end in zip(starts, [*starts[1:], len(self.routes)], strict=True):
             yield line, self.routes[start:end]
@@ -210,14 +226,18 @@ class _Cut:
 
 
 def _cut(text: str) -> _Cut | None:
-    keys = list(_START.finditer(text))
-    if len(keys) != 1 or (first := _FIRST.match(text, keys[0].end() + 1)) is None:
+    keys = list(_START.finditer(f"\n{text}"))
+    if len(keys) != 1:
         return None
-    column, (start, over), begin = len(first[1]), keys[0].span(), first.start(1)
+    start, over = keys[0].start(), keys[0].end() - 1
+    first = _FIRST.match(text, over + 1)
+    if first is None:
+        return None
+    column, begin = len(first[1]), first.start(1)
     # The first line that is neither blank nor a comment, nor an item, nor further to the right.
-    after = re.compile(rf"^(?! {{{column}}}(?: |-[ \n])| *(?:#|$))", re.MULTILINE)
+    after = re.compile(rf"\n(?! {{{column}}}(?: |-[ \n])| *(?:#|\n|\Z))")
     found = after.search(text, begin)
-    end = len(text) if found is None else found.start()
+    end = len(text) if found is None else found.start() + 1
     rest = f"{text[:start]}routes: []\n{text[end:]}"
     line = text.count("\n", 0, start) + 1
     top, less = line + text.count("\n", start, begin), text.count("\n", over, end) - 1
@@ -254,6 +274,10 @@ def _renumbered(problem: Problem, numbers: Sequence[int]) -> Problem:
         return problem
     number = dotted((*_ROUTES, numbers[int(found[1])]))
     return replace(problem, path=f"{number}{problem.path[found.end() :]}")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _is_plain(text: str) -> bool:

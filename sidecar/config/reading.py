@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from posixpath import normpath
 
+from sidecar.config.document import Document
+from sidecar.config.items import parse
 from sidecar.config.mistakes import MOST
 from sidecar.config.problems import Level, Position, Problem
 from sidecar.config.quick import QuickRoutes
@@ -76,6 +78,16 @@ class Reading:
         self.sources[name] = text or ""
         self._lines.pop(name, None)
         return text
+
+    def parse(self, text: str, path: Path) -> Document | None:
+        """The document that the text of a file holds; None, with problems, where it holds none."""
+        name = self.name(path)
+        if self.quick is None:
+            document, problems = parse(text, name)
+        else:
+            document, problems = self.quick.parse(text, name, str(path.parent))
+        self.problems += problems
+        return document
 
     def lines(self, file: str) -> list[str]:
         """The lines of a file that was opened, split once however many values stand in it."""

@@ -1,21 +1,21 @@
 """The routes of a config: what they name must exist, and each must be reachable."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sidecar.config.choices import budget, session_bounds
-from sidecar.config.model import Match, Route, Template
+from sidecar.config.model import Match, Route, SessionBounds, Template
 from sidecar.config.part import Part
 from sidecar.config.problems import Position, dotted, near
 from sidecar.config.quick import KnownRoute
-from sidecar.config.reading import At
 from sidecar.model import NO_REPLY
 
 DEFAULT_NAME = "default"
 """The name of the default route."""
 
-_ANYWHERE = Path()
+_KNOWN = Route("", "", None)
+"""What stands for each route that is known to be fine."""
+_UNBOUND = SessionBounds()
 _TEXTS = (
     "channel",
     "account",
@@ -30,41 +30,76 @@ _TEXTS = (
 def routes(root: Part) -> tuple[Route, ...]:
     """The routes in order."""
     found: list[Route] = []
-    names: dict[str, At] = {}
-    if isinstance(root.data.get("default_route"), dict):
-        names[DEFAULT_NAME] = partial(root.key_at, "default_route")
-    catch_all: tuple[str, Position] | None = None
-    if root.reading.quick is not None:
-        root.reading.quick.begin_again()
-    for part in root.parts("routes"):
-        route = _known(part) or _route(part, root, part.get("name") or dotted(part.place))
-        if part.reading.quick is not None:
-            part.reading.quick.note(part.place, part.source.document, part.data, route)
-        found.append(route)
-        _check_name(part, route.name, names)
-        if catch_all is not None:
-            name, position = catch_all
-            message = f"never reached: the route {name!r} takes every message"
-            part.problem("unreachable-route", message, level="warning", related=position)
-        elif not part.data.get("match"):
-            catch_all = (route.name, part.key_at())
-    if catch_all is None and "default_route" not in root.data:
-        message = "messages that no route matches are not answered"
-        hint = "add a default_route, or a last route without match"
-        at = root.key_at("routes")
-        root.problem("no-default-route", message, hint=hint, level="warning", at=at)
+    order = _Order(root)
+    quick, listed = root.reading.quick, root.data.get("routes")
+    if quick is not None:
+        quick.begin_again()
+    parts = {part.place[-1]: part for part in root.parts("routes")}
+    for number, data in enumerate(listed if isinstance(listed, list) else ()):
+        if quick is not None and isinstance(data, KnownRoute):
+            _, name, cwd, takes_all = quick.known.routes[data.number]
+            if cwd and not root.reading.has_folder(cwd):
+                root.problem("no-folder", f"{cwd!r} is no folder", "routes", number, "cwd")
+            quick.kept.append(data.number)
+            found.append(_KNOWN)
+        elif number in parts:
+            part = parts[number]
+            route = _route(part, root, part.get("name") or dotted(part.place))
+            if quick is not None:
+                quick.note(part.place, part.source.document, part.data, route)
+            name, takes_all = route.name, not part.data.get("match")
+            found.append(route)
+        else:
+            continue
+        order.add(number, name, takes_all=takes_all)
+    order.end()
     return tuple(found)
 
 
-def _known(part: Part) -> Route | None:
-    """What stands for a route that is known to be fine; its folder has to be there all the same."""
-    quick = part.reading.quick
-    if quick is None or not isinstance(part.data, KnownRoute):
-        return None
-    known = part.data.known
-    if known.cwd and not part.reading.has_folder(known.cwd):
-        part.problem("no-folder", f"{known.cwd} is no folder", "cwd")
-    return Route(known.name, "", _ANYWHERE)
+class _Order:
+    """What matters of the routes, one after the other, for those that follow."""
+
+    def __init__(self, root: Part) -> None:
+        self._root = root
+        self._names: dict[str, int | None] = {}
+        if isinstance(root.data.get("default_route"), dict):
+            self._names[DEFAULT_NAME] = None
+        self._catch_all: tuple[str, int] | None = None
+
+    def add(self, number: int, name: str, *, takes_all: bool) -> None:
+        """Note what is wrong with the place of a route."""
+        first = self._names.setdefault(name, number)
+        if first != number:
+            message, related = f"two routes are named {name!r}", partial(self._name_at, first)
+            self._root.problem(
+                "duplicate-route", message, "routes", number, "name", related=related
+            )
+        if self._catch_all is not None:
+            before, at = self._catch_all
+            message = f"never reached: the route {before!r} takes every message"
+            related = partial(self._root.key_at, "routes", at)
+            self._root.problem(
+                "unreachable-route", message, "routes", number, level="warning", related=related
+            )
+        elif takes_all:
+            self._catch_all = (name, number)
+
+    def end(self) -> None:
+        """Note what is wrong with all of them."""
+        if self._catch_all is None and "default_route" not in self._root.data:
+            message = "messages that no route matches are not answered"
+            hint = "add a default_route, or a last route without match"
+            at = self._root.key_at("routes")
+            self._root.problem("no-default-route", message, hint=hint, level="warning", at=at)
+
+    def _name_at(self, number: int | None) -> Position:
+        """Where a route is named; of None, the default route."""
+        if number is None:
+            return self._root.key_at("default_route")
+        data = self._root.data["routes"][number]
+        if isinstance(data, KnownRoute) or "name" in data:
+            return self._root.value_at("routes", number, "name")
+        return self._root.key_at("routes", number)
 
 
 def default_route(root: Part) -> Route | None:
@@ -95,8 +130,8 @@ def _route(part: Part, root: Part, name: str) -> Route:
         no_reply=part.get("no_reply", NO_REPLY),
         model=part.get("model"),
         effort=part.get("effort"),
-        budget=budget(part),
-        session=session_bounds(part.part("session")),
+        budget=budget(part) if part.has("budget") else None,
+        session=session_bounds(part.part("session")) if part.has("session") else _UNBOUND,
         recovery=_template(part, "recovery"),
         managed=part.is_managed,
     )
@@ -104,7 +139,7 @@ def _route(part: Part, root: Part, name: str) -> Route:
 
 def _match(part: Part, root: Part) -> Match:
     found = part.get("channel")
-    if not _has_found_channels(root):
+    if found is not None and not _has_found_channels(root):
         for index in range(len(found) if isinstance(found, list) else 0):
             _check_known(part, ("channel", index), "channels", root)
         if isinstance(found, str):
@@ -136,14 +171,6 @@ def _check_known(part: Part, steps: tuple[str | int, ...], among: str, root: Par
         hint = "" if told != repr(text) else near(text, names)
         hint = hint or f"{among}: {', '.join(names) or 'none'}"
         part.problem(f"unknown-{what}", f"there is no {what} {told}", *steps, hint=hint)
-
-
-def _check_name(part: Part, name: str, names: dict[str, At]) -> None:
-    at = partial(part.value_at, "name") if "name" in part.data else part.key_at
-    first = names.setdefault(name, at)
-    if first is not at:
-        message = f"two routes are named {name!r}"
-        part.problem("duplicate-route", message, "name", related=first)
 
 
 def _indent(text: str, written: str = "") -> int:

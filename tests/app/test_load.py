@@ -1,20 +1,22 @@
 """A config file checked by a process of its own, again and again."""
 
 import asyncio
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sidecar.app import load
-from sidecar.app.candidate import NO_MEMORY, Candidate, Memory
+from sidecar.app.candidate import NO_MEMORY, Candidate, Memory, read_answer, write_answer
 from sidecar.app.check import check
 from sidecar.app.load import Loader, Loading
 from sidecar.app.outcome import MOST_ERRORS, error_lines
 from sidecar.config.mistakes import MOST
-from sidecar.config.model import Config
+from sidecar.config.model import Budget, Config, Match, Route, SessionBounds, State, Template
 from sidecar.config.templates import fingerprint, templates
 from tests import starting
 
@@ -98,7 +100,7 @@ def test_a_mistake_is_told_with_its_place_also_where_most_is_known(saved: Saved)
 
 @pytest.mark.usefixtures("forked")
 def test_a_warning_is_told_each_time_though_most_is_known(saved: Saved) -> None:
-    saved.save(end=f"  - {{name: all, runtime: echo, cwd: {saved.path.parent}}}\n" * 1)
+    saved.save(end=f"  - {{name: all, runtime: echo, cwd: {saved.path.parent}}}\n")
     text = saved.path.read_text()
     saved.path.write_text(f"{text}  - {{name: late, runtime: echo, cwd: {saved.path.parent}}}\n")
     first = saved.check()
@@ -111,6 +113,27 @@ def test_a_warning_is_told_each_time_though_most_is_known(saved: Saved) -> None:
     assert second.problems == first.problems
     assert second.config is not None
     assert second.config.routes[7] is first.config.routes[7]
+
+
+def test_all_of_a_route_comes_over(tmp_path: Path) -> None:
+    written = Template("more.yaml", "{{ message.text }}", line=7, indent=4)
+    route = Route(
+        name="odd", runtime="echo", cwd=tmp_path, match=Match(sender=("hu_1",), mentioned=True),
+        trust="public", args=("a", "b"), turn_timeout=5.0, user_turn=written,
+        budget=Budget(2.5, "week"), session=SessionBounds(3, None, 60.0), managed=True,
+    )  # fmt: skip
+    routes = (route, *(replace(route, name=f"r{number}") for number in range(COUNT)))
+    config = Config(State(tmp_path), default_route=None, routes=routes)
+    old = Memory(routes=(Route("kept", "echo", None),))
+    kept = [*(None for _ in routes[1:]), 0]
+    file = io.BytesIO()
+    write_answer(Candidate(config, config, (), {}, {}), kept, file)
+    found = read_answer(file.getvalue(), old).config
+    assert found is not None
+    assert found.routes == (*routes[:-1], *old.routes)
+    assert found.routes[-1] is old.routes[0]
+    assert found.routes[0].user_turn is not None
+    assert (found.routes[0].user_turn.line, found.routes[0].user_turn.indent) == (7, 4)
 
 
 async def test_a_check_that_has_begun_is_taken_over(saved: Saved) -> None:
@@ -163,7 +186,7 @@ def test_of_many_new_templates_those_that_are_wrong_are_told(saved: Saved) -> No
 
 
 def test_the_checker_begins_without_what_takes_long_and_is_seldom_needed() -> None:
-    seldom = "{'asyncio', 'aiohttp', 'jinja2', 'jsonschema'}"
+    seldom = "{'asyncio', 'aiohttp', 'jinja2', 'jsonschema', 'ruamel.yaml'}"
     program = f"import sys, sidecar.app.check; sys.exit(str({seldom} & sys.modules.keys() or ''))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

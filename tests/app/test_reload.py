@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import logging
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sidecar import plugins
+from sidecar import logs, metrics, plugins
 from sidecar.api import RuntimeType
 from sidecar.app.candidate import Candidate
 from sidecar.app.outcome import Outcome
@@ -21,6 +23,7 @@ from sidecar.config.model import (
     Channel,
     Config,
     Limits,
+    Log,
     Route,
     Runtime,
     Server,
@@ -241,6 +244,52 @@ async def test_all_but_what_does_not_start_is_kept_where_that_is_wanted(
         "applied", "unchanged",
     )  # fmt: skip
     assert not rig.sidecar.status.degraded()
+
+
+@pytest.fixture
+async def own_log() -> AsyncIterator[None]:
+    level = logging.getLogger().level
+    yield
+    await asyncio.to_thread(logs.shutdown)
+    logging.getLogger().setLevel(level)
+
+
+async def test_a_log_whose_file_cannot_be_opened_is_a_part_that_does_not_start(
+    rig: Rig, own_log: None
+) -> None:
+    before, count = state(rig), metrics.value("log_failures_total")
+    wrong, file = rig.folder / "demo.json" / "log", rig.folder / "l"
+    limits = replace(rig.config.limits, output=4096)
+    outcome = await rig.reload(log=Log("warning", file=wrong), limits=limits)
+    assert outcome.result == "rejected"
+    assert outcome.problems[0].startswith("log file: cannot be opened: [Errno ")
+    assert state(rig) == before
+    outcome = await rig.reload(reload=Reloading(on_partial="keep"))
+    assert (outcome.result, len(outcome.problems)) == ("degraded", 1)
+    kept = rig.sidecar.reloader.snapshot.config
+    assert (kept.limits.output, kept.log) == (4096, Log())
+    assert metrics.value("log_failures_total") == count + 2
+    # One that cannot be opened again on the way back does not keep the rest from coming back.
+    assert (await rig.reload(log=Log(file=file))).result == "applied"
+    await asyncio.to_thread(lambda: (file.unlink(), file.mkdir()))
+    outcome = await rig.reload(reload=Reloading(), log=Log(), channels=elsewhere(rig))
+    assert outcome.problems[0].startswith("channel demo: does not start: ")
+    assert metrics.value("log_failures_total") == count + 3
+    rig.hub.owner_says("demo", "as before")
+    await rig.hub.wait(lambda: rig.hub.sent)
+
+
+async def test_a_new_secret_is_kept_out_of_the_log_though_its_file_stays_open(
+    rig: Rig, own_log: None
+) -> None:
+    file = rig.folder / "l"
+    await rig.reload(log=Log(format="text", file=file))
+    await asyncio.to_thread(file.rename, rig.folder / "moved")  # and is not opened again
+    await rig.reload(secrets=frozenset({"hunter2hunter2"}))
+    logging.getLogger("sidecar.test").error("it is hunter2hunter2")
+    await asyncio.to_thread(logs.shutdown)
+    text = await asyncio.to_thread((rig.folder / "moved").read_text)
+    assert ("it is ***" in text, "hunter2" in text) == (True, False)
 
 
 async def test_without_a_new_runtime_its_routes_have_none_so_nothing_is_kept(
@@ -490,3 +539,33 @@ async def test_credentials_that_were_replaced_are_used_at_once_and_those_that_fa
     file.write_text(json.dumps(new))
     assert (await rig.reload()).result in ("applied", "unchanged")
     assert not rig.sidecar.status.degraded()
+
+
+async def test_credentials_that_failed_are_tried_again_when_their_file_is_written_again(
+    rig: Rig,
+) -> None:
+    file = rig.folder / "demo.json"
+
+    def write(document: dict[str, Any]) -> None:
+        file.write_text(json.dumps(document))
+        os.utime(file, ns=(0, next(times)))
+
+    times = iter(range(time.time_ns(), 0, -(10**9)))  # so new that the agent may become known
+    await until(lambda: "token" in json.loads(file.read_text()))  # which it has written itself
+    old, new = json.loads(file.read_text()), {**rig.hub.add_agent("demo"), "keyId": "k_unknown"}
+    write(new)
+    outcome = await rig.reload()
+    assert (outcome.result, len(outcome.problems)) == ("degraded", 1)
+    assert "404 key_not_found" in outcome.problems[0]
+    await until(lambda: state(rig)[2])
+    connection = state(rig)[2]
+    again = await rig.reload(limits=replace(rig.config.limits, queue_depth=5))
+    assert (again.result, again.problems) == ("degraded", outcome.problems)
+    assert state(rig)[2] == connection
+    write(new)
+    assert (await rig.reload()).result == "degraded"
+    await until(lambda: state(rig)[2] not in (None, connection))
+    write(old)
+    assert (await rig.reload()).result == "unchanged"
+    write(rig.hub.add_agent("demo"))
+    assert (await rig.reload()).result == "applied"

@@ -1,6 +1,7 @@
 """What a change of a config is said to be."""
 
 import json
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config.diff import RELOAD, difference, reload_class
-from sidecar.config.digest import digest
+from sidecar.config.digest import Digester, digest
 from sidecar.config.model import (
     Channel,
     Config,
@@ -148,6 +149,24 @@ def test_an_equal_config_changes_nothing_and_has_the_same_digest() -> None:
     plan = difference(BASE, again)
     assert plan == Plan((), {"channels": 1, "runtimes": 1, "routes": 3})
     assert digest(BASE) == digest(again)
+
+
+def test_one_config_after_the_other_has_the_digest_that_each_has_alone() -> None:
+    digester, routes = Digester(), [route(f"r{number}") for number in range(9)]
+    chance = random.Random(5)
+    for number in range(50):
+        change = chance.randrange(len(routes))
+        match number % 4:
+            case 0:
+                routes[change] = replace(routes[change], args=(f"{number}",))
+            case 1:
+                routes.insert(0, routes.pop(change))
+            case 2:
+                del routes[change]
+            case _:
+                routes.append(route(f"r{number}"))
+        new = replace(BASE, routes=tuple(routes), limits=Limits(queue_depth=number + 1))
+        assert digester.digest(new) == digest(new)
 
 
 def test_a_template_that_moved_in_its_file_is_the_same() -> None:

@@ -72,6 +72,24 @@ def test_what_does_not_fit_is_left_out_with_a_warning_and_the_rest_holds(tmp_pat
     assert sorted(told) == ["channels.ag_1", "routes[0]"]
 
 
+def test_a_route_that_is_known_is_left_out_alone_when_its_folder_went(tmp_path: Path) -> None:
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    layer = f"""routes:
+- {{name: first, match: {{account: ag_1}}, runtime: echo}}
+- {{name: second, match: {{account: ag_2}}, runtime: echo, cwd: {folder}}}
+- {{name: third, match: {{account: ag_3}}, runtime: echo}}
+"""
+    first = QuickRoutes()
+    assert loaded(tmp_path, layer, quick=first).problems == ()
+    folder.rmdir()
+    found = loaded(tmp_path, layer, quick=QuickRoutes(first.learned))
+    assert found.config is not None
+    assert [(one.code, one.path) for one in found.problems] == [(LEFT_OUT, "routes[1]")]
+    assert len(found.config.routes) == 2
+    assert found.problems == loaded(tmp_path, layer).problems
+
+
 def test_a_layer_that_is_no_yaml_never_keeps_the_users_config_from_loading(tmp_path: Path) -> None:
     for text in ("{", "[]", "channels: 5\nroutes: {}\n", "\0"):
         found = loaded(tmp_path, text)

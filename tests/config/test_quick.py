@@ -179,7 +179,10 @@ def test_a_folder_that_went_is_noticed_though_the_text_is_the_same(saved: Saved)
     assert saved.load()[0].problems == ()
     assert saved.load()[1].kept[1] == 1
     folder.rmdir()
-    assert [problem.code for problem in saved.load()[0].problems] == ["no-folder"]
+    found, quick = saved.load()
+    assert quick.kept[1] == 1
+    assert [problem.code for problem in found.problems] == ["no-folder"]
+    assert found.problems == saved.read().problems
 
 
 @pytest.mark.parametrize(
@@ -199,8 +202,9 @@ def test_a_mistake_among_known_routes_is_found(
     saved: Saved, change: Callable[[Saved], object], code: str
 ) -> None:
     change(saved)
-    assert code in [problem.code for problem in saved.load()[0].problems]
-    assert code in [problem.code for problem in saved.read().problems]
+    found, whole = saved.load()[0], saved.read()
+    assert code in [problem.code for problem in whole.problems]
+    assert found.problems == whole.problems
 
 
 def test_variables_templates_and_routes_without_a_name_are_read_each_time(saved: Saved) -> None:
@@ -276,6 +280,79 @@ def test_what_is_wrong_is_told_as_if_the_parser_had_read_all_of_it(
         assert {type(one.position) for one in quick.problems} <= {Position}
 
 
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that the YAML parser is given."""
+    found: list[str] = []
+
+    def note(text: str, file: str) -> Any:
+        found.append(text)
+        return parse(text, file)
+
+    for module in (items, quick_module):
+        monkeypatch.setattr(module, "parse", note)
+    return found
+
+
+def test_what_is_around_the_routes_is_parsed_only_where_it_changed(
+    saved: Saved, parsed: list[str]
+) -> None:
+    more = saved.path.with_name("more.yaml")
+    more.write_text("limits: {queue_depth: 5}\n")
+    saved.head += "include: [more.yaml]\n"
+    saved.load()
+    parsed.clear()
+    saved.routes[2] = saved.route(2, ", args: [x]")
+    found, quick = saved.load()
+    assert (parsed, quick.misled, found.problems) == ([], False, ())
+    assert found.config is not None
+    assert found.config.limits.queue_depth == 5
+    more.write_text("limits: {queue_depth: 6}\n")
+    found, quick = saved.load()
+    assert (len(parsed), quick.misled) == (1, True)
+    assert found.config is not None
+    assert found.config.limits.queue_depth == 6
+
+
+def test_much_around_the_routes_is_not_kept(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_module, "MAX_REST", len(saved.head))
+    saved.load()
+    assert len(saved.known.parsed) == 1
+    saved.head += f"# {'x' * len(saved.head)}\n"
+    _, quick = saved.load()
+    assert quick.learned.parsed == {}
+
+
+def test_what_is_wrong_around_the_routes_has_its_place_though_it_is_not_parsed_again(
+    saved: Saved, parsed: list[str]
+) -> None:
+    folder = saved.path.parent / "sub"
+    folder.mkdir()
+    route = f'default_route: {{runtime: echo, cwd: "{folder}"}}\n'
+    saved.head = saved.head.replace("default_route: ", "# ") + f"# more\n{route}"
+    saved.load()
+    folder.rmdir()
+    parsed.clear()
+    found, _ = saved.load()
+    assert parsed == []
+    assert [(one.code, one.position.line) for one in found.problems] == [("no-folder", 5)]
+    assert found.problems == saved.read().problems
+
+
+def test_a_variable_is_looked_up_though_its_text_is_not_parsed_again(
+    saved: Saved, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.head += 'server: {token: "${ODD_TOKEN}"}\n'
+    for token in ("the first one", "the second one"):
+        parsed.clear()
+        monkeypatch.setenv("ODD_TOKEN", token)
+        found, _ = saved.load()
+        assert found.config is not None
+        assert found.config.server is not None
+        assert found.config.server.token == token
+    assert parsed == []
+
+
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parent / "invalid").glob("*.yaml")), ids=lambda path: path.stem
 )
@@ -286,23 +363,15 @@ def test_the_mistakes_that_people_make_are_told_the_same(path: Path) -> None:
 
 
 def test_of_many_routes_only_those_with_a_mistake_are_read_by_the_parser(
-    saved: Saved, monkeypatch: pytest.MonkeyPatch
+    saved: Saved, parsed: list[str]
 ) -> None:
-    read: list[str] = []
     saved.known = QuickRoutes().known
-
-    def note(text: str, file: str) -> Any:
-        read.append(text)
-        return parse(text, file)
-
-    monkeypatch.setattr(items, "parse", note)
-    monkeypatch.setattr(quick_module, "parse", note)
     saved.routes[2] = saved.route(2, ", trust: ownr")
     saved.routes[4] = saved.route(4).replace("runtime: echo", "runtime: ecko")
     found, _ = saved.load()
     assert [one.code for one in found.problems] == ["wrong-value", "unknown-runtime"]
-    assert [text.count("- {") for text in read] == [0, 1, 1]
-    read.clear()
+    assert [text.count("- {") for text in parsed] == [0, 1, 1]
+    parsed.clear()
     saved.routes[5] = saved.routes[5].replace("echo}", "echo")
     assert [one.code for one in saved.load()[0].problems] == ["yaml"]
-    assert max(text.count("- {") for text in read) == 2
+    assert max(text.count("- {") for text in parsed) == 2
