@@ -33,14 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print both texts; 1 when no route takes the message, 2 for an invalid config."""
-    from sidecar.app.check import check
     from sidecar.app.renders import OnDisk
+    from sidecar.cli.told import checked
 
     if arguments.watch:
         with suppress(KeyboardInterrupt):
             asyncio.run(_watch(arguments))
         return 0
-    config = readable(check(arguments.config))
+    config = readable(checked(arguments))
     if config is None:
         return 2
     question = sorted((name, str(value)) for name, value in vars(arguments).items())
@@ -48,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(arguments: argparse.Namespace) -> None:
-    from sidecar.app.check import check
     from sidecar.app.digests import NOTHING, Digests, digests
     from sidecar.app.renders import InMemory
     from sidecar.app.watch import changes
+    from sidecar.cli.told import checked
 
     beside = {file.absolute() for file in (arguments.message, arguments.facts) if file is not None}
     inputs: Digests = NOTHING
@@ -59,7 +59,7 @@ async def _watch(arguments: argparse.Namespace) -> None:
 
     async def redraw() -> None:
         nonlocal inputs
-        candidate = await asyncio.to_thread(check, arguments.config)
+        candidate = await asyncio.to_thread(checked, arguments)
         inputs = {**candidate.inputs, **digests(beside)}
         clear()
         if (config := readable(candidate)) is not None:
@@ -67,7 +67,7 @@ async def _watch(arguments: argparse.Namespace) -> None:
         sys.stdout.flush()
 
     await redraw()
-    async for _ in changes(lambda: inputs, known=inputs):
+    async for _ in changes(lambda: inputs):
         await redraw()
 
 

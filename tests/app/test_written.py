@@ -52,11 +52,13 @@ async def test_an_own_write_is_no_change_and_an_edit_after_it_is_one(tmp_path: P
     looked, found = asyncio.Event(), asyncio.Event()
     looks = 0
 
-    def inputs() -> list[Path]:
+    taken = {file: digest(file.read_bytes())}
+
+    def inputs() -> dict[Path, bytes]:
         nonlocal looks
         looks += 1
         looked.set()
-        return [file]
+        return taken
 
     async def watch() -> None:
         async with aclosing(changes(inputs, timing=lambda: Reloading(poll=0.2), own=own)) as told:
