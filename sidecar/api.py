@@ -173,9 +173,10 @@ class TellsOwner(Protocol):
 class HasCredentials(Protocol):
     """A channel may also be able to do this."""
 
-    async def has_new_credentials(self) -> bool:
-        """Whether its file of credentials holds others than those it works with, by another hand
-        than its own.
+    async def new_credentials(self) -> object | None:
+        """What its file of credentials holds, where it is another hand's and not what the channel
+        works with; None otherwise. It is equal to what it was before only where nobody has written
+        to the file since.
 
         Raises:
             ChannelStopped: what the file holds cannot be used.

@@ -16,7 +16,7 @@ SidecarError
 ├── ActionRefused       what a person asked of the running sidecar cannot be done
 ├── ControlRefused      what the control plane asked cannot be done; nothing has changed
 └── PluginError         a component type that cannot be loaded
-    └── PartsFailed         channels and runtimes of a config that do not start
+    └── PartsFailed         channels, runtimes or the log of a config that do not start
 
 An exception carries facts and the decision that follows from them; its text is for the log.
 A cancelled task is never one of these.

@@ -94,6 +94,13 @@ def configure(
     _running = _Running(queued, listener, hooks)
 
 
+def hide(redact: Redact) -> None:
+    """Have `redact` take secrets out of what is logged from now on, in place of what did. Does
+    nothing when nothing is configured."""
+    if _running is not None:
+        _running.queued.lines.redact = redact
+
+
 def shutdown() -> None:
     """Write what waits, and stop logging. Does nothing when nothing is configured. Blocks."""
     global _running
@@ -128,11 +135,11 @@ class _Formatter(logging.Formatter):
     def __init__(self, shape: _Shape, redact: Redact) -> None:
         super().__init__()
         self._shape = shape
-        self._redact = redact
+        self.redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        redact = self._redact
+        redact = self.redact
         line = _Line(
             redact(_message(record)),
             {name: redact(str(fact)) for name, fact in _context.get().items()},
@@ -200,10 +207,11 @@ def _escape(text: str) -> str:
 class _Queued(QueueHandler):
     """Queues finished lines and never waits."""
 
-    def __init__(self, formatter: logging.Formatter) -> None:
+    def __init__(self, lines: _Formatter) -> None:
+        self.lines = lines
         self.waiting: SimpleQueue[Any] = SimpleQueue()
         super().__init__(self.waiting)
-        self.setFormatter(formatter)
+        self.setFormatter(lines)
         self._dropped = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:

@@ -76,6 +76,15 @@ def test_a_text_line_says_when_how_bad_and_what() -> None:
     assert rest == 'INFO     started turn=0a1b2c3d4e room="Ann \\"the boss\\""'
 
 
+def test_other_secrets_are_hidden_from_then_on_and_all_else_stays() -> None:
+    logs.hide(hide)  # when nothing is configured
+    logs.configure("info", "text", stream := Stream())
+    log.info("it is s3cret")
+    logs.hide(hide)
+    log.info("it is s3cret")
+    assert [line[33:] for line in lines(stream)] == ["it is s3cret", "it is [redacted]"]
+
+
 @pytest.mark.parametrize(("terminal", "kind"), [(True, "text"), (False, "json")])
 def test_auto_is_text_at_a_terminal_and_json_elsewhere(terminal: bool, kind: str) -> None:
     logs.configure("info", "auto", stream := Stream(terminal=terminal))

@@ -155,12 +155,13 @@ class Channels:
 
     async def restart(self, name: str) -> None:
         """Start a running channel anew, as it is configured; the old one goes on where the new one
-        stops for good.
+        stops for good, or does not connect though the old one was connected.
 
         Raises:
             PartsFailed: that is so.
         """
         old = self._running[name]
+        failures = ["stopped", *(["waiting"] if old.channel.status.state == "connected" else [])]
         channel = self._build(name, old.config)
         if isinstance(channel, Exception):
             raise PartsFailed({("channels", name): f"cannot be built: {channel}"})
@@ -168,7 +169,7 @@ class Channels:
             await _end(old)
         self._start(name, old.config, channel)
         try:
-            await self.check([name])
+            await self.check([name], failures)
         except PartsFailed:
             await self._stop(self._running[name])
             self._running[name] = old
@@ -187,13 +188,13 @@ class Channels:
             or (known[name][1].state != "stopped" and not self._running[name].serves(new))
         ]
 
-    async def check(self, must: Collection[str], within: float = START_WITHIN) -> None:
+    async def check(self, must: Collection[str], failures: Collection[str] = ("stopped",)) -> None:
         """Wait until each of the channels `must` is connected or on its way to be, or has stopped.
 
         Raises:
-            PartsFailed: some have stopped for good.
+            PartsFailed: some are in a state that is among the `failures`.
         """
-        end = time.monotonic() + within
+        end = time.monotonic() + START_WITHIN
         while True:
             found = self.statuses()
             states = {name: found[name][1] for name in must if name in found}
@@ -204,7 +205,7 @@ class Channels:
         failed = {
             ("channels", name): f"does not start: {status.reason}"
             for name, status in states.items()
-            if status.state == "stopped"
+            if status.state in failures
         }
         if failed:
             raise PartsFailed(failed)

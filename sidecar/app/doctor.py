@@ -10,7 +10,7 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 from aiohttp import ClientSession
@@ -34,32 +34,36 @@ NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
 """File systems on which SQLite's write-ahead log is not safe: https://sqlite.org/wal.html"""
 
 
-async def examine(path: Path) -> AsyncIterator[Finding]:
-    """Look at one part after the other and tell each as soon as it is known."""
-    candidate = await asyncio.to_thread(check, path)
-    for finding in _config(path, candidate):
+async def examine(path: Path, *, dev: bool = False) -> AsyncIterator[Finding]:
+    """Look at one part after the other and tell each as soon as it is known. With `dev`, at what
+    `sidecar dev` uses: it gives channels their credentials, takes a free port and logs in."""
+    inside = address.DEVELOPMENT if dev else ""
+    candidate = await asyncio.to_thread(check, path, inside=inside)
+    for finding in _config(path, candidate, {"credentials-missing"} if dev else ()):
         yield finding
     config = candidate.config or candidate.draft
     if config is None:
         return
-    place = await asyncio.to_thread(_place, config)
+    state = config.state.dir / inside
+    place = await asyncio.to_thread(_place, state)
     yield _running(config, place)
-    for finding in await asyncio.to_thread(lambda: list(_state(config.state.dir))):
+    for finding in await asyncio.to_thread(lambda: list(_state(state))):
         yield finding
-    if config.server is not None and place is None:
+    if config.server is not None and place is None and not dev:
         yield await asyncio.to_thread(_port, config.server)
     yield await asyncio.to_thread(_watches, path)
-    async for finding in _channels(config):
+    async for finding in _channels(config, dev=dev):
         yield finding
-    if config.control_plane.enabled and config.control_plane.credentials is not None:
+    if config.control_plane.enabled and config.control_plane.credentials is not None and not dev:
         yield await asyncio.to_thread(_login, config.control_plane.credentials)
     for name, runtime in config.runtimes.items():
         yield await asyncio.to_thread(_runtime, name, runtime)
 
 
-def _config(path: Path, candidate: Candidate) -> Iterator[Finding]:
-    errors = [one for one in candidate.problems if one.level == "error"]
-    rest = [one for one in candidate.problems if one.level != "error"]
+def _config(path: Path, candidate: Candidate, without: Collection[str]) -> Iterator[Finding]:
+    problems = [one for one in candidate.problems if one.code not in without]
+    errors = [one for one in problems if one.level == "error"]
+    rest = [one for one in problems if one.level != "error"]
     for error in errors[:SHOWN]:
         at = error.position
         text = f"{at.file}:{at.line}:{at.column}: {error.message}"
@@ -74,9 +78,9 @@ def _config(path: Path, candidate: Candidate) -> Iterator[Finding]:
         yield ok("config", f"{path} is valid, its templates render")
 
 
-def _place(config: Config) -> str | None:
-    """Where the sidecar of a config answers; None where none does."""
-    return next(filter(_answers, address.find(config.state.dir)), None)
+def _place(state: Path) -> str | None:
+    """Where the sidecar with a state folder answers; None where none does."""
+    return next(filter(_answers, address.find(state)), None)
 
 
 def _running(config: Config, place: str | None) -> Finding:
@@ -166,8 +170,9 @@ def _watches(path: Path) -> Finding:
     return ok("watch", f"changes of {path.name} are told by the system")
 
 
-async def _channels(config: Config) -> AsyncIterator[Finding]:
-    """The channels of the config, and those of the credentials files in its folder."""
+async def _channels(config: Config, *, dev: bool) -> AsyncIterator[Finding]:
+    """The channels of the config, and those of the credentials files in its folder. With `dev`,
+    the former have another Hub, which lives no longer than `sidecar dev`."""
     folder = config.discovery.botcord_credentials_dir
     held, warnings = await asyncio.to_thread(scan, folder) if folder is not None else ({}, [])
     for told in warnings:
@@ -178,6 +183,9 @@ async def _channels(config: Config) -> AsyncIterator[Finding]:
         for id_, channel in discovery.channels(config).items():
             if channel.type != "botcord":
                 yield ok(f"channel {id_}", f"of type {channel.type}: not examined")
+                continue
+            if dev and id_ in config.channels:
+                yield ok(f"channel {id_}", "led to the Hub of `sidecar dev`: not examined")
                 continue
             found = await reach(id_, channel.options, http)
             part = f"channel {id_}"

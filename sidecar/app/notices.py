@@ -17,8 +17,8 @@ from sidecar.errors import ChannelError, ChannelUnavailable
 log = logging.getLogger(__name__)
 
 PAUSE = 30.0
-"""Seconds between two notices; of the reloads in between, the last one is told, and how many there
-were."""
+"""Seconds between two notices of a channel; of the reloads in between, the last one is told, and
+how many there were."""
 FIRST_WAIT = 1.0
 """Seconds before a notice that was not taken is tried again; doubles up to LONGEST_WAIT."""
 LONGEST_WAIT = 60.0
@@ -27,8 +27,8 @@ TRIES = 8
 
 
 class Notices:
-    """Tells of the reloads it is told of. `config` is what is in force, `channel` finds the channel
-    of an id."""
+    """Tells of the reloads it is told of; one channel does not wait for another. `config` is what
+    is in force, `channel` finds the channel of an id."""
 
     def __init__(
         self,
@@ -43,7 +43,8 @@ class Notices:
         self._pause = pause
         self._first_wait = first_wait
         self._last: Outcome | None = None
-        self._untold = 0
+        self._text = ""  # of the newest that is news
+        self._owed: dict[str, int] = {}  # by channel, how many reloads it was not told of
         self._news = asyncio.Event()
 
     def note(self, outcome: Outcome) -> None:
@@ -52,27 +53,44 @@ class Notices:
         mistakes = () if before is None else before.problems
         if not outcome.plan.changes and outcome.problems == mistakes:
             return
-        self._untold += 1
-        self._news.set()
+        for id_, channel in self._config().channels.items():
+            if channel.notices:
+                self._owed[id_] = self._owed.get(id_, 0) + 1
+        if self._owed:
+            self._text = _said(outcome)
+            self._news.set()
 
     async def run(self) -> None:
         """Tell, again and again."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            count, self._untold = self._untold, 0
-            channels = self._config().channels.items()
-            told = [id_ for id_, channel in channels if channel.notices]
-            if self._last is not None and told:
-                before = f"The config was saved {count} times. " if count > 1 else ""
-                text = f"{before}{_said(self._last)}"
-                await asyncio.gather(*(self._tell(id_, text) for id_ in told))
-                await asyncio.sleep(self._pause)
+        served: set[str] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for id_ in self._owed.keys() - served:
+                    served.add(id_)
+                    tasks.create_task(self._serve(id_, served), name=f"notices:{id_}")
+                await self._news.wait()
+                self._news.clear()
 
-    async def _tell(self, id_: str, text: str) -> None:
+    async def _serve(self, id_: str, served: set[str]) -> None:
+        """Tell a channel of what it is owed, until that is nothing."""
+        while self._owed[id_] and self._is_wanted(id_):
+            await self._tell(id_)
+            await asyncio.sleep(self._pause)
+        del self._owed[id_]
+        served.remove(id_)
+
+    def _is_wanted(self, id_: str) -> bool:
+        channel = self._config().channels.get(id_)
+        return channel is not None and channel.notices
+
+    async def _tell(self, id_: str) -> None:
+        """Tell of the newest reload, and how many there were; it is not owed then."""
+        count = 0
         for attempt in range(TRIES):
+            count = self._owed[id_]
+            before = f"The config was saved {count} times. " if count > 1 else ""
             try:
-                await self._try(id_, text)
+                await self._try(id_, f"{before}{self._text}")
             except ChannelUnavailable as error:
                 log.info("channel %s: a notice was not taken: %s", id_, error)
                 wait = delay(
@@ -80,10 +98,13 @@ class Notices:
                 )
                 await asyncio.sleep(max(wait, error.wait or 0.0))
             except ChannelError as error:
-                return _lost(id_, str(error))
+                _lost(id_, str(error))
+                break
             else:
-                return None
-        return _lost(id_, "the channel does not take it")
+                break
+        else:
+            _lost(id_, "the channel does not take it")
+        self._owed[id_] -= count
 
     async def _try(self, id_: str, text: str) -> None:
         channel = self._channel(id_)

@@ -81,7 +81,8 @@ def with_renewed(plan: Plan, renewed: Mapping[str, str]) -> tuple[Plan, tuple[st
     )
     same = {**plan.unchanged, "channels": plan.unchanged.get("channels", 0) - len(started)}
     failures = (
-        f"channel {name}: goes on with its former credentials, the new ones fail: {failure}"
+        f"channel {name}: goes on with its former credentials; the new ones, which are tried again"
+        f" when their file is written again, fail: {failure}"
         for name, failure in renewed.items()
         if failure
     )

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
@@ -22,7 +22,7 @@ from sidecar.prompts.trace import Piece, Trace, trimmed
 Told = Mapping[str, Any]
 """A message, or a whole test, as the config's `tests` tell it: see the schema."""
 
-_PLACE = ("channel", "account", "conversation")
+_PLACE = ("channel", "account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +72,27 @@ class Preview:
 
 
 def message_of(told: Told, config: Config, now: float | None = None) -> Message:
-    """The message that is told; what is not told has the defaults of the schema.
+    """The message that is told; what is not told has the defaults of the schema. What the owner
+    says, and no room is named, is said in a room such as the owner's chat.
 
     Raises:
         KeyError, TypeError, AttributeError: it has not the form of the schema.
     """
     place, sender = told.get("conversation", {}), told.get("sender", {})
     channel = told.get("channel") or next(iter(config.channels), "")
+    sender_kind, kind = sender.get("kind", "owner"), place.get("kind", "direct")
+    is_own = (sender_kind, kind) == ("owner", "direct")
     return Message(
         channel=channel,
         account=told.get("account") or _account(channel, config),
         id="preview",
         conversation=Conversation(
-            place.get("id", "preview"),
-            place.get("kind", "direct"),
+            place.get("id", _owner_room(channel, config) if is_own else "preview"),
+            kind,
             place.get("title"),
             place.get("thread"),
         ),
-        sender=Sender(sender.get("id", "preview"), sender.get("kind", "owner"), sender.get("name")),
+        sender=Sender(sender.get("id", "preview"), sender_kind, sender.get("name")),
         text=told["text"],
         received_at=time.time() if now is None else now,
         mentioned=told.get("mentioned", False),
@@ -102,7 +105,9 @@ def messages_of(
 ) -> tuple[Message, ...]:
     """The messages of one turn, oldest first: they share the place of the last one where they
     name no other. Raises what `message_of` does; IndexError where there is none."""
+    newest = message_of(told[-1], config, now)
     place = {name: told[-1][name] for name in _PLACE if name in told[-1]}
+    place["conversation"] = asdict(newest.conversation)
     return tuple(message_of({**place, **one}, config, now) for one in told)
 
 
@@ -208,3 +213,8 @@ def _account(channel: str, config: Config) -> str:
         return channel
     found = config.channels[channel]
     return channel_type(found.type).account(channel, found.options)
+
+
+def _owner_room(channel: str, config: Config) -> str:
+    found = config.channels.get(channel)
+    return channel_type(found.type).owner_room if found is not None else "preview"

@@ -147,12 +147,13 @@ class BotcordChannel:
         """Show a text in the owner's chat with the agent; what is too long is cut."""
         await (await self._hub()).notify_owner(text)
 
-    async def has_new_credentials(self) -> bool:
-        """Whether the file holds another key, Hub or token. One that has gone may come again."""
+    async def new_credentials(self) -> object | None:
+        """The file's, where it has another key, Hub or token. One that has gone may come again."""
         parts = self._parts
         if parts is None or not await asyncio.to_thread(self._path.exists):
-            return False
-        return not parts.hub.uses(*await self._credentials())
+            return None
+        found = await self._credentials()
+        return None if parts.hub.uses(*found) else found
 
     async def close(self) -> None:
         """Nothing is held besides `run`; what is under way belongs to the host."""

@@ -26,7 +26,8 @@ _EXPIRY = ("tokenExpiresAt", "token_expires_at")
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What an agent needs to speak with its Hub. `expires_at` is of the token, in seconds;
-    `is_new` marks an agent that somebody had yet to claim when it was registered."""
+    `is_new` marks an agent that somebody had yet to claim when it was registered. The file was
+    `written_at`, in seconds since the epoch."""
 
     path: Path
     agent: str
@@ -36,6 +37,7 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     expires_at: float = 0.0
     is_new: bool = False
+    written_at: float = 0.0
 
 
 def default_path(agent: str) -> Path:
@@ -55,7 +57,8 @@ def read(path: Path) -> Credentials:
     Raises:
         ChannelStopped: it cannot be used; the text tells why, and how it is mended.
     """
-    record = parse_object(path, read_private(path))
+    text, written_at = read_private(path)
+    record = parse_object(path, text)
     agent = _required(path, record, _AGENT)
     if not is_safe_id(agent):
         raise ChannelStopped(f"{path}: {agent!r} cannot be the id of an agent")
@@ -72,6 +75,7 @@ def read(path: Path) -> Credentials:
         token=token_of(record, "token"),
         expires_at=_expiry(record),
         is_new="claimUrl" in record,
+        written_at=written_at,
     )
 
 

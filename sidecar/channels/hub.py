@@ -1,6 +1,6 @@
 """The HTTP side of the BotCord Hub, as one agent sees it."""
 
-import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -23,7 +23,8 @@ LONGEST_NOTICE = 8000
 """Characters of a notice to the owner; the Hub refuses longer ones."""
 UNCLAIMED = ("agent_not_claimed", "agent_not_claimed_generic")
 PATIENCE = 60.0
-"""Seconds for which an unknown agent may become known: a new one is written down here first."""
+"""Seconds, from when its file was written, for which an unknown agent may become known: a new one
+is written down here first."""
 
 
 class Hub:
@@ -54,7 +55,8 @@ class Hub:
         self._timeout = timeout
         self._short_timeout = short_timeout
         self._is_new = credentials.is_new
-        self._patient_until = asyncio.get_running_loop().time() + patience
+        self._path = credentials.path
+        self._patient_until = min(credentials.written_at, time.time()) + patience
         self._page = PAGE
         self._missing: set[str] = set()
 
@@ -142,11 +144,14 @@ class Hub:
         status, code = answer.status, answer.code
         if not is_final(status, code):
             return ChannelUnavailable(f"{answer}", answer.wait)
-        if status == 404 and asyncio.get_running_loop().time() < self._patient_until:
-            return ChannelUnavailable(f"{answer}: the agent is not known yet")
+        remedy = f"put its present credentials into {self._path}"
+        if status == 404 and time.time() < self._patient_until:
+            told = f"the Hub does not know agent {self.agent} or its key yet ({answer})"
+            return ChannelUnavailable(f"{told}; unless it is new, {remedy}")
         if self._is_new and code in UNCLAIMED:
             return ChannelUnavailable(f"{answer}: nobody has claimed the agent yet", answer.wait)
-        return ChannelStopped(f"the Hub refuses agent {self.agent}: {answer}")
+        remedy = "claim it at the Hub" if code in UNCLAIMED else remedy
+        return ChannelStopped(f"the Hub refuses agent {self.agent} ({answer}); {remedy}")
 
     async def _optional(self, path: str, body: Mapping[str, object]) -> None:
         if path in self._missing:

@@ -20,6 +20,7 @@ SIGNS = {"ok": ("✓", "32"), "warning": ("!", "33"), "failure": ("✗", "31")}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     add_config(parser)
+    parser.add_argument("--dev", action="store_true", help="what `sidecar dev` uses")
     parser.add_argument("--json", action="store_true", help="print the findings as a JSON list")
 
 
@@ -35,7 +36,7 @@ async def _examine(arguments: argparse.Namespace) -> "list[Finding]":
     from sidecar.app.doctor import examine
 
     found = []
-    async for finding in examine(arguments.config):
+    async for finding in examine(arguments.config, dev=arguments.dev):
         found.append(finding)
         if not arguments.json:
             print(_line(finding), flush=True)

@@ -52,7 +52,7 @@ def look(arguments: argparse.Namespace, find: Callable[[Connection], T]) -> T | 
         with reader(config.state.dir) as connection:
             return find(connection)
     except JournalError as error:
-        return failed(f"{error}{_elsewhere(config)}")
+        return failed(f"{error}{elsewhere(config)}")
 
 
 def listed(
@@ -96,7 +96,7 @@ def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]
         except StateLocked:
             return failed(f"a sidecar runs, and does not answer: {error}")
         except (ActionRefused, JournalError) as refused:
-            return failed(f"{refused}{_elsewhere(config)}")
+            return failed(f"{refused}{elsewhere(config)}")
         later = " (no sidecar runs; this is for its next start)"
     print(json.dumps(done) if arguments.json else f"{told(done)}{later}")
     return 0
@@ -108,7 +108,7 @@ def _act_alone(config: Config, kind: str, arguments: argparse.Namespace) -> dict
     return dict(asyncio.run(act_alone(config.state, kind, arguments.action, arguments.target)))
 
 
-def _elsewhere(config: Config) -> str:
+def elsewhere(config: Config) -> str:
     """What to add where only `sidecar dev` has a journal."""
     here, there = config.state.dir / "journal.db", config.state.dir / DEVELOPMENT / "journal.db"
     if here.exists() or not there.exists():

@@ -114,12 +114,11 @@ def _short(value: object) -> str:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    from sidecar.app.check import check
     from sidecar.app.preview import preview
-    from sidecar.cli.told import Unusable, situation_of
+    from sidecar.cli.told import Unusable, checked, situation_of
     from sidecar.prompts.render import Prompts
 
-    config = readable(check(arguments.config))
+    config = readable(checked(arguments))
     if config is None:
         return 2
     try:

@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     if sys.stdout.isatty() and not arguments.now:
         print(f"process {pid}: running turns may finish, for {config.limits.drain_timeout:g} s")
     os.kill(pid, signal.SIGTERM)
-    if arguments.now:
-        os.kill(pid, signal.SIGTERM)
+    if arguments.now:  # by another signal: the same one again may come in one with the first
+        os.kill(pid, signal.SIGINT)
     if _ended(folder, pid, config.limits.drain_timeout + SLACK):
         if sys.stdout.isatty():
             print(f"process {pid} has ended")

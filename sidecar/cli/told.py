@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sidecar.app.candidate import Candidate
 from sidecar.app.given import unknown
 from sidecar.app.preview import Situation, messages_of
 from sidecar.config.document import Document
@@ -16,6 +17,7 @@ from sidecar.config.parse import parse
 from sidecar.config.problems import Position, near
 from sidecar.config.schema import Schema
 from sidecar.errors import JournalError
+from sidecar.server.address import DEVELOPMENT
 
 
 class Unusable(Exception):
@@ -39,8 +41,16 @@ def add_message(parser: argparse.ArgumentParser) -> None:
                         help="the message, or a list of them, as JSON, in the form of the "
                              "config's tests")  # fmt: skip
     parser.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
+    parser.add_argument("--dev", action="store_true", help="what `sidecar dev` has recorded")
     parser.add_argument("--facts", type=Path, metavar="FILE",
                         help="what the context is, by name: room, memory, activity, …")  # fmt: skip
+
+
+def checked(arguments: argparse.Namespace) -> Candidate:
+    """The config that is meant. Blocks."""
+    from sidecar.app.check import check
+
+    return check(arguments.config, inside=DEVELOPMENT if arguments.dev else "")
 
 
 def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
@@ -51,7 +61,7 @@ def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
     """
     facts = {} if arguments.facts is None else _facts(arguments.facts, config)
     if arguments.turn is not None:
-        return _recorded(arguments.turn, config, facts)
+        return _recorded(arguments, config, facts)
     try:
         told = _message(arguments)
         messages = messages_of(told if isinstance(told, list) else [told], config)
@@ -72,13 +82,17 @@ def route_of(name: str | None, config: Config) -> Route | None:
     return routes[name]
 
 
-def _recorded(turn: str, config: Config, facts: Mapping[str, object]) -> Situation:
+def _recorded(
+    arguments: argparse.Namespace, config: Config, facts: Mapping[str, object]
+) -> Situation:
+    from sidecar.cli.recorded import elsewhere
     from sidecar.store.recorded import recorded_turn
 
+    state = config.state.dir
     try:
-        found = recorded_turn(config.state.dir, turn)
+        found = recorded_turn(state / DEVELOPMENT if arguments.dev else state, arguments.turn)
     except JournalError as error:
-        raise Unusable(str(error)) from error
+        raise Unusable(f"{error}{'' if arguments.dev else elsewhere(config)}") from error
     return Situation(found.messages, found.at, found.attempt, env=os.environ, facts=facts)
 
 

@@ -47,7 +47,7 @@ def read(path: Path) -> Login:
     Raises:
         ChannelStopped: it cannot be used; the text tells why, and how it is mended.
     """
-    record = parse_object(path, read_private(path))
+    record = parse_object(path, read_private(path).text)
     found = {name: text_of(record, name) for name in _NAMES}
     expires = number_of(record, "expiresAt")
     missing = [name for name, value in found.items() if value is None]

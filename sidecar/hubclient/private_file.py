@@ -5,6 +5,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from sidecar.config.system import is_private
 from sidecar.errors import ChannelStopped
@@ -13,7 +14,14 @@ LARGEST_FILE = 1 << 20
 """Bytes; what is larger is something else."""
 
 
-def read_private(path: Path) -> bytes:
+class Private(NamedTuple):
+    """What a file holds, and when it was written, in seconds since the epoch."""
+
+    text: bytes
+    written_at: float
+
+
+def read_private(path: Path) -> Private:
     """Read a file that only its owner can read.
 
     Raises:
@@ -32,7 +40,7 @@ def read_private(path: Path) -> bytes:
                 f"{path}: other users of this machine have access to the secrets in it;"
                 f" mend it with: chmod 600 {path}"
             )
-        return os.read(descriptor, LARGEST_FILE)
+        return Private(os.read(descriptor, LARGEST_FILE), status.st_mtime)
     finally:
         os.close(descriptor)
 

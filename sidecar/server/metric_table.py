@@ -73,6 +73,7 @@ TABLE: tuple[Metric, ...] = (
         ("journal_set_aside_total", "", "damaged journals that were set aside"),
         ("journal_put_back_total", "", "journals written again after they were deleted"),
         ("journal_pruned_total", "", "old rows that were removed"),
+        ("state_folder_failures_total", "", "deleted locks or addresses that could not come back"),
         ("last_good_failures_total", "", "configs in force that could not be kept"),
         ("log_failures_total", "", "log settings that could not be applied"),
         ("events_dropped_total", "", "events that a slow listener of /events missed"),

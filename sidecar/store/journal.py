@@ -79,10 +79,13 @@ class Journal:
         writer = Writer(connection, keeper)
         return cls(writer, keeper, reader, recent, set_aside, session_ttl)
 
-    def protect(self, under_way: Callable[[], UnderWay]) -> None:
+    def protect(
+        self, under_way: Callable[[], UnderWay], beside: Callable[[], None] = lambda: None
+    ) -> None:
         """Ask for what is under way when the journal turns out to be damaged, so that the new one
-        has it, too."""
-        self._keeper.under_way = under_way
+        has it, too. `beside` is called in another thread when the file was written again: all else
+        in the folder may have gone, too."""
+        self._keeper.under_way, self._keeper.beside = under_way, beside
 
     async def close(self) -> None:
         """Return when all steps under way are durable and the file is closed."""

@@ -56,11 +56,12 @@ class Keeper:
 
     `under_way` is asked, on the loop, when a damaged journal was set aside: what it tells is
     written into the new one. `renewed` is called when another file has taken the place of the one
-    that was used.
+    that was used, and then `beside`, for what else was in the folder.
     """
 
     def __init__(self, path: Path, renewed: Callable[[], None]) -> None:
         self.under_way: Callable[[], UnderWay] = UnderWay
+        self.beside: Callable[[], None] = lambda: None
         self._loop = asyncio.get_running_loop()
         self._path = path
         # Asked for with each commit: a Path would cost several times as much.
@@ -118,6 +119,7 @@ class Keeper:
                 raise
             self._is_open = True
         self._renewed()
+        self.beside()
         return opened
 
     def _was_only_written(self) -> bool:

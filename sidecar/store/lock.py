@@ -12,7 +12,7 @@ from sidecar.errors import JournalError, StateLocked
 class StateLock:
     """The lock of a state folder, held from `acquire` to `release`, or inside a `with`.
 
-    Children do not inherit it. Both calls block for file I/O.
+    Children do not inherit it. All calls block for file I/O.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,6 +45,18 @@ class StateLock:
             os.close(self._fd)
             self._fd = None
 
+    def renew(self) -> None:
+        """Take it anew where its file was deleted. Does nothing when the lock is not held.
+
+        Raises:
+            StateLocked: another process has taken it since.
+            JournalError: the lock file cannot be used.
+        """
+        held = self._fd
+        if held is not None and not self._is_at_its_place(held):
+            self.acquire()
+            os.close(held)
+
     def __enter__(self) -> Self:
         self.acquire()
         return self
@@ -56,6 +68,12 @@ class StateLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+    def _is_at_its_place(self, fd: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(fd), (self._folder / "lock").stat())
+        except OSError:
+            return False
 
     def _take(self, fd: int) -> None:
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,21 +19,22 @@ ASKED = Asked(Message("c", "a", "m", PLACE, Sender("s", "human"), "hi", 0.0), Pa
 
 
 class Provider:
-    """Tells its number after a while, or fails."""
+    """Tells its number, or fails; or does neither, until it is told twice to end."""
 
-    def __init__(self, value: object, wait: float = 0.0) -> None:
+    def __init__(self, value: object, *, hangs: bool = False) -> None:
         self.told = value
-        self.wait = wait
+        self.hangs = hangs
         self.asked = 0
         self.closed = False
 
     async def value(self, asked: Asked) -> object:
         self.asked += 1
-        if self.wait:
+        if self.hangs:
+            never = asyncio.Event()
             try:
-                await asyncio.sleep(self.wait)
+                await never.wait()
             except asyncio.CancelledError:
-                await asyncio.sleep(0.2)  # a stubborn one
+                await never.wait()  # a stubborn one
         if isinstance(self.told, Exception):
             raise self.told
         return self.told
@@ -60,16 +60,15 @@ async def test_only_what_is_needed_is_asked_and_what_fails_or_hangs_is_empty(
     parts = {
         "good": Provider(1),
         "bad": Provider(ValueError("no luck")),
-        "slow": Provider(2, wait=30.0),
+        "slow": Provider(2, hangs=True),
         "idle": Provider(3),
     }
     contexts = {name: use(provider) for name, provider in parts.items()}
     before = metrics.value("context_failures_total", context="slow")
-    began = time.monotonic()
-    found = await ask(
-        contexts, ["good", "bad", "slow"], ASKED, timeout=0.05, spawn=supervisor.spawn
-    )
-    assert time.monotonic() - began < 0.15  # also though the slow one resists
+    async with asyncio.timeout(20):  # it returns, though the slow one never does
+        found = await ask(
+            contexts, ["good", "bad", "slow"], ASKED, timeout=0.05, spawn=supervisor.spawn
+        )
     assert found == {"good": 1, "bad": "empty", "slow": "empty"}
     assert parts["idle"].asked == 0
     assert metrics.value("context_failures_total", context="slow") == before + 1
@@ -85,7 +84,7 @@ async def test_a_retired_provider_is_closed_after_its_last_turn(supervisor: Supe
     await asyncio.sleep(0)
     assert not gone.closed
     release(old, supervisor.spawn)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not gone.closed:
             await asyncio.sleep(0)
     assert not kept.closed

@@ -58,12 +58,12 @@ class Machine:
         path.write_text(json.dumps({"version": 1, **told}))
         path.chmod(0o600)
 
-    async def look(self) -> dict[str, Finding]:
+    async def look(self, *, dev: bool = False) -> dict[str, Finding]:
         """The findings by their part; of several, the worst."""
         self.config.write_text(self.text)
         worst = {"ok": 0, "warning": 1, "failure": 2}
         found: dict[str, Finding] = {}
-        async for one in doctor.examine(self.config):
+        async for one in doctor.examine(self.config, dev=dev):
             if one.part not in found or worst[one.level] > worst[found[one.part].level]:
                 found[one.part] = one
         assert all(one.remedy or one.level == "ok" for one in found.values())
@@ -93,6 +93,23 @@ async def test_each_part_that_is_well_has_its_line(machine: Machine) -> None:
     parts = ["config", "sidecar", "state", "server", "watch", "channel demo", "runtime shell"]
     assert list(found) == parts
     assert found["server"].text == f"127.0.0.1:{machine.port} is free"
+
+
+async def test_what_the_development_sidecar_does_not_use_is_not_its_worry(machine: Machine) -> None:
+    (machine.folder / "demo.json").unlink()
+    (machine.folder / "state" / "dev").mkdir(mode=0o700, parents=True)
+    machine.text += "control_plane: {enabled: true, credentials: none.json}\n"
+    with socket.create_server(("127.0.0.1", machine.port)):
+        assert (await machine.look())["server"].level == "failure"
+        found = await machine.look(dev=True)
+    assert {one.level for one in found.values()} == {"ok"}
+    assert list(found) == ["config", "sidecar", "state", "watch", "channel demo", "runtime shell"]
+    assert found["state"].text.startswith(f"{machine.folder / 'state' / 'dev'}, ")
+    (machine.folder / "state" / "dev").chmod(0o755)
+    assert (await machine.look(dev=True))["state"].level == "warning"
+    (machine.folder / "state" / "server.address").write_text(machine.hub.removeprefix("http://"))
+    assert "answers at" in (await machine.look())["sidecar"].text
+    assert "does not run" in (await machine.look(dev=True))["sidecar"].text
 
 
 async def test_a_clock_that_is_wrong_is_told(machine: Machine) -> None:

@@ -25,13 +25,19 @@ UNCHANGED = replace(APPLIED, result="unchanged", plan=Plan())
 
 
 class Told:
-    """A channel that can tell its owner something. `failures` are what it does first."""
+    """A channel that can tell its owner something. `failures` are what it does first; each call
+    begins with `called`, and waits for `free`."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.failures: list[Exception] = []
+        self.called: Callable[[], None] = lambda: None
+        self.free = asyncio.Event()
+        self.free.set()
 
     async def tell_owner(self, text: str) -> None:
+        self.called()
+        await self.free.wait()
         if self.failures:
             raise self.failures.pop(0)
         self.texts.append(text)
@@ -41,11 +47,11 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.config = Config(State(folder), None)
         self.channels: dict[str, Any] = {"demo": Told(), "quiet": Told()}
-        self.use(True)
+        self.use("demo")
         self.notices = self.new(0.0)
 
-    def use(self, wanted: bool) -> None:
-        channels = {"demo": Channel("demo", "x", notices=wanted), "quiet": Channel("quiet", "x")}
+    def use(self, *wanted: str) -> None:
+        channels = {id_: Channel(id_, "x", notices=id_ in wanted) for id_ in ("demo", "quiet")}
         self.config = replace(self.config, channels=channels)
 
     def new(self, pause: float) -> Notices:
@@ -61,7 +67,7 @@ class Rig:
         told = self.channels["demo"].texts
         for outcome in outcomes:
             self.notices.note(outcome)
-            if self.notices._untold:
+            if any(self.notices._owed.values()):
                 before = len(told)
                 await self.until(lambda before=before: len(told) > before)  # type: ignore[misc]
         return list(told)
@@ -151,9 +157,31 @@ async def test_a_channel_that_cannot_now_is_asked_again_and_one_that_never_can_i
 
 
 async def test_a_channel_that_no_longer_wants_notices_gets_none(rig: Rig) -> None:
-    rig.use(False)
     rig.notices.note(APPLIED)
-    await rig.until(lambda: not rig.notices._untold)
-    rig.use(True)
+    rig.use()
+    await rig.until(lambda: not rig.notices._owed)
+    rig.notices.note(REJECTED)
+    rig.use("demo")
     [told] = await rig.tell(replace(APPLIED, pending=("state",)))
-    assert "state" in told
+    assert told.startswith("Config applied, these wait for a restart: state.")
+
+
+async def test_a_slow_channel_does_not_hold_up_what_others_are_told(rig: Rig) -> None:
+    demo, slow = rig.channels["demo"], rig.channels["quiet"]
+    rig.use("demo", "quiet")
+    slow.free.clear()
+    await rig.tell(APPLIED, REJECTED)
+    assert (len(demo.texts), slow.texts) == (2, [])
+    slow.free.set()
+    await rig.until(lambda: len(slow.texts) == 2)
+    assert slow.texts == demo.texts
+
+
+async def test_a_notice_that_is_tried_again_tells_what_has_happened_since(rig: Rig) -> None:
+    demo = rig.channels["demo"]
+    demo.failures = [ChannelUnavailable("the Hub is away", 0.0)]
+    demo.called = lambda: rig.notices.note(REJECTED)  # which is news once
+    rig.notices.note(APPLIED)
+    await rig.until(lambda: demo.texts and not rig.notices._owed)
+    [told] = demo.texts
+    assert told.startswith("The config was saved 2 times. ⚠️ Config rejected")

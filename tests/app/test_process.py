@@ -1,13 +1,18 @@
 """Why a process cannot start is told where a person looks."""
 
+import asyncio
+import gc
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from sidecar.app.candidate import NO_MEMORY
 from sidecar.app.digests import NOTHING
-from sidecar.app.process import serve
+from sidecar.app.process import ONE_PRESS, StopSignals, serve, until_stopped
+from sidecar.app.sidecar import Sidecar
 from sidecar.config.model import Config, Log, Server, State
 
 
@@ -30,3 +35,38 @@ def test_why_it_does_not_start_is_on_the_screen_also_where_the_log_is_a_file(
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         told = start(tmp_path / "log", tmp_path / "state", Server(listen))
         assert told.startswith(f"sidecar: cannot start: {listen} is in use: ")
+
+
+async def test_once_it_has_started_garbage_is_collected(tmp_path: Path) -> None:
+    async def collects() -> None:
+        while not gc.isenabled():
+            await asyncio.sleep(0.001)
+
+    config = Config(State(tmp_path / "state"), None)
+    sidecar, interval = Sidecar(tmp_path / "config.yaml", config, NOTHING), sys.getswitchinterval()
+    gc.disable()
+    try:
+        async with asyncio.timeout(20):
+            assert await until_stopped(sidecar, collects) == 0
+    finally:
+        sys.setswitchinterval(interval)
+        gc.unfreeze()
+        gc.enable()
+
+
+def test_a_key_press_that_arrives_twice_counts_once_and_a_second_one_counts() -> None:
+    told = StopSignals()
+    assert told.count(signal.SIGINT, 10.0) == 1
+    assert told.count(signal.SIGINT, 10.0) == 1
+    assert told.count(signal.SIGINT, 10.0 + ONE_PRESS * 0.9) == 1
+    assert told.count(signal.SIGINT, 10.0 + ONE_PRESS * 1.1) == 2
+
+
+def test_any_other_second_signal_counts_at_once() -> None:
+    for first, second in (
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGTERM, signal.SIGINT),
+        (signal.SIGINT, signal.SIGTERM),
+    ):
+        told = StopSignals()
+        assert [told.count(first, 0.0), told.count(second, 0.0)] == [1, 2]

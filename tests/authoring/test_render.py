@@ -5,9 +5,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sidecar.app.preview import messages_of
+from sidecar.config.model import Channel, Config, State
 from sidecar.model import Conversation, Message, Sender
 from sidecar.store.journal import Journal
 from sidecar.store.records import Outcome, SessionKey
@@ -27,6 +30,23 @@ def test_each_part_tells_its_template_block_and_size(sidecar: Run) -> None:
     assert lines[-3] == "── user turn · 8 characters, about 2 tokens"
     assert lines[-2] == "┌ botcord/user_turn.j2:body · 8 characters, about 2 tokens"
     assert lines[-1] == "good day"
+
+
+def test_what_the_owner_says_without_a_room_is_said_in_the_owners_chat(
+    sidecar: Run, folder: Path
+) -> None:
+    config = folder / "config.yaml"
+    prefix = "{conversation_prefix: rm_oc_}"
+    config.write_text(config.read_text().replace("{sender_kind: owner}", prefix))
+    assert sidecar("render")[1].startswith("route owner · ")
+    assert sidecar("render", "--conversation", "rm_1")[1].startswith("route default · ")
+    assert sidecar("render", "--as", "human")[1].startswith("route default · ")
+    assert sidecar("render", "--group")[1].startswith("route team · ")
+    channels = {"demo": Channel("demo", "botcord")}
+    told: list[dict[str, Any]] = [{"text": "one", "sender": {"kind": "human"}}, {"text": "two"}]
+    before, last = messages_of(told, Config(State(folder), None, channels=channels))
+    assert before.conversation == last.conversation
+    assert last.conversation.id.startswith("rm_oc_")
 
 
 def test_a_line_of_several_blocks_names_them_all(sidecar: Run, folder: Path) -> None:
@@ -121,6 +141,18 @@ def test_a_turn_of_the_journal_is_shown_as_it_would_be_now(sidecar: Run, folder:
     )
     code, _, err = sidecar("render", "--turn", "nope")
     assert (code, "the journal has no turn nope" in err) == (2, True)
+
+
+def test_a_turn_of_the_development_sidecar_is_found_in_its_own_journal(
+    sidecar: Run, folder: Path
+) -> None:
+    turn, _ = asyncio.run(recorded(folder / "state" / "dev"))
+    code, _, err = sidecar("render", "--turn", turn)
+    assert (code, err.endswith("; that of `sidecar dev` is meant with --dev\n")) == (2, True)
+    assert "route team" in sidecar("render", "--dev", "--turn", turn)[1]
+    assert sidecar("route", "test", "--dev", "--turn", turn)[1].startswith("team: runtime cat")
+    code, _, err = sidecar("render", "--dev", "--turn", "nope")
+    assert (code, "is meant with" in err) == (2, False)
 
 
 def test_a_turn_that_was_run_again_names_the_one_that_has_its_messages(

@@ -1,6 +1,8 @@
 import asyncio
 import base64
 import json
+import os
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +109,16 @@ async def test_a_key_that_is_not_known_stops_the_channel(
     error = await world.ending(world.channel())
     assert isinstance(error, ChannelStopped)
     assert code in str(error)
+    assert f"put its present credentials into {world.credentials}" in str(error)
+
+
+async def test_an_agent_whose_file_is_not_new_is_not_waited_for(world: Any) -> None:
+    long_ago = time.time() - 61.0
+    os.utime(world.credentials, (long_ago, long_ago))
+    world.hub.script(REFRESH, says(404, "key_not_found"))
+    error = await world.ending(world.channel(replace(world.fast, patience=60.0)))
+    assert isinstance(error, ChannelStopped)
+    assert refreshes(world) == 1
 
 
 async def test_an_agent_that_is_just_being_made_is_waited_for(world: Any) -> None:
@@ -174,7 +186,7 @@ async def test_a_clock_that_is_wrong_by_days_does_not_ask_for_tokens_all_the_tim
 async def test_what_others_write_is_new_and_what_it_stored_itself_is_not(world: Any) -> None:
     world.write_credentials(token="old", tokenExpiresAt=1)
     channel = world.channel()
-    assert not await channel.has_new_credentials()
+    assert await channel.new_credentials() is None
     await channel.send(world.reply())
     stored = json.loads(world.credentials.read_text())
     assert stored["token"] == "token-1"
@@ -189,12 +201,16 @@ async def test_what_others_write_is_new_and_what_it_stored_itself_is_not(world: 
         ({"hubUrl": "https://other.example"}, True),
     ):
         world.credentials.write_text(json.dumps({**stored, **changes}))
-        assert await channel.has_new_credentials() is new, changes
+        found = await channel.new_credentials()
+        assert (found is not None) is new, changes
+        assert found == await channel.new_credentials()
+    os.utime(world.credentials, (1.0, 1.0))
+    assert found != await channel.new_credentials()  # somebody wants it to be tried again
     world.credentials.write_text("{")
     with pytest.raises(ChannelStopped, match="is not valid JSON"):
-        await channel.has_new_credentials()
+        await channel.new_credentials()
     world.credentials.unlink()
-    assert not await channel.has_new_credentials()
+    assert await channel.new_credentials() is None
 
 
 async def test_a_token_that_could_not_be_stored_does_not_make_the_file_new(world: Any) -> None:
@@ -204,4 +220,4 @@ async def test_a_token_that_could_not_be_stored_does_not_make_the_file_new(world
     # A folder that root may write to all the same has the name of the new file taken.
     await channel.send(world.reply())
     world.folder.chmod(0o700)
-    assert not await channel.has_new_credentials()
+    assert await channel.new_credentials() is None

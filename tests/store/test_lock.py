@@ -1,6 +1,7 @@
 """One sidecar per state folder."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import JournalError, StateLocked
-from sidecar.store.lock import StateLock
+from sidecar.store.lock import StateLock, holder
 
 HOLD = """
 import sys
@@ -24,7 +25,7 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def holder(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def other(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Another process that holds the lock until its input ends."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -36,9 +37,9 @@ def holder(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_the_folder_and_the_holder_are_named(
-    folder: Path, holder: "subprocess.Popen[bytes]"
+    folder: Path, other: "subprocess.Popen[bytes]"
 ) -> None:
-    with pytest.raises(StateLocked, match=rf"pid {holder.pid}\b.*{folder}"):
+    with pytest.raises(StateLocked, match=rf"pid {other.pid}\b.*{folder}"):
         StateLock(folder).acquire()
 
 
@@ -49,9 +50,9 @@ def test_the_pid_of_an_earlier_holder_leaves_no_trace(folder: Path) -> None:
         StateLock(folder).acquire()
 
 
-def test_a_killed_holder_locks_nobody_out(folder: Path, holder: "subprocess.Popen[bytes]") -> None:
-    holder.kill()
-    holder.wait()
+def test_a_killed_holder_locks_nobody_out(folder: Path, other: "subprocess.Popen[bytes]") -> None:
+    other.kill()
+    other.wait()
     with StateLock(folder):
         pass
 
@@ -80,6 +81,26 @@ def test_the_lock_is_for_the_owner_alone(folder: Path) -> None:
     with StateLock(folder):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "lock").stat().st_mode) == 0o600
+
+
+def test_a_lock_whose_file_was_deleted_is_taken_anew(folder: Path) -> None:
+    lock = StateLock(folder)
+    lock.renew()  # when it is not held
+    assert not folder.exists()
+    with lock:
+        before = (folder / "lock").stat().st_ino
+        lock.renew()
+        assert (folder / "lock").stat().st_ino == before
+        shutil.rmtree(folder)
+        lock.renew()
+        assert holder(folder) == os.getpid()
+        with pytest.raises(StateLocked):
+            StateLock(folder).acquire()
+        (folder / "lock").unlink()
+        with StateLock(folder), pytest.raises(StateLocked):
+            lock.renew()
+    with StateLock(folder):
+        pass
 
 
 def test_a_folder_that_cannot_be_used_is_a_clear_error(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""What a process does about its memory."""
+
+import asyncio
+import ctypes
+import os
+from pathlib import Path
+
+import pytest
+
+from sidecar.app import chores
+
+PAGE = os.sysconf("SC_PAGESIZE")
+BLOCK = 2000
+"""Bytes that neither Python's own allocator serves nor a mapping of their own."""
+MOST_KEPT = 64
+"""Of so many blocks one is kept, so that the end of the heap stays where it is."""
+
+
+def resident() -> int:
+    """The bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only the GNU C library can do it"
+)
+async def test_what_a_burst_leaves_free_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "MEMORY_INTERVAL", 0.01)
+    blocks = [bytearray(BLOCK) for _ in range(32 << 10)]
+    full = resident()
+    blocks = blocks[::MOST_KEPT]
+    assert full - resident() < 16 << 20, "the gaps are not there"
+    task = asyncio.create_task(chores.stay_small())  # noqa: TID251 -- of a test
+    async with asyncio.timeout(10):
+        while full - resident() < 32 << 20:
+            await asyncio.sleep(0)
+    task.cancel()
+    assert len(blocks) == 512
