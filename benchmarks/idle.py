@@ -42,29 +42,37 @@ async def bare_loop(seconds: float) -> float:
     return (time.process_time() - before) / seconds
 
 
-async def idle(channels: int, settle: float) -> tuple[World, float, float]:
-    """A sidecar with so many channels, its memory in MiB, and the seconds of a processor that it
-    takes in a second."""
+def wakes(pid: int) -> int:
+    """How often the threads of a process have waited for something, on Linux."""
+    tasks = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(task.split("\nvoluntary_ctxt_switches:")[1].split()[0]) for task in tasks)
+
+
+async def idle(channels: int, settle: float) -> tuple[World, float, float, float]:
+    """A sidecar with so many channels, its memory in MiB, the seconds of a processor that it takes
+    in a second, and how often it wakes up in one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with world(folder, instant_program(folder), channels=channels) as found:
             await asyncio.sleep(settle)
-            before = cpu_time(found.pid)
+            before, woken = cpu_time(found.pid), wakes(found.pid)
             await asyncio.sleep(settle)
-            return found, resident(found.pid), (cpu_time(found.pid) - before) / settle
+            busy, often = cpu_time(found.pid) - before, wakes(found.pid) - woken
+            return found, resident(found.pid), busy / settle, often / settle
 
 
 async def measure(settle: float) -> int:
     bare, shown = start("-c", ""), start("-m", "sidecar", "--help")
     least = await bare_loop(settle)
-    found, memory, busy = await idle(1, settle)
-    _, more, _ = await idle(CHANNELS, settle)
+    found, memory, busy, often = await idle(1, settle)
+    _, more, *_ = await idle(CHANNELS, settle)
     each = (more - memory) / (CHANNELS - 1)
     return report(
         Figure("memory", f"{memory:.1f} MiB", memory, "MiB", goal=50),
         Figure("  of a further channel", f"{each:.2f} MiB", each, "MiB", goal=0.2),
         Figure("processor, of a second", milliseconds(busy), busy * 1000, "ms", goal=1.5),
         Figure("  of a bare loop", milliseconds(least), busy / least, "x bare loop"),
+        Figure("  wakes up, all threads", f"{often:.1f}/s", often, "x a second"),
         Figure("start to connected", milliseconds(found.start), found.start / bare, "x python"),
         Figure("sidecar --help", milliseconds(shown), shown / bare, "x python"),
     )

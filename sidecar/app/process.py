@@ -4,16 +4,20 @@ import asyncio
 import errno
 import gc
 import logging
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from sidecar import logs
 from sidecar.app import tracing
 from sidecar.app.candidate import Memory
+from sidecar.app.chores import stay_small
 from sidecar.app.digests import Digests
+from sidecar.app.heap import give_back
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.notify import Notifier
 from sidecar.app.sidecar import Sidecar
@@ -27,6 +31,9 @@ log = logging.getLogger(__name__)
 
 SWITCH = 0.001
 """Seconds after which a thread that computes lets another one go on."""
+ONE_PRESS = 0.2
+"""Seconds in which SIGINT counts once: a terminal sends it to all that it runs, and a program such
+as make, npm or an init process may pass it on besides. Nobody presses Ctrl-C twice so quickly."""
 
 
 def serve(
@@ -72,20 +79,19 @@ async def until_stopped(
 ) -> int:
     """Run until SIGTERM or SIGINT, or until what `beside` begins has ended; the exit code.
 
-    The first signal drains, a second one ends everything at once. SIGHUP reloads the config.
+    The first signal drains, a second one ends everything at once; `ONE_PRESS` tells which SIGINT is
+    none. SIGHUP reloads the config.
     """
-    stop, notifier = asyncio.Event(), Notifier()
+    stop, notifier, told = asyncio.Event(), Notifier(), StopSignals()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state)
+        loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state, told, number)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
     # Work in other threads, as of a reload, may hold up each step of the loop for so long.
     sys.setswitchinterval(SWITCH)
     async with sidecar:
-        # What was made until now stays: without this, each full collection looks through it all,
-        # which holds up whatever turn is under way for more than 10 ms.
-        gc.collect()
-        gc.freeze()
+        _ = sidecar.spawn(_settle(sidecar), "settle")
+        _ = sidecar.spawn(stay_small(), "memory")
         _ = sidecar.spawn(notifier.keep_alive(), "notify")
         notifier.tell("READY=1")
         waits = [sidecar.spawn(_until(stop), "signals")]
@@ -96,13 +102,45 @@ async def until_stopped(
     return 0
 
 
+async def _settle(sidecar: Sidecar) -> None:
+    """Do the rest of a start, which no channel has to wait for before it connects."""
+    try:
+        await sidecar.channels.check([*sidecar.channels.statuses()], failures=())
+        await asyncio.to_thread(sidecar.reloader.snapshot.prompts.prepare)
+    finally:
+        # What was made until now stays: without this, each full collection looks through it all,
+        # which holds up whatever turn is under way for more than 10 ms.
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+    await asyncio.to_thread(give_back)
+
+
 async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-def _stop_or_end(stop: asyncio.Event, state: Path) -> None:
-    if not stop.is_set():
-        stop.set()
+class StopSignals:
+    """Counts how often the process was told to stop."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._pressed = -math.inf
+
+    def count(self, number: int, now: float) -> int:
+        """The number of times, with a signal that came `now`, in seconds of a clock that never
+        goes back."""
+        if number == signal.SIGINT:
+            if now - self._pressed < ONE_PRESS:
+                return self._times
+            self._pressed = now
+        self._times += 1
+        return self._times
+
+
+def _stop_or_end(stop: asyncio.Event, state: Path, told: StopSignals, number: int) -> None:
+    stop.set()
+    if told.count(number, time.monotonic()) < 2:
         return
     log.warning("told twice to stop: ending at once")
     sweep(state)

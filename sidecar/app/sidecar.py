@@ -15,7 +15,7 @@ from sidecar.app.attention import AttentionPolicies
 from sidecar.app.budgets import Budgets
 from sidecar.app.candidate import NO_MEMORY, Memory
 from sidecar.app.channels import Channels
-from sidecar.app.chores import prune, reap
+from sidecar.app.chores import prune, reap, tick
 from sidecar.app.control_parts import ControlParts, Inside
 from sidecar.app.control_plane import ControlPlane
 from sidecar.app.digests import Digests
@@ -32,7 +32,7 @@ from sidecar.app.outbox import Outbox
 from sidecar.app.presence import Presence
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
-from sidecar.app.renewal import renew
+from sidecar.app.renewal import Renewal
 from sidecar.app.snapshot import Snapshot, build, close
 from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor, cancel
@@ -173,6 +173,7 @@ class Sidecar:
 
     def _build_parts(self, snapshot: Snapshot) -> None:
         self.channels = Channels(self._accept, self._host, self.spawn)
+        self._renewal = Renewal(self.channels)
         self.outbox = Outbox(self.journal, self.channels.get, self.spawn)
         runner = TurnRunner(self.journal, self.outbox, self.channels.get, self.spawn, self.budgets)
         self.dispatcher = Dispatcher(
@@ -274,7 +275,7 @@ class Sidecar:
             self.plane.use(snapshot.config.control_plane)
             self.control.use(snapshot.config)
             await self.channels.check(must)
-            renewed = await renew(self.channels)
+            renewed = await self._renewal.run()
         self.outbox.retry()
         return renewed
 
@@ -282,7 +283,6 @@ class Sidecar:
         async for calm in changes(
             lambda: self.reloader.inputs,
             timing=lambda: self.reloader.snapshot.config.reload,
-            known=self._inputs,
             own=self._own,
             stirs=self._loader.begin,
             watcher=self.watcher,
@@ -292,7 +292,7 @@ class Sidecar:
 
     async def _discover(self) -> None:
         while True:
-            await asyncio.sleep(DISCOVERY_INTERVAL)
+            await tick(DISCOVERY_INTERVAL)
             async with self._one_at_a_time:
                 config = self.reloader.snapshot.config
                 if await self._discovery.look(config):

@@ -65,7 +65,8 @@ def build(
     router: Router | None = None,
 ) -> Snapshot:
     """The snapshot of a checked configuration. `host` lends what a component of a name needs; the
-    router of many routes takes a while, so it may be made before.
+    router of many routes takes a while, so it may be made before. Without a `previous` one, the
+    prompts are still to be prepared.
 
     Raises:
         PartsFailed: a runtime cannot be built.
@@ -87,11 +88,14 @@ def build(
                     _ = host(done).spawn(use.runtime.close(), f"discard:{done}")
             retire(contexts, before_contexts, host(name).spawn)
             raise PartsFailed({("runtimes", name): f"cannot be built: {error}"}) from error
+    prompts = Prompts(checked.context, checked.channels)
+    if previous is not None:
+        prompts.prepare()
     return Snapshot(
         generation=previous.generation + 1 if previous is not None else 1,
         config=checked,
         router=router or Router(checked.routes, checked.default_route),
-        prompts=Prompts(checked.context, checked.channels),
+        prompts=prompts,
         runtimes=runtimes,
         contexts=contexts,
     )

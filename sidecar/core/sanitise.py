@@ -9,14 +9,14 @@ takes linear time, so that a hostile text costs no more than a friendly one.
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 LABEL_LIMIT = 100
 """Characters of a name or title in a header line."""
 _SHORT = 200
 """Characters of a text that is worth remembering: names, titles and previews come again with every
 turn, and to look one up takes a tenth of the time."""
-_REMEMBERED = 1024
+_REMEMBERED = 512
 
 _CONTROLS: dict[int, str | None] = (
     dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
@@ -122,8 +122,7 @@ _SYSTEM = rf"{_word('system')} (?: {_GAP} {_word('reminder')} )? (?! [-_]*+ [^\W
 """A word of many programs, as in `a < system and b > c` or `Map<System, X>`: only what is closed
 like a tag is one."""
 
-_TAG = re.compile(
-    rf"""
+_TAG = rf"""
     {_TIGHT} (?P<system_too> {_SYSTEM} ) [^<>&\n,()\[\]{{}}]*+ {_CLOSE}
     | {_OPEN} (?:
         (?: (?P<agent_message> {_word("agentmessage")} )
@@ -140,9 +139,7 @@ _TAG = re.compile(
         )
     )
     | \[ {_GAP} (?: / {_GAP} )? (?P<inst> {_word("inst")} ) {_GAP} \]
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+    """
 _TAG_NAMES = {
     "agent_message": "agent-message tag",
     "human_message": "human-message tag",
@@ -156,8 +153,7 @@ _TAG_NAMES = {
     "inst": "INST",
 }
 
-_HEADING = re.compile(
-    rf"""
+_HEADING = rf"""
     ^ (?P<indent> (?: [^\S\n] | \0 )*+ ) \[ {_GAP} (?:
         (?P<botcord> {_word("botcord")} ) (?P<title> [^\]\n]*+ ) (?P<closed> \] )?
       | (?:
@@ -166,9 +162,7 @@ _HEADING = re.compile(
           | (?P<role> {_word("system")} | {_word("assistant")} | {_word("user")} )
         ) {_GAP} \]
     )
-    """,
-    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
-)
+    """
 _MARKS = ("<", "[", "&")
 """Without one of these neither pattern matches."""
 
@@ -192,12 +186,16 @@ def _fake(found: re.Match[str], text: str) -> str:
     return f"{indent}[⚠ fake: {name}]"
 
 
-def _replace(
-    pattern: re.Pattern[str], replacement: Callable[[re.Match[str], str], str], text: str
-) -> str:
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Takes some milliseconds, which no start waits for."""
+    return re.compile(pattern, re.VERBOSE | re.IGNORECASE | re.MULTILINE)
+
+
+def _replace(pattern: str, replacement: Callable[[re.Match[str], str], str], text: str) -> str:
     """Replace what the pattern finds in the skeleton of the text."""
     parts, end = [], 0
-    for found in pattern.finditer(_skeleton(text)):
+    for found in _compiled(pattern).finditer(_skeleton(text)):
         parts += [text[end : found.start()], replacement(found, text)]
         end = found.end()
     return "".join((*parts, text[end:])) if parts else text

@@ -45,9 +45,9 @@ class Rendered:
 
 
 class Prompts:
-    """The templates of one configuration, compiled; `draws_on` tells on what they may draw, the
-    types of the `channels` which built-in ones there are. A channel that is not among them was
-    found, as those of BotCord are."""
+    """The templates of one configuration, each compiled when it is first used; `draws_on` tells on
+    what they may draw, the types of the `channels` which built-in ones there are. A channel that is
+    not among them was found, as those of BotCord are."""
 
     def __init__(
         self,
@@ -60,6 +60,10 @@ class Prompts:
             name: _SETS.get(channel.type, _SETS[_PLAIN]) for name, channel in channels.items()
         }
         self._compiled: dict[str, Compiled] = {}
+
+    def prepare(self) -> None:
+        """Compile the built-in templates, so that no turn has to wait for it. Any thread may do
+        it."""
         for built_in in (_SETS[_BOTCORD], *self._sets.values()):
             for template in built_in.values():
                 self._of(template)

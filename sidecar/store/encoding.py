@@ -6,6 +6,7 @@ All of it is plain ASCII: a NUL or a lone surrogate, which SQLite's text cannot 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from sidecar.errors import JournalError
@@ -14,9 +15,15 @@ from sidecar.model import Conversation, Message, Reply, Said, Sender
 T = TypeVar("T")
 
 
+@cache  # of which mypy believes that it cannot be asked for a class of data, hence the casts
+def _names(kind: Any) -> tuple[str, ...]:
+    # Each call of `fields` leaves a tuple in CPython's free list, which holds 2,000 of a length.
+    return tuple(field.name for field in fields(kind))
+
+
 def _plain(value: object) -> object:
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: getattr(value, name) for name in _names(cast(Any, type(value)))}
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
@@ -65,5 +72,5 @@ def _decode(text: str, kind: type[T], parts: Mapping[str, type[object]], **more:
 
 
 def _build(kind: type[T], plain: Mapping[str, Any]) -> T:
-    known = {field.name for field in fields(cast(Any, kind))}  # T has no bound: only dataclasses
+    known = _names(cast(Any, kind))
     return kind(**{name: value for name, value in plain.items() if name in known})

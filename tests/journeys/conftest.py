@@ -18,7 +18,7 @@ from sidecar.runtimes.orphans import sweep
 from tests import starting
 
 AGENT = Path(__file__).with_name("agent.py")
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 CONFIG = """\
 version: 1

@@ -1,10 +1,18 @@
 """What a monitoring system sees of a running sidecar."""
 
 import asyncio
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, UnixConnector
 from prometheus_client.parser import text_string_to_metric_families
+
+MOST_WAKES = 25.0
+"""Times that all threads together wake up in a second: ten are to watch files, one is to measure
+the loop."""
 
 
 async def samples(world: Any) -> dict[tuple[str, str], float]:
@@ -41,6 +49,23 @@ async def test_a_turn_a_reload_and_a_mistake_are_counted(world: Any) -> None:
     found = await samples(world)
     assert found["sidecar_config_last_reload_successful", ""] == 0
     assert found["sidecar_config_last_reload_success_timestamp_seconds", ""] > 0
+
+
+def wakes(pid: int) -> int:
+    """How often the threads of a process have waited for something."""
+    tasks = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(task.split("\nvoluntary_ctxt_switches:")[1].split()[0]) for task in tasks)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts as Linux does")
+async def test_one_that_has_nothing_to_do_hardly_wakes_up(world: Any) -> None:
+    await world.start()
+    often = MOST_WAKES
+    async with asyncio.timeout(world.patience):
+        while often >= MOST_WAKES:  # it still starts
+            before, began = wakes(world.process.pid), time.monotonic()
+            await asyncio.sleep(1)
+            often = (wakes(world.process.pid) - before) / (time.monotonic() - began)
 
 
 async def test_a_listener_hears_of_a_turn_and_of_a_reload(world: Any) -> None:

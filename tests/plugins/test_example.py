@@ -14,7 +14,7 @@ from tests import starting
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
-PATIENCE = 20.0
+PATIENCE = 40.0
 CONFIG = f"""\
 version: 1
 state: {{dir: state}}

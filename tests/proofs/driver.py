@@ -70,6 +70,7 @@ def hurry() -> None:
     from sidecar.channels import botcord
 
     chores.PRUNE_INTERVAL = 2.0
+    chores.MEMORY_INTERVAL = 1.0
     durable.WAIT = 0.5
     timing = botcord.Timing
     botcord.Timing = lambda: timing(  # type: ignore[misc, assignment]

@@ -6,6 +6,7 @@ all, or for what is left of the time.
 """
 
 import json
+import logging
 import os
 import random
 import time
@@ -75,6 +76,15 @@ def changed(data: bytes, chance: random.Random, depth: int) -> bytes:
     return data
 
 
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """pytest keeps the log lines of a test: of a million inputs, gigabytes."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("unlogged")
 @pytest.mark.timeout(SECONDS + 120 if LONG else 180)
 @pytest.mark.parametrize("name", READERS)
 def test_no_bytes_break_a_reader(name: str) -> None:

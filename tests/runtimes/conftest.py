@@ -21,7 +21,7 @@ from sidecar.app.supervisor import Supervisor
 from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes import command
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 DATA = Path(__file__).parent.parent / "data"
 
 REPLAY = """
