@@ -106,12 +106,6 @@ def test_the_drawing_of_the_exceptions_is_true() -> None:
     assert drawn == real
 
 
-def test_layers_are_kept() -> None:
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"]
-    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 # In two parts, so that this file does not hold what it forbids.
 FORBIDDEN = [
     "/ro" + "ot/",

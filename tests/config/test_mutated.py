@@ -121,7 +121,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, QuickRoutes
 
 
 @given(changes, changes)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_what_is_read_quickly_means_what_the_parser_reads(
     read: Callable[[str, QuickRoutes | None], Loaded],
     before: list[Callable[[str], str]],

@@ -43,7 +43,7 @@ PARTS = [
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=10), st.booleans(), st.sampled_from(["", "  "]))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_what_is_read_without_the_parser_is_what_the_parser_reads(
     parts: list[str], named: bool, indent: str
 ) -> None:

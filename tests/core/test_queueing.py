@@ -67,7 +67,7 @@ def test_a_withdrawn_turn_does_not_run() -> None:
 MODES = st.sampled_from(["serial", "cancel-previous", "coalesce"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.just("take"), st.just("end"), MODES), max_size=40), st.integers(0, 4))
 def test_every_turn_is_run_or_dropped_exactly_once_and_in_order(
     events: list[str], depth: int
