@@ -8,9 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from sidecar.app.candidate import NO_MEMORY, Candidate, Memory, read_answer
+from sidecar.app.digests import digests
 from sidecar.config.model import Config
 from sidecar.config.problems import Position, Problem
 
+MOST_AGAIN = 3
+"""Checks of a file that is written again and again, after the first; whoever watches it asks again
+later."""
 TIMEOUT = 120.0
 """Seconds after which a check that does not end is given up."""
 
@@ -75,7 +79,7 @@ class Loading:
     def _failed(self, reason: str) -> Candidate:
         message = f"the config cannot be checked: {reason}"
         problem = Problem("unchecked", message, Position(str(self._path)))
-        return Candidate(None, None, (problem,), {}, {Path.cwd() / self._path: None})
+        return Candidate(None, None, (problem,), {}, digests([Path.cwd() / self._path]))
 
 
 class Loader:
@@ -110,8 +114,15 @@ class Loader:
         return self._begun
 
     async def load(self, path: Path, begun: Awaitable[Candidate] | None = None) -> Candidate:
-        """Check a file, or take over the check of it that has begun, and adapt what is found."""
+        """Check a file, or take over the check of it that has begun, and adapt what is found.
+
+        What is written meanwhile is checked anew: the check may have read half of a save.
+        """
         found = await (begun or asyncio.to_thread(self._check, path))
+        for _ in range(MOST_AGAIN):
+            if await asyncio.to_thread(digests, found.inputs) == found.inputs:
+                break
+            found = await asyncio.to_thread(self._check, path)
         if found.config is None:
             return found
         if path == self._path:

@@ -141,11 +141,24 @@ async def test_a_check_that_has_begun_is_taken_over(saved: Saved) -> None:
     loader.begin()
     begun = loader.begun
     assert begun is not None
-    await asyncio.wait_for(asyncio.shield(begun), 20)
-    saved.path.unlink()
     found = await loader.load(saved.path, begun)
+    assert found is await begun
     assert len(usable(found).routes) == COUNT
-    assert (await loader.load(saved.path)).config is None
+    saved.path.unlink()
+    assert (await loader.load(saved.path, begun)).config is None
+
+
+async def test_what_is_written_while_it_is_checked_is_checked_anew(saved: Saved) -> None:
+    whole = saved.path.read_text()
+    saved.path.write_text(whole[: whole.index("  - name: r9\n")])
+    loader = Loader(saved.path)
+    loader.begin()
+    assert loader.begun is not None
+    half = usable(await loader.begun)
+    saved.path.write_text(whole)
+    found = await loader.load(saved.path, loader.begun)
+    assert len(half.routes) == 9
+    assert len(usable(found).routes) == COUNT
 
 
 def test_templates_that_were_right_are_not_tried_again(saved: Saved) -> None:
