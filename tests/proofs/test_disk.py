@@ -182,7 +182,7 @@ def log_deleted(state: Path) -> None:
 
 
 def folder_deleted(state: Path) -> None:
-    shutil.rmtree(state)
+    shutil.rmtree(state, ignore_errors=True)  # what comes back meanwhile stays
 
 
 def emptied(state: Path) -> None:
