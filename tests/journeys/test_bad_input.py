@@ -71,9 +71,12 @@ async def test_nul_and_half_characters_in_a_text_break_nothing(world: Any) -> No
 
 async def test_it_connects_again_after_the_hub_restarts_and_misses_nothing(world: Any) -> None:
     await world.start()
+    world.hub.faults.add("/hub/send", status=503, headers={"Retry-After": "600"})
+    world.hub.owner_says("demo", "say before")
+    await world.until(lambda: "next try in 600.0 s" in world.log.read_text())
     world.hub.drop_sockets(1012)
     world.hub.owner_says("demo", "say while away")
-    assert await world.replies(1) == ["while away"]
+    assert await world.replies(2) == ["before", "while away"]
     await world.until(lambda: world.hub.connects("demo") == 2)
 
 
