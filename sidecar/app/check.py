@@ -23,7 +23,6 @@ from sidecar.config.problems import Problem
 from sidecar.config.quick import KnownRoutes, QuickRoutes
 from sidecar.config.reading import first
 from sidecar.config.schema import Schema
-from sidecar.config.system import System
 from sidecar.config.templates import fingerprint, templates
 
 
@@ -38,7 +37,7 @@ class Known:
 
 def check(
     path: Path,
-    system: System | None = None,
+    system: MachineSystem | None = None,
     *,
     quick: QuickRoutes | None = None,
     right: Collection[bytes] = (),
@@ -58,7 +57,9 @@ def check(
     if loaded.draft is not None:
         problems += _try_templates(loaded.draft, right, loaded.sources, alone=alone)
     usable = not any(problem.level == "error" for problem in problems)
-    config, held = loaded.config if usable else None, digests(loaded.inputs)
+    # What was written since is not what was checked.
+    taken = {path: found for path, found in machine.taken.items() if path in loaded.inputs}
+    config, held = loaded.config if usable else None, {**digests(loaded.inputs), **taken}
     return Candidate(config, loaded.draft, problems, loaded.sources, held)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sidecar.app.walk import files_of
+from sidecar.app.written import digest
 from sidecar.config.system import is_private
 
 LARGEST_FILE = 10 * 1024 * 1024
@@ -22,7 +23,11 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class MachineSystem:
-    """The files, the environment and the programs of this machine."""
+    """The files, the environment and the programs of this machine. `taken` are the hashes of what
+    was read, each as it was the first time."""
+
+    def __init__(self) -> None:
+        self.taken: dict[Path, bytes] = {}
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -51,7 +56,9 @@ class MachineSystem:
             # Opening a pipe would wait for somebody to write into it.
             raise OSError(errno.EINVAL, "It is no file")
         with path.open("rb") as file:
-            return _text(file)
+            content = _content(file)
+        self.taken.setdefault(path, digest(content))
+        return content.decode("utf-8")
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
         """The files below a folder that match a pattern, sorted. Raises ValueError."""
@@ -91,19 +98,22 @@ class PipedSystem(MachineSystem):
     """This machine, with what a stream gives as one more file."""
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
+        super().__init__()
         self._path = path
         self._stream = stream
 
     def read_text(self, path: Path) -> str:
         """The text of a file, as that of any machine."""
-        return _text(self._stream) if path == self._path else super().read_text(path)
+        if path == self._path:
+            return _content(self._stream).decode("utf-8")
+        return super().read_text(path)
 
 
-def _text(file: BinaryIO) -> str:
+def _content(file: BinaryIO) -> bytes:
     content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
         raise OSError(errno.EFBIG, f"It is larger than {LARGEST_FILE >> 20} MiB")
-    return content.decode("utf-8")
+    return content
 
 
 def _mount_points() -> set[str]:

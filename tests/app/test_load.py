@@ -1,6 +1,5 @@
 """A config file checked by a process of its own, again and again."""
 
-import asyncio
 import io
 import subprocess
 import sys
@@ -13,8 +12,10 @@ import pytest
 from sidecar.app import load
 from sidecar.app.candidate import NO_MEMORY, Candidate, Memory, read_answer, write_answer
 from sidecar.app.check import check
+from sidecar.app.digests import digests
 from sidecar.app.load import Loader, Loading
 from sidecar.app.outcome import MOST_ERRORS, error_lines
+from sidecar.app.system import MachineSystem
 from sidecar.config.mistakes import MOST
 from sidecar.config.model import Budget, Config, Match, Route, SessionBounds, State, Template
 from sidecar.config.templates import fingerprint, templates
@@ -159,6 +160,19 @@ async def test_what_is_written_while_it_is_checked_is_checked_anew(saved: Saved)
     found = await loader.load(saved.path, loader.begun)
     assert len(half.routes) == 9
     assert len(usable(found).routes) == COUNT
+
+
+def test_the_content_of_an_input_is_what_was_read_whatever_it_is_later(saved: Saved) -> None:
+    class Slow(MachineSystem):
+        def read_text(self, path: Path) -> str:
+            text = super().read_text(path)
+            if path == saved.path:
+                saved.save(head="# written while the rest is read\n")
+            return text
+
+    before = digests([saved.path])
+    found = check(saved.path, Slow())
+    assert found.inputs[saved.path] == before[saved.path] != digests([saved.path])[saved.path]
 
 
 def test_templates_that_were_right_are_not_tried_again(saved: Saved) -> None:
