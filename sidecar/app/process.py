@@ -112,7 +112,6 @@ async def _settle(sidecar: Sidecar) -> None:
         # which holds up whatever turn is under way for more than 10 ms.
         gc.collect()
         gc.freeze()
-        gc.enable()
     await asyncio.to_thread(give_back)
 
 

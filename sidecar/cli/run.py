@@ -1,7 +1,6 @@
 """`sidecar run`: run the sidecar until it is told to stop."""
 
 import argparse
-import gc
 import sys
 import threading
 from importlib import import_module
@@ -26,7 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it; 2 for an invalid config, 1 when it cannot start."""
-    gc.disable()  # until channels are connected: there is no garbage yet, but a lot to look through
     loading = Loading(arguments.config)
     share_one_heap()
     # It reads the certificates of the system, for 60 ms, in which others can go on.
