@@ -19,6 +19,9 @@ class Machine(MachineSystem):
     variables: dict[str, str] = field(default_factory=dict)
     programs: Collection[str] = ("sidecar", "claude", "codex")
 
+    def __post_init__(self) -> None:
+        super().__init__()
+
     @property
     def env(self) -> Mapping[str, str]:
         return self.variables
