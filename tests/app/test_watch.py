@@ -16,7 +16,7 @@ import pytest
 
 from sidecar import metrics
 from sidecar.app import watch
-from sidecar.app.digests import Digests
+from sidecar.app.digests import Digests, digests
 from sidecar.app.watch import Watcher, changes
 from sidecar.app.written import digest
 from sidecar.config.reloading import Reloading
@@ -53,18 +53,16 @@ class Watched:
         assert self.seen == list(contents)
 
 
-def content_of(path: Path) -> bytes | None:
+def content_of(path: Path) -> bytes:
     """What whoever takes an input finds in it."""
-    with suppress(OSError):
-        return digest(path.read_bytes()) if path.is_file() else None
-    return None
+    return digest(path.read_bytes())
 
 
 class Inputs:
     """The inputs, and whether they were looked at, so that every change from now on is seen."""
 
-    def __init__(self, *paths: Path) -> None:
-        self.taken = {path: content_of(path) for path in paths}
+    def __init__(self, taken: Digests) -> None:
+        self.taken = {**taken}
         self._asked = 0
         self._looked = asyncio.Event()
         self._now = asyncio.Event()
@@ -93,12 +91,16 @@ class Inputs:
                 await asyncio.wait_for(self._now.wait(), watch.LOOK + 0.3)
 
 
+async def inputs_of(*paths: Path) -> Inputs:
+    return Inputs(await asyncio.to_thread(digests, paths))
+
+
 @asynccontextmanager
 async def watching(
     path: Path, *others: Path, poll: float = 60.0, debounce: float = 0.05
 ) -> AsyncIterator[Watched]:
     """`poll` is so long that a test fails where an event is not noticed."""
-    inputs = Inputs(path, *others)
+    inputs = await inputs_of(path, *others)
     watched = Watched(path, inputs)
 
     async def receive() -> None:
@@ -218,7 +220,7 @@ async def test_it_tells_when_a_change_begins_and_whether_that_was_already_all(
 ) -> None:
     begun: list[int] = []
     later = asyncio.get_running_loop().create_future()
-    inputs = Inputs(config)
+    inputs = await inputs_of(config)
 
     def stirs() -> None:
         begun.append(1)
@@ -400,7 +402,7 @@ async def test_an_input_that_joins_is_watched_from_then_on(config: Path, tmp_pat
     template = tmp_path / "far" / "x.j2"
     template.parent.mkdir()
     template.write_text("old")
-    inputs = Inputs(config)
+    inputs = await inputs_of(config)
     told = asyncio.Event()
     count = 0
 
@@ -429,7 +431,7 @@ async def test_an_input_that_changes_before_it_is_watched_is_told(
     config: Path, tmp_path: Path
 ) -> None:
     template = tmp_path / "x.j2"
-    inputs, told = Inputs(config), asyncio.Queue[str]()
+    inputs, told = await inputs_of(config), asyncio.Queue[str]()
 
     async def receive() -> None:
         async for _ in changes(inputs, timing=lambda: Reloading(0.01)):
@@ -448,7 +450,7 @@ async def test_an_input_that_changes_before_it_is_watched_is_told(
 
 
 async def test_what_changes_while_the_receiver_is_busy_is_told_afterwards(config: Path) -> None:
-    inputs, busy, count = Inputs(config), asyncio.Event(), 0
+    inputs, busy, count = await inputs_of(config), asyncio.Event(), 0
     seen = asyncio.Queue[str]()
 
     async def receive() -> None:
@@ -517,7 +519,7 @@ async def test_a_watch_that_fails_altogether_is_told(
     monkeypatch.setattr(watch, "digests", broken)
     watcher = Watcher()
     with pytest.raises(ValueError, match="no such thing"):
-        await anext(changes(Inputs(config), watcher=watcher))
+        await anext(changes(await inputs_of(config), watcher=watcher))
     assert (watcher.mode, watcher.reason) == ("failed", "no such thing")
 
 
@@ -562,7 +564,7 @@ async def test_it_ends_at_once_when_it_is_cancelled(config: Path) -> None:
 async def test_a_touch_has_what_was_rejected_tried_again_and_nothing_else(
     config: Path, rejected: bool
 ) -> None:
-    inputs, count = Inputs(config), 0
+    inputs, count = await inputs_of(config), 0
     told = asyncio.Event()
 
     async def receive() -> None:
