@@ -17,7 +17,6 @@ from sidecar.app import tracing
 from sidecar.app.candidate import Memory
 from sidecar.app.chores import stay_small
 from sidecar.app.digests import Digests
-from sidecar.app.heap import give_back
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.notify import Notifier
 from sidecar.app.sidecar import Sidecar
@@ -112,7 +111,6 @@ async def _settle(sidecar: Sidecar) -> None:
         # which holds up whatever turn is under way for more than 10 ms.
         gc.collect()
         gc.freeze()
-    await asyncio.to_thread(give_back)
 
 
 async def _until(event: asyncio.Event) -> None:

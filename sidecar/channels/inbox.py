@@ -61,7 +61,7 @@ class Inbox:
         """
         failures = 0
         while True:
-            await self._until_wanted()
+            await _within(self._interval, self._wanted)
             self._wanted.clear()
             self._reached.clear()
             try:
@@ -99,9 +99,6 @@ class Inbox:
             self._acknowledge.clear()
             await self._acknowledge.wait()
             await asyncio.sleep(ACK_PAUSE)
-
-    async def _until_wanted(self) -> None:
-        await _within(self._interval, self._wanted)
 
     async def _pause(self, seconds: float, least: float) -> None:
         """Wait before the next look; the Hub may ask for `least` seconds, in which it does not help

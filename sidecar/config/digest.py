@@ -15,11 +15,6 @@ LENGTH = 12
 out a secret that is part of one."""
 
 
-def digest(config: Config) -> str:
-    """The beginning of a SHA-256 over all that the configuration says."""
-    return Digester().digest(config)
-
-
 class Digester:
     """Names one configuration after the other: a route that was in the last one, the same object,
     is not looked at again."""
@@ -29,7 +24,7 @@ class Digester:
         self._hashes: list[bytes] = []
 
     def digest(self, config: Config) -> str:
-        """The same as `digest`."""
+        """The beginning of a SHA-256 over all that the configuration says."""
         known = dict(zip(map(id, self._routes), self._hashes, strict=True))
         hashes = [known.get(id(route)) or _hash(route) for route in config.routes]
         self._routes, self._hashes = config.routes, hashes

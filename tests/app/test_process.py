@@ -37,10 +37,15 @@ def test_why_it_does_not_start_is_on_the_screen_also_where_the_log_is_a_file(
         assert told.startswith(f"sidecar: cannot start: {listen} is in use: ")
 
 
-async def test_what_was_made_at_the_start_is_no_garbage_to_look_through(tmp_path: Path) -> None:
+async def test_what_was_made_at_the_start_is_no_garbage_and_memory_is_looked_after(
+    tmp_path: Path,
+) -> None:
+    tasks: set[str] = set()
+
     async def frozen() -> None:
         while not gc.get_freeze_count():
             await asyncio.sleep(0.001)
+        tasks.update(task.get_name() for task in asyncio.all_tasks())
 
     config = Config(State(tmp_path / "state"), None)
     sidecar, interval = Sidecar(tmp_path / "config.yaml", config, NOTHING), sys.getswitchinterval()
@@ -50,6 +55,7 @@ async def test_what_was_made_at_the_start_is_no_garbage_to_look_through(tmp_path
     finally:
         sys.setswitchinterval(interval)
         gc.unfreeze()
+    assert "memory" in tasks
 
 
 def test_a_key_press_that_arrives_twice_counts_once_and_a_second_one_counts() -> None:
