@@ -57,7 +57,7 @@ def read(path: Path) -> Credentials:
     Raises:
         ChannelStopped: it cannot be used; the text tells why, and how it is mended.
     """
-    text, written_at = read_private(path)
+    text, written_at, _ = read_private(path)
     record = parse_object(path, text)
     agent = _required(path, record, _AGENT)
     if not is_safe_id(agent):

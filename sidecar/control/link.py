@@ -25,6 +25,7 @@ from sidecar.control.socket import Ended, Limits, listen
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable
+from sidecar.hubclient.private_file import Stamp
 from sidecar.hubclient.status import changed
 
 State = Literal["starting", "connecting", "connected", "waiting", "displaced", "login", "stopped"]
@@ -98,7 +99,7 @@ class ControlLink:
         self._token = LoginToken(login, host)
         self._socket: ClientWebSocketResponse | None = None
         self._welcomes = 0
-        self._tried: tuple[int, int] | None = None
+        self._tried: Stamp | None = None
         self._frames = Frames(host, keys, ledger, self._send_text, self._note_refused, self._revoke)
 
     async def run(self, act: Callable[[Frame], Awaitable[Ack]]) -> None:
@@ -150,17 +151,16 @@ class ControlLink:
     async def _once(self) -> tuple[Ended, float]:
         """One socket, from its token to its end; how it ended, and seconds to wait at least."""
         self._set("connecting")
-        await self._note_tried()
+        self._tried = await self._stamp()
         if await asyncio.to_thread(logins.is_expired, self._path):
             return Ended("the Hub has refused this login before", REFUSED[0]), 0.0
         try:
             login = await self._token.get()
-            await self._note_tried()
+            self._tried = login.stamp
             ended = await self._listen(login)
             self._socket = None
             if ended.status in (401, 403):
-                await self._token.replace(login.access)
-                await self._note_tried()
+                self._tried = (await self._token.replace(login.access)).stamp
         except LoginRefused as error:
             return Ended(f"{error}", REFUSED[0]), 0.0
         except ChannelStopped as error:
@@ -196,14 +196,16 @@ class ControlLink:
         """Return when the file has no login of this machine any more."""
         while True:
             await asyncio.sleep(self._waits.look)
-            if not await self._is_another():
+            found = await self._stamp()
+            if found == self._tried:
                 continue
             if not await asyncio.to_thread(logins.is_of, self._path, instance):
                 return
-            await self._note_tried()  # another process has refreshed it
+            self._tried = found  # another process has refreshed it
 
-    async def _note_tried(self) -> None:
-        self._tried = await asyncio.to_thread(logins.stamp, self._path)
+    async def _stamp(self) -> Stamp | None:
+        """The state of the login's file; taken before it is read, no change of it is missed."""
+        return await asyncio.to_thread(logins.stamp, self._path)
 
     def _address(self, login: Login) -> str:
         label = self._label or login.label or platform.node()
@@ -259,7 +261,7 @@ class ControlLink:
 
     async def _is_another(self) -> bool:
         """Whether the file is another one than the one that was tried."""
-        return await asyncio.to_thread(logins.stamp, self._path) != self._tried
+        return await self._stamp() != self._tried
 
     async def _mark_expired(self) -> None:
         try:

@@ -14,7 +14,13 @@ from pathlib import Path
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.errors import ChannelStopped, ChannelUnavailable
-from sidecar.hubclient.private_file import parse_object, read_private, replace_file
+from sidecar.hubclient.private_file import (
+    Stamp,
+    parse_object,
+    read_private,
+    replace_file,
+    stamp_of,
+)
 
 FLAG = "auth-expired.flag"
 """The file beside it that says: the Hub does not take this login any more."""
@@ -28,7 +34,8 @@ _NAMES = ("userId", "daemonInstanceId", "hubUrl", "accessToken", "refreshToken")
 class Login:
     """Who is logged in, as which machine, at which Hub. `expires_at` is in seconds.
 
-    `document` is the whole content of the file; what it holds besides stays in it.
+    `document` is the whole content of the file; what it holds besides stays in it. `stamp` is the
+    state of the file that it was read from, or written to.
     """
 
     user: str
@@ -39,6 +46,7 @@ class Login:
     expires_at: float
     label: str | None = None
     document: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+    stamp: Stamp | None = field(default=None, repr=False, compare=False)
 
 
 def read(path: Path) -> Login:
@@ -47,7 +55,8 @@ def read(path: Path) -> Login:
     Raises:
         ChannelStopped: it cannot be used; the text tells why, and how it is mended.
     """
-    record = parse_object(path, read_private(path).text)
+    text, _, stamp = read_private(path)
+    record = parse_object(path, text)
     found = {name: text_of(record, name) for name in _NAMES}
     expires = number_of(record, "expiresAt")
     missing = [name for name, value in found.items() if value is None]
@@ -61,7 +70,7 @@ def read(path: Path) -> Login:
     if not _can_travel(access):
         raise ChannelStopped(f"{path}: accessToken is damaged")
     label = text_of(record, "label")
-    return Login(user, instance, hub, access, refresh, expires / 1000, label, record)
+    return Login(user, instance, hub, access, refresh, expires / 1000, label, record, stamp)
 
 
 def granted(body: object, hub: str, now: float, old: Login | None = None) -> Login:
@@ -93,12 +102,13 @@ def granted(body: object, hub: str, now: float, old: Login | None = None) -> Log
         now + (lifetime if lifetime > 0 else LIFETIME),
         old.label if old else None,
         old.document if old else {},
+        old.stamp if old else None,
     )
 
 
 def write(
     path: Path, login: Login, *, now: float, wrote: Callable[[bytes, bytes], None] | None = None
-) -> None:
+) -> Stamp:
     """Put a login into its file, mode 0600; readers see the old one or the new one, never half.
 
     `wrote` is told the contents before and after, where the file was there.
@@ -124,7 +134,7 @@ def write(
         target.parent.mkdir(parents=True, mode=0o700)
     if wrote is not None and target.exists():
         wrote(target.read_bytes(), content)
-    replace_file(target, content)
+    return replace_file(target, content)
 
 
 def remove(path: Path) -> bool:
@@ -153,7 +163,7 @@ def clear_expired(path: Path) -> None:
 def is_expired(path: Path) -> bool:
     """Whether a login is marked so, and was not written again since."""
     try:
-        return path.with_name(FLAG).stat().st_mtime_ns >= path.stat().st_mtime_ns
+        return path.with_name(FLAG).stat().st_mtime_ns > path.stat().st_mtime_ns
     except OSError:
         return False
 
@@ -166,13 +176,12 @@ def is_of(path: Path, instance: str) -> bool:
         return False
 
 
-def stamp(path: Path) -> tuple[int, int] | None:
-    """Changes when the file is another one; None while there is none."""
+def stamp(path: Path) -> Stamp | None:
+    """The state of the file as it is now; None while there is none."""
     try:
-        found = path.stat()
+        return stamp_of(path.stat())
     except OSError:
         return None
-    return found.st_ino, found.st_ctime_ns
 
 
 def _either(record: Record, name: str) -> str | None:

@@ -7,6 +7,7 @@ may have refreshed it, or a person may have logged in anew.
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sidecar import metrics
@@ -16,6 +17,7 @@ from sidecar.control import login as logins
 from sidecar.control.login import Login
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.http import request
+from sidecar.hubclient.private_file import Stamp
 
 MARGIN = 60.0
 """Seconds before its end from which on a token is replaced."""
@@ -62,7 +64,7 @@ class LoginToken:
         mine = self._unsaved
         # A folder that cannot be written: what the Hub gave us last is only here.
         if mine is not None and mine.document == found.document:
-            return mine
+            return replace(mine, stamp=found.stamp)
         self._unsaved = None
         return found
 
@@ -82,17 +84,16 @@ class LoginToken:
         if not answer.ok:
             raise ChannelUnavailable(f"{answer}", answer.wait)
         fresh = logins.granted(answer.body, login.hub, self._now(), login)
-        await self._keep(fresh)
-        return fresh
+        return await self._keep(fresh)
 
-    async def _keep(self, login: Login) -> None:
+    async def _keep(self, login: Login) -> Login:
         """In the file before it is used: the older refresh token is worth nothing by now."""
 
-        def write() -> None:
-            logins.write(self.path, login, now=self._now(), wrote=self._host.wrote)
+        def write() -> Stamp:
+            return logins.write(self.path, login, now=self._now(), wrote=self._host.wrote)
 
         try:
-            await asyncio.to_thread(write)
+            stamp = await asyncio.to_thread(write)
         except OSError as error:
             self._unsaved = login
             metrics.count("token_store_failures_total", channel=self._host.name)
@@ -101,5 +102,6 @@ class LoginToken:
                 self.path,
                 error.strerror or error,
             )
-        else:
-            self._unsaved = None
+            return login
+        self._unsaved = None
+        return replace(login, stamp=stamp)

@@ -14,11 +14,26 @@ LARGEST_FILE = 1 << 20
 """Bytes; what is larger is something else."""
 
 
+class Stamp(NamedTuple):
+    """Tells one state of a file from another. A rename does not change it."""
+
+    inode: int
+    written_ns: int
+    size: int
+    mode: int
+
+
 class Private(NamedTuple):
     """What a file holds, and when it was written, in seconds since the epoch."""
 
     text: bytes
     written_at: float
+    stamp: Stamp
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """The state of a file that was looked at."""
+    return Stamp(status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode)
 
 
 def read_private(path: Path) -> Private:
@@ -40,7 +55,7 @@ def read_private(path: Path) -> Private:
                 f"{path}: other users of this machine have access to the secrets in it;"
                 f" mend it with: chmod 600 {path}"
             )
-        return Private(os.read(descriptor, LARGEST_FILE), status.st_mtime)
+        return Private(os.read(descriptor, LARGEST_FILE), status.st_mtime, stamp_of(status))
     finally:
         os.close(descriptor)
 
@@ -61,7 +76,7 @@ def parse_object(path: Path, text: bytes) -> dict[str, object]:
     return record
 
 
-def replace_file(target: Path, content: bytes, mode: int = 0o600) -> None:
+def replace_file(target: Path, content: bytes, mode: int = 0o600) -> Stamp:
     """Write beside the file and rename, so that a reader never sees half of it.
 
     Raises:
@@ -74,7 +89,9 @@ def replace_file(target: Path, content: bytes, mode: int = 0o600) -> None:
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
+            stamp = stamp_of(os.fstat(file.fileno()))
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return stamp

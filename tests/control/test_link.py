@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.api import Host
+from sidecar.control import login as logins
 from sidecar.control.login import FLAG, remove
 from sidecar.control.socket import Limits
 from sidecar.control.token import LoginRefused, LoginToken
@@ -220,10 +222,43 @@ async def test_a_revoked_machine_acknowledges_it_and_stops(
 async def test_a_revoked_login_is_not_tried_again_after_a_restart(
     hub: DevHub, running: Running, acted: Acted, login: Path
 ) -> None:
-    login.with_name(FLAG).write_text('{"expiredAt": "2026-01-01T00:00:00.000Z"}')
+    flag(login, later=1)
     link = await running(acted, state="login")
     assert "before" in link.status.reason
     assert hub.requests["/daemon/ws"] == 0
+
+
+async def test_a_login_of_the_moment_in_which_the_old_one_was_refused_is_tried(
+    hub: DevHub, running: Running, acted: Acted, login: Path
+) -> None:
+    flag(login, later=0)
+    await running(acted)
+
+
+def flag(login: Path, *, later: int) -> None:
+    """Mark a login as refused, so many nanoseconds after it was written."""
+    path = login.with_name(FLAG)
+    path.write_text('{"expiredAt": "2026-01-01T00:00:00.000Z"}')
+    moment = login.stat().st_mtime_ns + later
+    os.utime(path, ns=(moment, moment))
+
+
+async def test_another_login_is_taken_up_that_comes_while_the_former_is_read(
+    hub: DevHub, running: Running, acted: Acted, login: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = await running(acted)
+    other = hub.control.add_instance()
+    looked = logins.is_of
+
+    def is_of(path: Path, instance: str) -> bool:
+        found = looked(path, instance)
+        monkeypatch.setattr(logins, "is_of", looked)
+        write_login(login, hub.control.login(hub.url, other))
+        return found
+
+    monkeypatch.setattr(logins, "is_of", is_of)
+    await LoginToken(login, link._host).replace(str(saved(login)["accessToken"]))
+    await until(lambda: (link.status.state, link.status.instance) == ("connected", other.id))
 
 
 async def test_logging_out_ends_the_link_and_another_login_takes_its_place(
