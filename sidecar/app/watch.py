@@ -29,7 +29,7 @@ FIRST_LOOK = 0.05
 LOOK = 1.0
 """Seconds between a new watch and a look at what happened before it was there: little after the
 first, which follows a change, and more after the one that takes its place when all is quiet."""
-_STEP, _QUIET_STEP = 25, 100
+_STEP, _QUIET_STEP = 25, 200
 """Milliseconds without a further event after which events are told, for LIVELY seconds after a
 change, and later: the settling is ours. The watch wakes up so often also when nothing happens,
 which takes 2 ms of each second with the one and 0.5 with the other."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from sidecar.app.candidate import NO_MEMORY, Candidate
-from sidecar.app.heap import share_one_heap
+from sidecar.app.heap import leave_out, share_one_heap
 from sidecar.app.load import Loading
 from sidecar.cli.config_file import add_config, usable
 from sidecar.config.problems import render_text
@@ -25,8 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it; 2 for an invalid config, 1 when it cannot start."""
-    loading = Loading(arguments.config)
     share_one_heap()
+    leave_out()
+    loading = Loading(arguments.config)
     # It reads the certificates of the system, for 60 ms, in which others can go on.
     threading.Thread(target=import_module, args=("aiohttp",), name="imports").start()
     from sidecar.app.process import serve  # takes a while, as the check does

@@ -3,6 +3,8 @@
 import asyncio
 import ctypes
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,20 @@ async def test_what_a_burst_leaves_free_is_given_back(monkeypatch: pytest.Monkey
             await asyncio.sleep(0)
     task.cancel()
     assert len(blocks) == 512
+
+
+def test_a_sidecar_does_without_what_aiohttp_loads_and_it_does_not_use() -> None:
+    script = """if True:
+        import os, sys
+        from sidecar.app.heap import leave_out
+        before = dict(os.environ)
+        leave_out()
+        import aiohttp.web, mimetypes
+        mimetypes.init()
+        assert dict(os.environ) == before
+        assert "frozenlist._frozenlist" not in sys.modules
+        print(len(mimetypes.types_map))
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 300, "the system's list of types of files was read"
