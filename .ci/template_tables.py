@@ -13,8 +13,11 @@ from sidecar.prompts.trace import Trace
 
 Row = tuple[str, ...]
 
-SAMPLES = sample_values(("REGION",))
-SAMPLE = SAMPLES["a message of a person in a group"]
+SAMPLES = sample_values((("REGION", "sample"),))
+SAMPLE = {
+    **SAMPLES["a message of a person in a group"],
+    "history": SAMPLES["a fresh session in place of another"]["history"],
+}
 LONGEST = 70
 
 FILTERS: Mapping[str, tuple[str, str, str]] = {
@@ -114,7 +117,7 @@ def _printed(template: object, block: str) -> str:
 
 
 def _value(expression: str) -> str:
-    template = compiled(f"{{{{ {expression} }}}}", ("REGION",)).template
+    template = compiled(f"{{{{ {expression} }}}}", (("REGION", "sample"),)).template
     if template is None:
         raise ValueError(expression)
     return _code(run(template, SAMPLE))

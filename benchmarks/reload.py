@@ -100,7 +100,7 @@ def stalls(folder: Path) -> Iterator[list[float]]:
     """Seconds that each answer of the event loop takes meanwhile, asked for without a pause."""
     found: list[float] = []
     ended = threading.Event()
-    connection = http.client.HTTPConnection(next(address.find(folder / "state")))
+    connection = http.client.HTTPConnection(address.find(folder / "state"))
 
     def ask() -> None:
         while not ended.is_set():

@@ -105,10 +105,11 @@ class Channel(Protocol):
     async def send(self, reply: Reply) -> str | None:
         """Return when the chat system has the reply, with the id it gave it.
 
-        Works also while `run` does not. Waits for the system's rate limits.
+        Works also while `run` does not. Keeps to the system's rate limits.
 
         Raises:
             ChannelUnavailable: try the same reply again later.
+            ReplyHeld: the same, but nothing was sent: a rate limit leaves no room for it yet.
             ReplyRefused: it is refused for good.
             ChannelStopped: the account cannot be used until a person acts.
         """
@@ -192,6 +193,14 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """End what is kept between turns."""
+
+
+class Retires(Protocol):
+    """A runtime may also be able to do this."""
+
+    async def retire(self) -> None:
+        """End what waits for turns to come: another runtime is given them. Those that run go on;
+        `close` follows the last of them."""
 
 
 @dataclass(frozen=True, slots=True)

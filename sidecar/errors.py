@@ -4,6 +4,7 @@ SidecarError
 ├── ConfigInvalid       a configuration that cannot be used; carries its problems
 ├── ChannelError        what a channel raises
 │   ├── ChannelUnavailable  try again, after `wait` seconds where it is known
+│   │   └── ReplyHeld           a limit leaves no room for this reply yet; it was not sent
 │   ├── ChannelStopped      no sense in trying again until a person acts
 │   └── ReplyRefused        this reply is refused for good
 ├── TemplateFailed      a template that could not be rendered
@@ -50,6 +51,15 @@ class ChannelUnavailable(ChannelError):
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+class ReplyHeld(ChannelUnavailable):
+    """A limit leaves no room for this reply for `wait` seconds. Nothing was sent: it is no try."""
+
+    wait: float
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message, wait)
 
 
 class ChannelStopped(ChannelError):

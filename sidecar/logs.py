@@ -18,17 +18,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from io import TextIOWrapper
-from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, TextIO
 
-FILE_SIZE = 10 << 20
-"""Bytes after which a log file is rotated."""
-OLD_FILES = 3
-"""Rotated log files that are kept."""
+from sidecar.log_target import target
+
 MOST_WAITING = 10_000
 """Lines that wait for a slow target; further ones are dropped, and their number is told."""
 FLUSH_TIMEOUT = 5.0
@@ -72,7 +69,7 @@ def configure(
         OSError: the file cannot be opened; nothing has changed then.
     """
     global _running  # as the root logger is
-    target, terminal = _target(to)
+    writes, terminal = target(to)
     shape: _Shape = _json
     if format == "text" or (format == "auto" and terminal):
         shape = partial(_text, colours=terminal and not os.environ.get("NO_COLOR"))
@@ -89,7 +86,7 @@ def configure(
     else:
         hooks = before.hooks
         before.listener.stop()
-    listener = _Listener(queued.waiting, target)
+    listener = _Listener(queued.waiting, writes)
     listener.start()
     _running = _Running(queued, listener, hooks)
 
@@ -99,6 +96,11 @@ def hide(redact: Redact) -> None:
     nothing when nothing is configured."""
     if _running is not None:
         _running.queued.lines.redact = redact
+
+
+def hidden(text: str) -> str:
+    """A text as it would be logged, without the secrets that are hidden now."""
+    return text if _running is None else _running.queued.lines.redact(text)
 
 
 def shutdown() -> None:
@@ -242,17 +244,6 @@ class _Listener(QueueListener):
         self._thread = None
 
 
-class _PrivateFile(RotatingFileHandler):
-    """A log file that only its owner can read."""
-
-    def _open(self) -> TextIOWrapper:
-        path = Path(self.baseFilename)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():  # a mode that somebody gave it stays
-            path.touch(mode=0o600)
-        return super()._open()
-
-
 @dataclass(frozen=True, slots=True)
 class _Running:
     queued: _Queued
@@ -261,14 +252,6 @@ class _Running:
 
 
 _running: _Running | None = None
-
-
-def _target(to: Path | TextIO | None) -> tuple[logging.Handler, bool]:
-    """Where lines are written, and whether that is a terminal."""
-    if isinstance(to, Path):
-        return _PrivateFile(to, maxBytes=FILE_SIZE, backupCount=OLD_FILES, encoding="utf-8"), False
-    stream = to or sys.stderr
-    return logging.StreamHandler(stream), stream.isatty()
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -230,13 +230,15 @@ class TurnEnded:
     """The last event of a turn, always exactly one. `failure` is None on success.
 
     `text` is the answer; after a failure, what there is of it. `session` is the id with which
-    the next turn resumes, None when there is none.
+    the next turn resumes, None when there is none. `total` is what all turns of the session used,
+    from agents that tell only that: the next turn is given it as `Job.total`.
     """
 
     text: str
     session: str | None = None
     failure: Failure | None = None
     usage: Usage | None = None
+    total: Usage | None = None
 
 
 AgentEvent = SessionStarted | Block | TurnEnded
@@ -275,6 +277,7 @@ class Job:
     `session` is the id to resume, `env` is added to the environment, and `message` describes the
     message for runtimes that take more than the prompt. `model` and `effort` are the agent's own
     names; None leaves the choice to it. `tools` are given only to runtimes whose type takes them.
+    `total` is what an earlier turn of the session told last.
     """
 
     turn: str
@@ -290,3 +293,4 @@ class Job:
     model: str | None = None
     effort: str | None = None
     tools: tuple[ToolServer, ...] = ()
+    total: Usage | None = None

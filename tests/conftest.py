@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 # Nothing here speaks TLS, and reading all certificates takes each of the many processes a while.
 os.environ["SSL_CERT_FILE"] = os.devnull
 # Without bytecode that is kept, each of the many processes would compile all modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Properties fail for what they find, not for the time that a busy machine takes to make it up.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,17 +6,20 @@ import json
 import logging
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sidecar import logs
+from sidecar import log_target, logs, metrics
+from tests.patience import PATIENCE, until
 
 log = logging.getLogger("sidecar.test")
 
@@ -199,7 +202,7 @@ def test_a_log_file_is_for_the_owner_alone_and_appended_to(tmp_path: Path) -> No
 
 
 def test_a_log_file_is_rotated_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "FILE_SIZE", 1000)
+    monkeypatch.setattr(log_target, "FILE_SIZE", 1000)
     path = tmp_path / "sidecar.log"
     logs.configure("info", "json", path)
     for number in range(100):
@@ -210,6 +213,40 @@ def test_a_log_file_is_rotated_by_size(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(file.stat().st_size <= 1000 for file in tmp_path.iterdir())
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
     assert "line 99" in path.read_text()
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "its folder removed"])
+def test_a_log_file_that_is_not_in_its_place_is_made_anew(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "new" / "sidecar.log"
+    logs.configure("info", "json", path)
+    log.info("one")
+    logs.configure("info", "json", path)  # what came before is written
+    match how:
+        case "removed":
+            path.unlink()
+        case "moved":
+            path.rename(tmp_path / "moved")
+        case _:
+            shutil.rmtree(path.parent)
+    log.info("two")
+    log.info("three")
+    logs.shutdown()
+    assert [json.loads(line)["msg"] for line in path.read_text().splitlines()] == ["two", "three"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_lines_that_cannot_be_written_are_counted_and_told_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = metrics.value("log_write_failures_total")
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        logs.configure("info", "json", full)
+        for number in range(3):
+            log.info("%d", number)
+        logs.shutdown()
+    assert metrics.value("log_write_failures_total") == before + 3
+    told = capsys.readouterr().err
+    assert told == "sidecar: the log cannot be written: [Errno 28] No space left on device\n"
 
 
 def test_a_new_configuration_replaces_the_old_one(tmp_path: Path) -> None:
@@ -253,7 +290,7 @@ class Stuck(Stream):
 
     def write(self, text: str) -> int:
         self.busy.set()
-        assert self.go.wait(20)
+        assert self.go.wait(PATIENCE)
         return super().write(text)
 
 
@@ -263,12 +300,11 @@ async def test_a_stuck_target_stops_nobody_and_memory_is_bounded(
     monkeypatch.setattr(logs, "MOST_WAITING", 10)
     logs.configure("info", "json", stream := Stuck())
     log.info("first")
-    assert await asyncio.to_thread(stream.busy.wait, 10)
+    assert await asyncio.to_thread(stream.busy.wait, PATIENCE)
     for number in range(25):
         log.info("%d", number)
     stream.go.set()
-    while stream.getvalue().count("\n") != 11:
-        await asyncio.sleep(0)
+    await until(lambda: stream.getvalue().count("\n") == 11)
     log.info("last")
     found = [entry["msg"] for entry in await asyncio.to_thread(entries, stream)]
     assert found[:11] == ["first", *map(str, range(10))]
@@ -301,7 +337,7 @@ def run(script: str) -> tuple[int, list[dict[str, Any]]]:
     """Run a program that logs to standard error; its exit code and its lines."""
     script = f"import logging, asyncio, threading\nfrom sidecar import logs\n{script}"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE
     )
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
 
@@ -350,7 +386,7 @@ def test_a_reader_that_has_gone_stops_nobody(tmp_path: Path) -> None:
     )
     reading, writing = os.pipe()
     os.close(reading)
-    subprocess.run([sys.executable, "-c", script], stderr=writing, timeout=20)
+    subprocess.run([sys.executable, "-c", script], stderr=writing, timeout=PATIENCE)
     os.close(writing)
     assert (tmp_path / "done").exists()
 

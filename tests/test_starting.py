@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import starting
+from tests.patience import until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="it forks on Linux alone")
 PICTURE = ("-m", "tests.picture")
@@ -43,9 +44,7 @@ async def test_its_code_is_told_and_the_signal_that_ended_it(tmp_path: Path) -> 
     with (tmp_path / "log").open("ab") as log:
         process = await starting.start(*PICTURE, "wait", output=log, env=environment())
     assert isinstance(process, starting.Forked)
-    async with asyncio.timeout(20):
-        while "waits" not in (tmp_path / "log").read_text():
-            await asyncio.sleep(0.01)
+    await until(lambda: "waits" in (tmp_path / "log").read_text())
     assert process.returncode is None
     os.kill(process.pid, 0)
     process.kill()

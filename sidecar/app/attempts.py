@@ -13,6 +13,7 @@ from sidecar import events, metrics
 from sidecar.api import Asked, Progress, Spawn
 from sidecar.app import tracing
 from sidecar.app.contexts import ask
+from sidecar.app.roots import misplaced
 from sidecar.app.tools import tool_servers
 from sidecar.app.work import Running, Work
 from sidecar.core import rotation, usage
@@ -97,6 +98,9 @@ class Attempts:
         return replace(ended, usage=self._usage)
 
     async def _until_settled(self) -> TurnEnded:
+        work, config = self._work, self._running.snapshot.config
+        if (failure := await misplaced(work.route, config, work.state)) is not None:
+            return TurnEnded("", failure=failure)
         session, retried = await self._session(), False
         await self._prepare()
         self._facts = await self._ask()
@@ -257,6 +261,7 @@ class Attempts:
             },
             limits=self._limits,
             tools=self._tools,
+            total=self._started.session_total if session else None,
             env=tracing.environment(),
         )
 

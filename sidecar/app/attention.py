@@ -47,14 +47,15 @@ class AttentionPolicies:
         self._patience = patience
         self._rooms: dict[_Key, _Known] = {}
         self._agents: dict[str, Attention] = {}
+        self._told: dict[str, object] = {}
 
     async def of(self, messages: Sequence[Message]) -> list[Attention]:
         """What holds for each of some messages. In direct conversations every message wakes."""
         wanted = {
             _key(one): one for one in messages if one.conversation.kind == "group" and one.text
         }
-        unknown = [one for key, one in wanted.items() if not self._is_known(key)]
-        if unknown:
+        # What the Hub tells meanwhile counts: of what it takes back, it is asked again.
+        while unknown := [one for key, one in wanted.items() if not self._is_known(key)]:
             await asyncio.gather(*map(self._ask, unknown))
         return [self._rooms[key].attention if (key := _key(one)) in wanted else _ALWAYS
                 for one in messages]  # fmt: skip
@@ -62,6 +63,7 @@ class AttentionPolicies:
     def tell(self, account: str, conversation: str | None, attention: Attention | None) -> None:
         """The Hub tells what holds in a conversation, or in all that nothing else is said of; None:
         it has to be asked."""
+        self._told[account] = object()
         if conversation is not None:
             self._rooms.pop((account, conversation), None)
             if attention is not None:
@@ -78,7 +80,7 @@ class AttentionPolicies:
         return known is not None and self._clock() < known.until
 
     async def _ask(self, message: Message) -> None:
-        key = _key(message)
+        key, told = _key(message), self._told.get(message.account)
         channel = self._channel(message.channel)
         found, lasts = self._agents.get(message.account), TTL
         if channel is not None and hasattr(channel, "attention"):
@@ -90,7 +92,8 @@ class AttentionPolicies:
                 metrics.count("attention_failures_total", channel=message.channel)
                 log.info("channel %s: attention policy unknown: %s", message.channel, error)
                 found, lasts = self._rooms[key].attention if key in self._rooms else found, RETRY
-        self._remember(key, found or _ALWAYS, lasts)
+        if self._told.get(message.account) is told:  # otherwise the answer may be older than that
+            self._remember(key, found or _ALWAYS, lasts)
 
     def _remember(self, key: _Key, attention: Attention, lasts: float) -> None:
         self._rooms.pop(key, None)

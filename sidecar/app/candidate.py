@@ -28,6 +28,8 @@ class Memory:
 
 
 NO_MEMORY = Memory()
+UNCHECKED = "unchecked"
+"""The code of the problem that tells that a check came to no end, whatever the file holds."""
 
 
 @dataclass(frozen=True, slots=True)

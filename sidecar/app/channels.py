@@ -2,48 +2,27 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from sidecar import metrics
 from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, KnowsRooms, Spawn
+from sidecar.app.channel_run import FIRST_WAIT, ChannelRun
 from sidecar.config.model import Channel as ChannelConfig
-from sidecar.core.backoff import delay
 from sidecar.core.redact import Redactor
-from sidecar.errors import ChannelStopped, PartsFailed
+from sidecar.errors import PartsFailed
 from sidecar.model import Message, Room
 from sidecar.plugins import channel_type
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT = 1.0
-"""Seconds before the first restart of a channel that failed; doubles up to LONGEST_WAIT."""
-LONGEST_WAIT = 60.0
-HEALTHY_AFTER = 30.0
-"""A run of this many seconds was a good one: the next failure waits FIRST_WAIT again."""
 START_WITHIN = 3.0
 """Seconds in which a channel that cannot start tells so; one that takes longer is on its way."""
 _COMING = ("starting", "connecting")
 _PAUSE = 0.01
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """A channel with its task. `status` is set while the channel itself cannot tell."""
-
-    config: ChannelConfig
-    channel: Channel
-    task: "asyncio.Task[None] | None" = None
-    status: ChannelStatus | None = None
-
-    def serves(self, wanted: ChannelConfig) -> bool:
-        """Whether it runs and needs no new connection to be what is wanted."""
-        runs = self.task is not None and not self.task.done()
-        same = (self.config.type, self.config.options) == (wanted.type, wanted.options)
-        return runs and same
 
 
 Built = Mapping[str, Channel | Exception]
@@ -51,7 +30,8 @@ Built = Mapping[str, Channel | Exception]
 
 
 class Channels:
-    """Keeps the wanted channels running. `types` finds a channel type by its name."""
+    """Keeps the wanted channels running. `types` finds a channel type by its name. When they are
+    not `receiving` any more, none is started."""
 
     def __init__(
         self,
@@ -67,10 +47,11 @@ class Channels:
         self._accept = accept
         self._host = host
         self._spawn = spawn
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, ChannelRun] = {}
         self._broken: dict[str, tuple[ChannelConfig, ChannelStatus]] = {}
         self._wanted: Mapping[str, ChannelConfig] = {}
         self._redactor = Redactor(())
+        self.receiving = True
 
     def get(self, name: str) -> Channel | None:
         """The channel of an id, None when there is none."""
@@ -166,15 +147,17 @@ class Channels:
         if isinstance(channel, Exception):
             raise PartsFailed({("channels", name): f"cannot be built: {channel}"})
         if self._types(old.config.type).exclusive:
-            await _end(old)
+            await old.end()
         self._start(name, old.config, channel)
         try:
             await self.check([name], failures)
         except PartsFailed:
             await self._stop(self._running[name])
             self._running[name] = old
+            if not self.receiving:
+                await old.end()
             if old.task is None:
-                old.task = self._spawn(self._keep(name, old), f"channel:{name}")
+                self._run(name, old)
             raise
         await self._stop(old)
 
@@ -212,10 +195,11 @@ class Channels:
 
     async def stop_receiving(self) -> None:
         """End every `run`; what the channels can send, they still can."""
+        self.receiving = False
         entries = list(self._running.values())
-        await asyncio.gather(*map(_end, entries))
+        await asyncio.gather(*(entry.end() for entry in entries))
         for entry in entries:
-            entry.status = ChannelStatus("stopped", time.time(), "the sidecar stops")
+            entry.status = _stopping()
 
     async def close(self) -> None:
         """End the channels."""
@@ -223,7 +207,7 @@ class Channels:
         self._running.clear()
 
     async def _replace(
-        self, name: str, new: ChannelConfig, old: _Running, channel: Channel | Exception
+        self, name: str, new: ChannelConfig, old: ChannelRun, channel: Channel | Exception
     ) -> None:
         log.info("channel %s: changed, starting it anew", name)
         if self._types(old.config.type).exclusive or isinstance(channel, Exception):
@@ -235,55 +219,37 @@ class Channels:
 
     def _build(self, name: str, wanted: ChannelConfig) -> Channel | Exception:
         try:
-            return self._types(wanted.type).build(wanted.options, self._host(name))
+            host = self._host(name)
+            host = replace(host, reached=partial(self._reached, name, host.reached))
+            return self._types(wanted.type).build(wanted.options, host)
         except Exception as error:  # whatever a channel type does wrong, the others go on
             metrics.count("channel_failures_total", channel=name)
             log.exception("channel %s: cannot be built", name)
             return error
+
+    def _reached(self, name: str, tell: Callable[[], None]) -> None:
+        if (entry := self._running.get(name)) is not None:
+            entry.reached = True
+        tell()
 
     def _start(self, name: str, wanted: ChannelConfig, channel: Channel | Exception) -> None:
         if isinstance(channel, Exception):
             status = ChannelStatus("stopped", time.time(), f"cannot be built: {channel}")
             self._broken[name] = (wanted, status)
             return
-        entry = _Running(wanted, channel)
+        entry = ChannelRun(wanted, channel)
         self._running[name] = entry
-        entry.task = self._spawn(self._keep(name, entry), f"channel:{name}")
+        self._run(name, entry)
 
-    async def _keep(self, name: str, entry: _Running) -> None:
-        failures = 0
-        while True:
-            began = time.monotonic()
-            entry.status = None
-            reason, stopped = await self._run(name, entry)
-            healthy = time.monotonic() - began >= HEALTHY_AFTER
-            # One that worked until now may work again: its credentials may have been replaced.
-            if stopped and not healthy:
-                metrics.count("channel_stops_total", channel=name)
-                log.error("channel %s: stopped: %s", name, reason)
-                entry.status = ChannelStatus("stopped", time.time(), reason)
-                return
-            failures = 0 if healthy else failures
-            metrics.count("channel_restarts_total", channel=name)
-            wait = delay(failures, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
-            failures += 1
-            log.warning("channel %s: starting again in %.1f s: %s", name, wait, reason)
-            entry.status = ChannelStatus("waiting", time.time(), reason)
-            await asyncio.sleep(wait)
+    def _run(self, name: str, entry: ChannelRun) -> None:
+        if not self.receiving:
+            entry.status = _stopping()
+            return
+        keeps = entry.keep(name, self._accept, self._first_wait)
+        entry.task = self._spawn(keeps, f"channel:{name}")
 
-    async def _run(self, name: str, entry: _Running) -> tuple[str, bool]:
-        """Run a channel once; why that ended, and whether the channel means it for good."""
-        try:
-            await entry.channel.run(self._accept)
-        except ChannelStopped as error:
-            return str(error), True
-        except Exception as error:  # whatever a channel does wrong, it is started again
-            log.exception("channel %s: failed", name)
-            return f"{type(error).__name__}: {error}", False
-        return "it returned", False
-
-    async def _stop(self, entry: _Running) -> None:
-        await _end(entry)
+    async def _stop(self, entry: ChannelRun) -> None:
+        await entry.end()
         try:
             await entry.channel.close()
         except Exception:  # whatever a channel does wrong, the others go on
@@ -291,8 +257,5 @@ class Channels:
             log.exception("channel %s: cannot be closed", entry.config.id)
 
 
-async def _end(entry: _Running) -> None:
-    if entry.task is not None:
-        entry.task.cancel()
-        await asyncio.wait([entry.task])
-        entry.task = None
+def _stopping() -> ChannelStatus:
+    return ChannelStatus("stopped", time.time(), "the sidecar stops")

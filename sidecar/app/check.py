@@ -7,7 +7,7 @@ not bring a sidecar down.
 
 import pickle
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -43,19 +43,23 @@ def check(
     right: Collection[bytes] = (),
     inside: str = "",
     alone: bool = False,
+    leave_out: Callable[[Problem], bool] | None = None,
 ) -> Candidate:
     """Load and check a config file and its templates, on this machine where no other is given.
 
     Blocks; bad input never raises. `quick` knows what need not be read again, `right` are the
     fingerprints of templates that are known to be right. What the
-    control plane set is in the state folder, or in the folder `inside` it. A process that is
-    `alone`, without other threads, lets forks try the templates where these are many.
+    control plane set is in the folder `inside` the state folder, or at an absolute path. A process
+    that is `alone`, without other threads, lets forks try the templates where these are many.
+    Problems of values, of which `leave_out` says so, do not count.
     """
     machine, quick = system or MachineSystem(), quick or QuickRoutes()
-    loaded = load(path, machine, Schema(), types=plugins, quick=quick, inside=inside)
+    loaded = load(
+        path, machine, Schema(), types=plugins, quick=quick, inside=inside, leave_out=leave_out
+    )
     problems = loaded.problems
     if loaded.draft is not None:
-        problems += _try_templates(loaded.draft, right, loaded.sources, alone=alone)
+        problems += _try_templates(loaded.draft, right, loaded.sources, machine.env, alone=alone)
     usable = not any(problem.level == "error" for problem in problems)
     # What was written since is not what was checked.
     taken = {path: found for path, found in machine.taken.items() if path in loaded.inputs}
@@ -64,24 +68,34 @@ def check(
 
 
 def _try_templates(
-    config: Config, right: Collection[bytes], sources: Mapping[str, str], *, alone: bool
+    config: Config,
+    right: Collection[bytes],
+    sources: Mapping[str, str],
+    env: Mapping[str, str],
+    *,
+    alone: bool,
 ) -> tuple[Problem, ...]:
-    told = {fingerprint(one, config.context): one for _, one in templates(config)}
-    new = [template for name, template in told.items() if name not in right]
+    told = {
+        fingerprint(one, config.context): (one, path.rpartition(".")[2])
+        for path, one in templates(config)
+    }
+    new = [found for name, found in told.items() if name not in right]
     if not new:
         return ()
     # Importing it takes longer than all else that a usual config takes.
     from sidecar.prompts.render import Prompts
 
-    prompts = Prompts(config.context, config.channels)
+    prompts = Prompts(config.context, config.channels, env)
 
-    def tried(share: Sequence[Template]) -> list[bytes]:
+    def tried(share: Sequence[tuple[Template, str]]) -> list[bytes]:
         """The fingerprints of those that are right."""
-        return [fingerprint(one, config.context) for one in share if prompts.is_right(one)]
+        return [
+            fingerprint(one, config.context) for one, key in share if prompts.is_right(one, key)
+        ]
 
     if alone:
         right = {*right, *chain.from_iterable(in_forks(tried, new))}
-    return first(Prompts.compile(config, right, sources)[1])
+    return first(Prompts.compile(config, right, sources, env)[1])
 
 
 def main(path: str, inside: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sidecar import metrics
 from sidecar.api import Spawn
+from sidecar.app.agents import Agents
 from sidecar.app.attention import AttentionPolicies
 from sidecar.app.inventory import Inventory
 from sidecar.app.managed import TRIGGER
@@ -22,7 +23,7 @@ from sidecar.config.model import Config, Runtime
 from sidecar.errors import ControlRefused, SidecarError
 from sidecar.model import Message
 from sidecar.store.agent_files import agent_files
-from sidecar.store.managed import ManagedFiles
+from sidecar.store.managed import ManagedFiles, Profile
 from sidecar.store.workspace import workspace_of
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ async def _nobody(type_: str, params: Mapping[str, object]) -> None:
 
 
 class Control:
-    """Acts on frames that were verified, one after the other.
+    """Acts on frames that were verified; those that change something come one after the other.
 
     `accept` takes messages over, `picture` is what a status request gets, `user` knows the owner's
     id at the Hub. `tell` is to be set by whoever has a link to the control plane.
@@ -53,6 +54,7 @@ class Control:
         files: ManagedFiles,
         reloader: Reloader,
         provisioner: Provisioner,
+        agents: Agents,
         inventory: Inventory,
         attention: AttentionPolicies,
         *,
@@ -65,6 +67,7 @@ class Control:
         self._files = files
         self._reloader = reloader
         self._provisioner = provisioner
+        self._agents = agents
         self._inventory = inventory
         self._attention = attention
         self._accept = accept
@@ -133,26 +136,13 @@ class Control:
         return {"agentId": agent}
 
     async def _learn(self, agents: Sequence[Record]) -> None:
-        """Keep names and descriptions of agents. A null takes one back."""
-        known = await asyncio.to_thread(self._files.profiles)
-        new = dict(known)
-        for one in agents[:_KEPT_PROFILES]:
-            try:
-                agent = agent_of(one)
-            except BadRequest:
-                continue
-            profile = dict(new.get(agent, {}))
-            for key, name in (("name", "displayName"), ("bio", "bio")):
-                if name in one:
-                    profile.pop(key, None)
-                if (text := profile_text(one, name)) is not None:
-                    profile[key] = text
-            new[agent] = profile
-        if new != known:
-            try:
-                await asyncio.to_thread(self._files.write_profiles, new)
-            except OSError as error:
-                raise ControlRefused("state_unusable", str(error)) from error
+        """Keep names and descriptions of agents."""
+        try:
+            await asyncio.to_thread(
+                self._files.change_profiles, lambda known: _with_profiles(known, agents)
+            )
+        except OSError as error:
+            raise ControlRefused("state_unusable", str(error)) from error
 
     async def _provision(self, params: Record) -> Result:
         done = await self._provisioner.provision(params)
@@ -161,6 +151,7 @@ class Control:
 
     async def _revoke(self, params: Record) -> Result:
         done = await self._provisioner.revoke(params)
+        self._attention.tell(agent_of(params), None, None)
         if done["removed"]:
             await self._say("agent_revoked", done["agentId"])
         return done
@@ -200,19 +191,43 @@ class Control:
         agent = agent_of({"agentId": params.get("agent_id")})
         room = text_of(params, "room_id")
         self._attention.tell(agent, room, attention_of(params.get("policy")))
-        applied = self._provisioner.channel_of(agent) is not None
+        applied = self._agents.channel_of(agent) is not None
         return {"agent_id": agent, "applied": applied}
 
     async def _wake(self, params: Record) -> Result:
         agent = agent_of({"agentId": params.get("agent_id")})
-        channel, user = self._provisioner.channel_of(agent), await self._user()
+        channel, user = self._agents.channel_of(agent), await self._user()
         if channel is None or user is None:
             raise ControlRefused("agent_not_loaded", f"{agent} cannot answer its owner here")
-        await self._accept([wake_message(params, channel, agent, user, time.time())])
+        message = wake_message(params, channel, agent, user, time.time())
+        if (reason := self._agents.refusal(message)) is not None:
+            told = (
+                f"channel {channel} does not take messages of {message.sender.id}: see its `allow`"
+            )
+            raise ControlRefused(reason, told)
+        await self._accept([message])
         return {"agent_id": agent, "accepted": True}
 
     async def _diagnostics(self, params: Record) -> Result:
         return {"diagnostics": dict(await self._picture())}
+
+
+def _with_profiles(known: Mapping[str, Profile], agents: Sequence[Record]) -> dict[str, Profile]:
+    """The profiles with what is told of agents. A null takes a text back."""
+    new = dict(known)
+    for one in agents[:_KEPT_PROFILES]:
+        try:
+            agent = agent_of(one)
+        except BadRequest:
+            continue
+        profile = dict(new.get(agent, {}))
+        for key, name in (("name", "displayName"), ("bio", "bio")):
+            if name in one:
+                profile.pop(key, None)
+            if (text := profile_text(one, name)) is not None:
+                profile[key] = text
+        new[agent] = profile
+    return new
 
 
 async def _outcome(act: Callable[[Record], Awaitable[Result]], params: Record) -> Ack:

@@ -11,6 +11,7 @@ from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.outbox import Outbox
 from sidecar.app.reload import Reloader
+from sidecar.app.roots import has_places, warn_of_misplaced
 from sidecar.app.written import OwnWrites
 from sidecar.codecs.control import Ack, Frame
 from sidecar.config.managed import UNFINISHED
@@ -40,6 +41,7 @@ class Inside:
     attention: AttentionPolicies
     own: OwnWrites
     accept: Callable[[Sequence[Message]], Awaitable[None]]
+    settled: Callable[[str], Awaitable[None]]
     picture: Callable[[], Awaitable[Mapping[str, object]]]
     host: Host
 
@@ -66,6 +68,9 @@ class ControlParts:
         """Follow a configuration."""
         if self._built is not None:
             self._built[0].use(config)
+        if has_places(config):
+            check = warn_of_misplaced(config, config.state.dir)
+            _ = self._inside.host.spawn(check, "control:roots")
 
     async def forget(self, agent: str) -> Mapping[str, object]:
         """Remove an agent that the control plane added, as its owner asks. Raises ActionRefused."""
@@ -85,6 +90,7 @@ class ControlParts:
         return self._built
 
     def _build(self) -> "tuple[Control, Provisioner]":
+        from sidecar.app.agents import Agents
         from sidecar.app.control import Control
         from sidecar.app.inventory import Inventory
         from sidecar.app.provisioning import Provisioner
@@ -92,19 +98,13 @@ class ControlParts:
 
         of = self._inside
         files = ManagedFiles(of.reloader.snapshot.config.state.dir, of.own.note)
-        provisioner = Provisioner(
-            files,
-            of.reloader,
-            of.channels,
-            of.dispatcher,
-            of.outbox,
-            of.journal,
-            self._register,
-        )
+        agents = Agents(of.reloader, of.channels, of.dispatcher, of.outbox, of.settled)
+        provisioner = Provisioner(files, of.reloader, agents, of.journal, self._register)
         control = Control(
             files,
             of.reloader,
             provisioner,
+            agents,
             Inventory(of.channels, of.journal),
             of.attention,
             accept=of.accept,

@@ -75,8 +75,10 @@ class ControlPlane:
         status = self.status
         if status is None:
             return []
-        if status.state == "login":
-            return [f"control plane: log in again with `sidecar login`: {status.reason}"]
+        if status.state == "login" and (path := self._wanted.credentials) is not None:
+            from sidecar.control.login import command  # who has a link has loaded it
+
+            return [f"control plane: log in again with `{command(path)}`: {status.reason}"]
         if status.state == "displaced":
             return [f"control plane: {status.reason}"]
         if not self._wanted.public_keys:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 
@@ -203,11 +204,9 @@ class Dispatcher:
         await self._quiet_within(self._snapshot.config.limits.stop_grace + STOP_SLACK)
 
     async def _quiet_within(self, seconds: float) -> bool:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._quiet.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return self._quiet.is_set()  # with no time, it is not even looked at
 
     async def _run(self, key: ConversationKey, work: Work, running: Running) -> None:
         with logs.bound(turn=work.turn, channel=key.channel, conversation=key.conversation):

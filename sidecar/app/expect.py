@@ -7,6 +7,7 @@ from typing import Any
 
 from sidecar.api import Invocation
 from sidecar.app.preview import Preview, Told
+from sidecar.config.templates import TEMPLATES
 
 SHOWN = 30
 """Lines of a text that are shown where something is missing in it."""
@@ -14,7 +15,6 @@ SHOWN = 30
 Snapshot = Callable[[str, str], str | None]
 """Takes the name of a snapshot and what is there now; what it was, None where there was none."""
 
-_TEXTS = ("system_context", "user_turn")
 _PROCESS = ("argv", "env")
 
 
@@ -41,7 +41,7 @@ def mistakes(
         for name, got in facts.items()
         if name in expected and expected[name] != got
     ]
-    for name in _TEXTS:
+    for name in TEMPLATES:
         if name in expected:
             wrong += _text(name, expected[name], getattr(found, name).text, snapshot)
     if invocation is not None and "argv" in expected:

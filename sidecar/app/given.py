@@ -1,12 +1,23 @@
-"""The context as a test, or an author, gives it: what is left out is empty, as where there is
-nothing to tell."""
+"""The situation as a test, or an author, gives it: context that is left out is empty, as where
+there is nothing to tell, and what does not exist is told."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from sidecar.config.model import Config
 from sidecar.config.problems import near
+from sidecar.model import Message
 from sidecar.prompts.contract import CONTRACT, PROVIDERS
 
 _EMPTY: Mapping[str, object] = {"text": "", "int": 0, "bool": False, "list": []}
+_FORMS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "text": (str, "a text"),
+    "int": (int, "a whole number"),
+    "bool": (bool, "true or false"),
+    "list": (list, "a list"),
+    "seconds": ((int, float), "a time in seconds"),
+}
+"""What a kind of value is, and what that is called. All other kinds are mappings."""
+_NONE = frozenset(entry.name for entry in CONTRACT if entry.type.endswith(" or none"))
 _TYPES = {entry.name: entry.type.partition(" ")[0] for entry in CONTRACT}
 
 
@@ -16,8 +27,8 @@ def given(facts: Mapping[str, object], now: float) -> dict[str, object]:
 
 
 def unknown(facts: Mapping[str, object], others: Collection[str] = ()) -> Iterator[str]:
-    """What of the facts does not exist, in words. `others` are the contexts of other packages,
-    of which nothing is known but their names."""
+    """What of the facts does not exist, or is of the wrong kind, in words. `others` are the
+    contexts of other packages, of which nothing is known but their names."""
     known = {*PROVIDERS, *others}
     for name, value in facts.items():
         if name not in known:
@@ -26,8 +37,20 @@ def unknown(facts: Mapping[str, object], others: Collection[str] = ()) -> Iterat
             yield from _unknown(value, name)
 
 
+def unknown_channels(messages: Iterable[Message], config: Config) -> Iterator[str]:
+    """The channels of messages that the config does not have, in words. Where it finds channels in
+    a folder, any may be there."""
+    if config.discovery.botcord_credentials_dir is not None or not config.channels:
+        return
+    for name in dict.fromkeys(message.channel for message in messages):
+        if name not in config.channels:
+            yield f"there is no channel {name!r}: {_meant(name, config.channels)}"
+
+
 def _unknown(value: object, place: str) -> Iterator[str]:
-    if isinstance(value, list):
+    if wanted := _wrong_form(value, place):
+        yield f"{place} is {wanted}, not {value!r}"
+    elif isinstance(value, list):
         for one in value:
             yield from _unknown(one, f"{place}[]")
     elif isinstance(value, Mapping):
@@ -37,6 +60,17 @@ def _unknown(value: object, place: str) -> Iterator[str]:
                 yield from _unknown(one, f"{place}.{key}")
             else:
                 yield f"{place} has no {key!r}: {_meant(str(key), known)}"
+
+
+def _wrong_form(value: object, place: str) -> str:
+    """What stands at a place, where the value is no such thing."""
+    kind = "" if place.endswith("[]") else _TYPES[place]
+    form, told = _FORMS.get(kind, (Mapping, "a mapping"))
+    if value is None and (place in _NONE or kind == "seconds"):
+        return ""
+    if isinstance(value, bool) and kind != "bool":
+        return told
+    return "" if isinstance(value, form) else told
 
 
 def _meant(name: str, known: Collection[str]) -> str:

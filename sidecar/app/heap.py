@@ -2,8 +2,11 @@
 here is not done."""
 
 import ctypes
+import gc
 import mimetypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -40,6 +43,17 @@ def give_back() -> None:
     memory after them is used. Blocks, for a millisecond or less."""
     if (trim := _function("malloc_trim")) is not None:
         trim(ctypes.c_size_t(0))
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Collect no garbage: very many new objects, such as thousands of routes, would set off one
+    collection after the other, each of which holds up everything."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @cache

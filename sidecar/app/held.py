@@ -1,10 +1,11 @@
 """What a turn holds of a configuration: its runtime and contexts stay open until it lets go."""
 
 import time
+from typing import cast
 
-from sidecar.api import Spawn
+from sidecar.api import Retires, Spawn
 from sidecar.app.contexts import hold, release
-from sidecar.app.snapshot import Snapshot
+from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.app.work import Running, Work
 
 
@@ -21,7 +22,21 @@ def let_go(running: Running, spawn: Spawn) -> None:
     release(running.snapshot.contexts, spawn)
     use = running.use
     use.users -= 1
-    if use.retired and not use.users:
+    if use.retired:
+        _close_unused(use, spawn)
+
+
+def retire(use: RuntimeUse, spawn: Spawn) -> None:
+    """Give up a runtime that has been replaced. What it keeps for later turns is ended at once: it
+    may hold sessions that its successor is to go on with."""
+    use.retired = True
+    if use.users and hasattr(use.runtime, "retire"):
+        _ = spawn(cast(Retires, use.runtime).retire(), f"retire:{use.config.name}")
+    _close_unused(use, spawn)
+
+
+def _close_unused(use: RuntimeUse, spawn: Spawn) -> None:
+    if not use.users:
         _ = spawn(use.runtime.close(), f"retire:{use.config.name}")
 
 

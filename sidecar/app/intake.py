@@ -12,13 +12,16 @@ from sidecar.app.attention import AttentionPolicies
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.work import reply_to
 from sidecar.config import model as config
-from sidecar.core.admission import Admission, unfit
+from sidecar.core.admission import Admission, Verdicts, identity, unfit
 from sidecar.errors import JournalError
 from sidecar.model import Attention, Message
 from sidecar.store.journal import Journal
 from sidecar.store.records import Accepted, Refused
 
 log = logging.getLogger(__name__)
+
+MOST_UNSETTLED = 10_000
+"""Messages whose verdict is kept because the journal did not take them; the oldest go first."""
 
 
 class Intake:
@@ -39,6 +42,8 @@ class Intake:
         self._spawn = spawn
         self._attention = attention
         self._admission = Admission()
+        self._unsettled: Verdicts = {}
+        self._taking: dict[asyncio.Task[None], Sequence[Message]] = {}
 
     async def accept(self, messages: Sequence[Message]) -> None:
         """Return when the messages are durable. Each new one has been offered or refused then.
@@ -50,6 +55,8 @@ class Intake:
         # it comes again, so it has to be offered now or never.
         refused: list[JournalError] = []
         task = self._spawn(self._take_over(messages, refused), "accept")
+        self._taking[task] = messages
+        task.add_done_callback(self._taking.pop)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -57,6 +64,17 @@ class Intake:
             raise
         if refused:
             raise refused[0]  # whoever offers the messages tells it, with when they come again
+
+    async def settled(self, channel: str) -> None:
+        """Return when each message of a channel that is being taken over now was offered, or will
+        not be."""
+        tasks = [
+            task
+            for task, messages in self._taking.items()
+            if any(one.channel == channel for one in messages)
+        ]
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _take_over(self, messages: Sequence[Message], refused: list[JournalError]) -> None:
         """The same, but that the journal refuses is no failure of the task."""
@@ -67,16 +85,23 @@ class Intake:
 
     async def _take(self, messages: Sequence[Message]) -> None:
         attention = await self._attention.of(messages)
+        if gone := {one.channel for one in messages if self._channel(one.channel) is None}:
+            raise JournalError(f"channel {', '.join(gone)} has been removed meanwhile")
         wanted = {one.id: found for one, found in zip(messages, attention, strict=True)}
         now = time.time()
         # What is not listened to must not reach the agent by way of its other rooms either.
         unheard = {one.id for one in messages if unfit(one, self._rules(one)) is not None}
-        accepted = await self._journal.accept(
-            messages,
-            now=now,
-            unheard=unheard,
-            refuse=lambda one: self._refuse(one, wanted[one.id], now),
-        )
+        verdicts = self._earlier(messages)
+        try:
+            accepted = await self._journal.accept(
+                messages,
+                now=now,
+                unheard=unheard,
+                refuse=lambda one: self._refuse(one, wanted[one.id], now, verdicts),
+            )
+        except JournalError:
+            self._keep(verdicts)
+            raise
         for _ in range(len(messages) - len(accepted)):
             _count(messages[0], "repeated")  # one call has the messages of one channel
         for one in accepted:
@@ -89,10 +114,27 @@ class Intake:
                 self._dispatcher.refused(one.turn, one.refused, one.replies)
         self._dispatcher.fill()
 
-    def _refuse(self, message: Message, attention: Attention, now: float) -> Refused | None:
+    def _earlier(self, messages: Sequence[Message]) -> Verdicts:
+        """What was said of messages that the journal did not take then, and that come again."""
+        if not self._unsettled:
+            return {}
+        known = [one for one in map(identity, messages) if one in self._unsettled]
+        return {one: self._unsettled.pop(one) for one in known}
+
+    def _keep(self, verdicts: Verdicts) -> None:
+        """Remember what was said of messages until they come again: a failed commit undoes rows,
+        but not that their senders were counted."""
+        self._unsettled |= verdicts
+        while len(self._unsettled) > MOST_UNSETTLED:
+            del self._unsettled[next(iter(self._unsettled))]
+
+    def _refuse(
+        self, message: Message, attention: Attention, now: float, verdicts: Verdicts
+    ) -> Refused | None:
         """Why a new message starts no turn. Called in the journal's thread alone: what was asked
         before is counted there."""
-        refusal = self._admission.check(message, self._rules(message), now, attention)
+        rules = self._rules(message)
+        refusal = self._admission.check(message, rules, now, attention, verdicts)
         if refusal is None:
             return None
         tell = refusal.tell

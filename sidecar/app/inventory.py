@@ -3,14 +3,27 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.app.channels import Channels
+from sidecar.codecs.provisioning import profile_text
 from sidecar.config.model import Config, Runtime
+from sidecar.errors import ChannelStopped
+from sidecar.hubclient.private_file import parse_object, read_private
 from sidecar.store.journal import Journal
 
+if TYPE_CHECKING:
+    from sidecar.runtimes.probe import Found
+
+PATIENCE = 3.0
+"""Seconds for an answer of a program: a Hub waits for five, and one that is slow now is asked
+again."""
+MOST_AT_ONCE = 8
+"""Programs that are asked at the same time."""
 FRESH = 60.0
 """Seconds for which what was found of a program holds."""
 MOST_RUNTIMES = 64
@@ -65,13 +78,14 @@ class Inventory:
             return self._found
 
     async def agents(self, names: Mapping[str, str]) -> list[dict[str, object]]:
-        """The agents as `list_agents` tells them. `names` are their display names."""
+        """The agents as `list_agents` tells them. `names` are those that the Hub has told; of
+        others, those in their credentials count."""
         now, found = time.time(), []
         for channel, (account, status) in self._channels.statuses().items():
             agent = account or channel
             told: dict[str, object] = {
                 "id": agent,
-                "name": names.get(agent, agent),
+                "name": names.get(agent) or await self._name(channel) or agent,
                 "online": status.state == "connected",
                 "status": "stopped" if status.state == "stopped" else "running",
             }
@@ -81,20 +95,48 @@ class Inventory:
             found.append(told)
         return found
 
+    async def _name(self, channel: str) -> str | None:
+        config = self._channels.config(channel)
+        path = None if config is None else config.options.get("credentials")
+        return None if path is None else await asyncio.to_thread(_display_name, path)
+
 
 def _probe_all(runtimes: Mapping[str, Runtime]) -> dict[str, object]:
     ids = list(runtime_ids(runtimes).items())[:MOST_RUNTIMES]
+    wanted = [runtimes[name] for _, name in ids]
+    programs = [
+        one for at, one in enumerate(wanted) if not any(map(_same_program(one), wanted[:at]))
+    ]
+    # Threads of their own: what waits for a program must not hold up what waits for a file.
+    with ThreadPoolExecutor(MOST_AT_ONCE, "probe") as pool:
+        looked = list(zip(programs, pool.map(_look, programs), strict=True))
+    told = [
+        _told(id_, runtime, next(found for one, found in looked if _same_program(runtime)(one)))
+        for (id_, _), runtime in zip(ids, wanted, strict=True)
+    ]
     return {
-        "runtimes": [_told(id_, runtimes[name]) for id_, name in ids],
+        "runtimes": told,
         "probedAt": int(time.time() * 1000),
         "daemonVersion": f"sidecar {__version__}"[:64],
     }
 
 
-def _told(id_: str, runtime: Runtime) -> dict[str, object]:
+def _same_program(runtime: Runtime) -> Callable[[Runtime], bool]:
+    """Tells whether another runtime starts the same program in the same environment."""
+
+    def facts(one: Runtime) -> tuple[object, ...]:
+        return one.type, one.options.get("command"), one.inherit_env, one.env
+
+    return lambda other: facts(other) == facts(runtime)
+
+
+def _look(runtime: Runtime) -> "Found":
     from sidecar.runtimes.probe import probe
 
-    found = probe(runtime, os.environ, Path.cwd())
+    return probe(runtime, os.environ, Path.cwd(), patience=PATIENCE)
+
+
+def _told(id_: str, runtime: Runtime, found: "Found") -> dict[str, object]:
     told: dict[str, object] = {"id": id_, "available": found.path is not None}
     if found.path is None:
         told["error"] = found.warning or f"{found.program} is not found"
@@ -105,3 +147,12 @@ def _told(id_: str, runtime: Runtime) -> dict[str, object]:
     if runtime.model is not None:
         told["models"] = [{"id": runtime.model, "source": "config", "isDefault": True}]
     return told
+
+
+def _display_name(credentials: object) -> str | None:
+    """The name in the credentials of an agent; None without one. Blocks."""
+    path = Path(str(credentials))
+    try:
+        return profile_text(parse_object(path, read_private(path).text), "displayName")
+    except (ChannelStopped, ValueError):  # its channel tells what is wrong with it
+        return None

@@ -55,10 +55,10 @@ def _job(situation: Situation, found: Preview, runtime: Runtime) -> Job:
     return Job(
         turn="preview",
         account=situation.messages[-1].account,
-        prompt=Prompt(found.system_context.text, found.user_turn.text),
+        prompt=Prompt(found.system_context.text, found.told),
         cwd=found.route.cwd or Path("workspace"),  # the account's own, wherever it is
         trust=found.trust,
-        session=SESSION if situation.session_turns else None,
+        session=SESSION if situation.session_turns and not situation.history else None,
         args=found.route.args,
         model=found.route.model or runtime.model,
         effort=found.route.effort or runtime.effort,

@@ -5,15 +5,15 @@ It is written into the journal; what it leads to is done by the next start.
 
 import asyncio
 import time
-from pathlib import Path
 
 from sidecar.app.actions import BY_OPERATOR, Done, number_of_reply
 from sidecar.app.outbox import DROPPED
 from sidecar.app.work import reply_to
 from sidecar.config.model import State
 from sidecar.core import wording
-from sidecar.errors import ActionRefused, JournalError
+from sidecar.errors import ActionRefused, JournalError, StateLocked
 from sidecar.store.journal import Journal
+from sidecar.store.listing import has_journal
 from sidecar.store.lock import StateLock
 
 
@@ -24,24 +24,22 @@ async def act(state: State, kind: str, verb: str, target: str) -> Done:
         StateLocked: a sidecar runs: it has to be asked.
         ActionRefused: it cannot be done; the text tells why.
     """
-    if not await asyncio.to_thread(_has_journal, state.dir):
-        raise ActionRefused(f"there is no journal in {state.dir}")
     lock = StateLock(state.dir)
-    await asyncio.to_thread(lock.acquire)
     try:
+        if not await asyncio.to_thread(has_journal, state.dir):
+            raise ActionRefused(f"there is no journal in {state.dir}")
+        await asyncio.to_thread(lock.acquire)
         journal = await Journal.open(state.dir, session_ttl=state.session_ttl, now=time.time())
         try:
             return await _act(journal, kind, verb, target)
         finally:
             await journal.close()
+    except StateLocked:
+        raise
     except JournalError as error:
         raise ActionRefused(str(error)) from error
     finally:
         await asyncio.to_thread(lock.release)
-
-
-def _has_journal(folder: Path) -> bool:
-    return (folder / "journal.db").exists()
 
 
 async def _act(journal: Journal, kind: str, verb: str, target: str) -> Done:

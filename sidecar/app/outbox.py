@@ -13,7 +13,7 @@ from sidecar.api import Channel, Spawn
 from sidecar.app import tracing
 from sidecar.app.durable import durably
 from sidecar.core.backoff import delay
-from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
+from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyHeld, ReplyRefused
 from sidecar.model import ConversationKey
 from sidecar.store.journal import Journal
 from sidecar.store.records import PendingReply
@@ -153,7 +153,7 @@ class Outbox:
             except ReplyRefused as error:
                 return await self._refused(pending, str(error))
             except ChannelUnavailable as error:
-                attempts += 1
+                attempts += not isinstance(error, ReplyHeld)
                 self._sending.discard(pending.id)
                 wait = await self._postpone(pending, attempts, error)
             else:
@@ -192,10 +192,14 @@ class Outbox:
         self, pending: PendingReply, attempts: int, error: ChannelUnavailable
     ) -> float:
         """Record that a reply is to be tried again, and tell in how many seconds."""
-        wait = delay(attempts - 1, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
-        wait = max(wait, error.wait or 0.0)
-        metrics.count("replies_postponed_total", channel=pending.reply.channel)
-        log.warning("reply not delivered, next try in %.1f s: %s", wait, error)
+        wait = error.wait or 0.0
+        if isinstance(error, ReplyHeld):
+            metrics.count("replies_held_total", channel=pending.reply.channel)
+            log.info("reply not sent for %.1f s: %s", wait, error)
+        else:
+            wait = max(wait, self._back_off(attempts))
+            metrics.count("replies_postponed_total", channel=pending.reply.channel)
+            log.warning("reply not delivered, next try in %.1f s: %s", wait, error)
         next_at = time.time() + wait
         await durably(
             lambda: self._journal.postponed(
@@ -203,6 +207,9 @@ class Outbox:
             )
         )
         return wait
+
+    def _back_off(self, attempts: int) -> float:
+        return delay(attempts - 1, first=self._first_wait, most=LONGEST_WAIT, random=random.random)
 
     async def _pause(self, key: ConversationKey, seconds: float, wake: asyncio.Event) -> None:
         if seconds <= 0:

@@ -12,7 +12,7 @@ from sidecar.config.problems import Problem, dotted
 MOST_CHANGES = 100
 """Changes of one reload that are kept and logged; the rest is a number."""
 MOST_ERRORS = 50
-"""Errors of one reload that are kept and logged; the rest is a number."""
+"""Errors of one reload, and warnings, that are kept and logged; the rest is a number."""
 SHOWN = 5
 """Changes that the message itself names."""
 
@@ -25,7 +25,8 @@ class Outcome:
     """What one reload led to.
 
     `previous` and `digest` name the configurations before and after, `pending` are the keys that
-    wait for a new process. `problems` tell why it is rejected or degraded.
+    wait for a new process. `problems` tell why it is rejected or degraded, `warnings` what works in
+    a config that is in force and will disappoint.
     """
 
     at: float
@@ -38,6 +39,7 @@ class Outcome:
     plan: Plan
     problems: tuple[str, ...]
     pending: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ def with_renewed(plan: Plan, renewed: Mapping[str, str]) -> tuple[Plan, tuple[st
         Change("changed", dotted(("channels", name, "credentials")), "component")
         for name in started
     )
-    same = {**plan.unchanged, "channels": plan.unchanged.get("channels", 0) - len(started)}
+    same = dict(plan.unchanged)
+    if "channels" in same:
+        same["channels"] -= len(started)
     failures = (
         f"channel {name}: goes on with its former credentials; the new ones, which are tried again"
         f" when their file is written again, fail: {failure}"
@@ -100,10 +104,12 @@ def shortfall(outcome: Outcome) -> str:
 
 def error_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
     """Each error with its place and what to do about it; of very many, the first ones."""
-    errors = [problem for problem in problems if problem.level == "error"]
-    more = len(errors) - MOST_ERRORS
-    told = [_line(problem) for problem in errors[:MOST_ERRORS]]
-    return (*told, *([f"{more} more: `sidecar validate` tells them"] if more > 0 else []))
+    return _lines([problem for problem in problems if problem.level == "error"])
+
+
+def warning_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """The same for warnings."""
+    return _lines([problem for problem in problems if problem.level == "warning"])
 
 
 def left_out(problems: Sequence[Problem]) -> tuple[str, ...]:
@@ -111,7 +117,14 @@ def left_out(problems: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(_line(problem) for problem in problems if problem.code == LEFT_OUT)
 
 
+def _lines(problems: Sequence[Problem]) -> tuple[str, ...]:
+    more = len(problems) - MOST_ERRORS
+    told = [_line(problem) for problem in problems[:MOST_ERRORS]]
+    return (*told, *([f"{more} more: `sidecar validate` tells them"] if more > 0 else []))
+
+
 def _line(problem: Problem) -> str:
     place = problem.position
+    key = f"{problem.path}: " if problem.path else ""
     hint = f" ({problem.hint})" if problem.hint else ""
-    return f"{place.file}:{place.line}:{place.column}: {problem.message}{hint}"
+    return f"{place.file}:{place.line}:{place.column}: {key}{problem.message}{hint}"

@@ -25,8 +25,10 @@ class Presence:
         self._one_at_a_time = threading.Lock()
 
     def begin(self) -> None:
-        """Take the lock. Raises what `StateLock.acquire` does."""
+        """Take the lock, and the address back that one left which was killed. Raises what
+        `StateLock.acquire` does."""
         self._lock.acquire()
+        address.remove(self._state)
 
     def end(self) -> None:
         """Let another sidecar have the folder."""

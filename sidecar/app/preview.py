@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
@@ -14,7 +14,7 @@ from sidecar.core.queueing import mode_of
 from sidecar.core.routing import Router
 from sidecar.core.trust import granted, lower
 from sidecar.errors import TemplateFailed
-from sidecar.model import Conversation, Message, QueueMode, Sender, Trust
+from sidecar.model import Conversation, Exchange, Message, QueueMode, Sender, Trust
 from sidecar.plugins import channel_type
 from sidecar.prompts.render import BLANK_LINES, Prompts, TurnContext
 from sidecar.prompts.trace import Piece, Trace, trimmed
@@ -22,13 +22,17 @@ from sidecar.prompts.trace import Piece, Trace, trimmed
 Told = Mapping[str, Any]
 """A message, or a whole test, as the config's `tests` tell it: see the schema."""
 
+LookUp = Callable[[Collection[str], Route, Message, Trust], Mapping[str, object]]
+"""Tells what there is of the named contexts, for a route and the newest message of a turn."""
+
 _PLACE = ("channel", "account")
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a turn meets. `messages` are oldest first, `now` is in seconds since the epoch, `env`
-    has the environment variables that templates may read, `facts` the context by name."""
+    has the environment variables that templates may read, `facts` the context by name; `history`
+    is what was said in a session whose place a fresh one takes."""
 
     messages: Sequence[Message]
     now: float
@@ -36,6 +40,7 @@ class Situation:
     session_turns: int = 0
     env: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
+    history: Sequence[Exchange] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +66,21 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The turn of a message. `failures` are templates whose place the built-in one took."""
+    """The turn of a message. `recovery` stands before the user turn where there is a history;
+    `failures` are the templates that failed."""
 
     route: Route
     trust: Trust
     queue: QueueMode
     system_context: Made
     user_turn: Made
+    recovery: Made
     failures: tuple[TemplateFailed, ...]
+
+    @property
+    def told(self) -> str:
+        """What the agent is told as the user's turn."""
+        return "\n\n".join(filter(None, (self.recovery.text, self.user_turn.text)))
 
 
 def message_of(told: Told, config: Config, now: float | None = None) -> Message:
@@ -111,6 +123,17 @@ def messages_of(
     return tuple(message_of({**place, **one}, config, now) for one in told)
 
 
+def history_of(
+    told: Sequence[Told], newest: Told, config: Config, now: float | None = None
+) -> tuple[Exchange, ...]:
+    """What was said before the newest message, in its place where no other is named. Raises what
+    `messages_of` does."""
+    return tuple(
+        Exchange(messages_of([*one["messages"], newest], config, now)[:-1], one.get("answer", ""))
+        for one in told
+    )
+
+
 def situation_of(test: Told, config: Config) -> Situation:
     """What a test of the config tells. Of the real environment it has nothing.
 
@@ -123,6 +146,7 @@ def situation_of(test: Told, config: Config) -> Situation:
         now = (clock if clock.tzinfo else clock.replace(tzinfo=UTC)).timestamp()
     return Situation(
         messages=messages_of([*test.get("earlier", ()), test["message"]], config, now),
+        history=history_of(test.get("history", ()), test["message"], config, now),
         now=now,
         attempt=test.get("attempt", 1),
         session_turns=test.get("session", {}).get("turns", 0),
@@ -132,25 +156,40 @@ def situation_of(test: Told, config: Config) -> Situation:
 
 
 def preview(
-    config: Config, prompts: Prompts, situation: Situation, route: Route | None = None
+    config: Config,
+    prompts: Prompts,
+    situation: Situation,
+    route: Route | None = None,
+    look_up: LookUp | None = None,
 ) -> Preview | None:
     """The turn that it would lead to; None when no route takes the newest message. A `route` that
-    is given takes it, whatever it matches."""
+    is given takes it, whatever it matches. Context that the situation does not tell is looked up,
+    or else empty. Raises what `look_up` raises."""
     messages = tuple(situation.messages)
     route = route or Router(config.routes, config.default_route).match(messages[-1])
     if route is None:
         return None
     trust = _trust(config, messages, route)
+    facts = given(situation.facts, situation.now)
+    if look_up is not None:
+        names = prompts.needs(route, messages[-1].channel) - facts.keys()
+        facts |= look_up(names, route, messages[-1], trust)
     trace = Trace()
-    rendered = prompts.render(_context(config, situation, route, trust), trace)
+    rendered = prompts.render(_context(config, situation, route, trust, facts), trace)
     runs = iter(trace.runs)  # one for each text that a template made
-    system, user = ((made, () if made is None else next(runs)) for made in rendered.made_by)
+    made_by = {
+        key: (template, () if template is None else next(runs))
+        for key, template in rendered.made_by.items()
+    }
+    recovery = rendered.recovery
+    user = rendered.prompt.user.removeprefix(f"{recovery}\n\n" if recovery else "")
     return Preview(
         route=route,
         trust=trust,
         queue=mode_of(route, messages[-1].conversation.kind),
-        system_context=_made(rendered.prompt.system, *system, BLANK_LINES),
-        user_turn=_made(rendered.prompt.user, *user),
+        system_context=_made(rendered.prompt.system, *made_by["system_context"], BLANK_LINES),
+        user_turn=_made(user, *made_by["user_turn"]),
+        recovery=_made(recovery, *made_by.get("recovery", (None, ()))),
         failures=rendered.failures,
     )
 
@@ -184,7 +223,13 @@ def _blocks(piece: Piece) -> Sequence[str]:
     return [step.block for step in piece.way if not step.template and step.block] or [""]
 
 
-def _context(config: Config, situation: Situation, route: Route, trust: Trust) -> TurnContext:
+def _context(
+    config: Config,
+    situation: Situation,
+    route: Route,
+    trust: Trust,
+    facts: Mapping[str, object],
+) -> TurnContext:
     again = situation.attempt > 1
     several = len(situation.messages) > 1
     return TurnContext(
@@ -195,10 +240,11 @@ def _context(config: Config, situation: Situation, route: Route, trust: Trust) -
         now=situation.now,
         attempt=situation.attempt,
         reason="retry" if again else "coalesced" if several else "message",
-        session_turns=situation.session_turns,
-        resumed=situation.session_turns > 0,
+        session_turns=0 if situation.history else situation.session_turns,
+        resumed=situation.session_turns > 0 and not situation.history,
+        history=tuple(situation.history),
         env={name: situation.env[name] for name in config.context.env if name in situation.env},
-        facts=given(situation.facts, situation.now),
+        facts=facts,
     )
 
 

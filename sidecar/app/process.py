@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from sidecar import logs
@@ -17,11 +17,15 @@ from sidecar.app import tracing
 from sidecar.app.candidate import Memory
 from sidecar.app.chores import stay_small
 from sidecar.app.digests import Digests
+from sidecar.app.hangup import Hangup
 from sidecar.app.log_setup import configure_logs
 from sidecar.app.notify import Notifier
+from sidecar.app.outcome import error_lines
+from sidecar.app.reloaded import warn
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.termination import leave
 from sidecar.config.model import Config
+from sidecar.config.problems import Problem
 from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
 from sidecar.runtimes.orphans import sweep
@@ -36,18 +40,25 @@ as make, npm or an init process may pass it on besides. Nobody presses Ctrl-C tw
 
 
 def serve(
-    path: Path, config: Config, inputs: Digests, memory: Memory, rejected: tuple[str, ...] = ()
+    path: Path,
+    config: Config,
+    inputs: Digests,
+    memory: Memory,
+    problems: Sequence[Problem] = (),
+    hangup: Hangup | None = None,
 ) -> int:
-    """Run a sidecar until it is told to stop; the exit code of the process. `rejected` are the
-    problems of the file, where `config` is an earlier one."""
+    """Run a sidecar until it is told to stop; the exit code of the process. `problems` are those of
+    the file: with an error among them, `config` is an earlier one. `hangup` has listened so far."""
     try:
         configure_logs(config)
     except OSError as error:
         return _not_started(config, f"the log file cannot be opened: {error}")
-    sidecar = Sidecar(path, config, inputs, memory=memory, rejected=rejected)
+    if not error_lines(problems):
+        warn(problems)
+    sidecar = Sidecar(path, config, inputs, memory=memory, problems=problems)
     try:
         tracing.start(os.environ)
-        return asyncio.run(until_stopped(sidecar))
+        return asyncio.run(until_stopped(sidecar, hangup=hangup))
     except (SidecarError, OSError) as error:
         reason = _reason(config, error)
         log.critical("cannot start: %s", reason)
@@ -74,21 +85,27 @@ def _not_started(config: Config, reason: str) -> int:
 
 
 async def until_stopped(
-    sidecar: Sidecar, beside: Callable[[], Coroutine[object, object, None]] | None = None
+    sidecar: Sidecar,
+    beside: Callable[[], Coroutine[object, object, None]] | None = None,
+    hangup: Hangup | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT, or until what `beside` begins has ended; the exit code.
 
     The first signal drains, a second one ends everything at once; `ONE_PRESS` tells which SIGINT is
-    none. SIGHUP reloads the config.
+    none. SIGHUP reloads the config; one that came before, which `hangup` knows, once it runs.
     """
+    hangup = hangup or Hangup()
+    hangup.listen()
     stop, notifier, told = asyncio.Event(), Notifier(), StopSignals()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_end, stop, sidecar.state, told, number)
-    loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
     # Work in other threads, as of a reload, may hold up each step of the loop for so long.
     sys.setswitchinterval(SWITCH)
     async with sidecar:
+        loop.add_signal_handler(signal.SIGHUP, sidecar.reload_soon, "SIGHUP")
+        if hangup.came:
+            sidecar.reload_soon("SIGHUP")
         _ = sidecar.spawn(_settle(sidecar), "settle")
         _ = sidecar.spawn(stay_small(), "memory")
         _ = sidecar.spawn(notifier.keep_alive(), "notify")

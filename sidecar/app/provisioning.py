@@ -7,20 +7,19 @@ Killed in between, the next start finds what was begun (`recover`): an agent is 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sidecar import metrics
-from sidecar.app.channels import Channels
-from sidecar.app.dispatch import Dispatcher
+from sidecar.app.agents import Agents
 from sidecar.app.inventory import runtime_of
 from sidecar.app.managed import ManagedLayer
-from sidecar.app.outbox import Outbox
 from sidecar.app.reload import Reloader
-from sidecar.app.traces import REMOVED, delete_traces, folder_inside
+from sidecar.app.roots import folder_inside, roots_of
+from sidecar.app.traces import delete_traces, settle
+from sidecar.codecs.botcord import is_safe_id
 from sidecar.codecs.loose import Record
 from sidecar.codecs.provisioning import (
     Provision,
@@ -42,12 +41,8 @@ from sidecar.store.workspace import prepare, workspace_of
 
 log = logging.getLogger(__name__)
 
-REVOKED = "revoked"
-"""The recorded reason of turns of an agent that was removed."""
-END_SLACK = 5.0
-"""Seconds beyond the grace of their processes until cancelled turns must have ended."""
-_LOOK = 0.05
-
+_SAME = ("hubUrl", "keyId", "privateKey")
+"""What the credentials of an agent have in common with those of the same agent."""
 
 Register = Callable[[str | None, str | None], Awaitable[Mapping[str, object]]]
 """Registers a new agent with a name and a description; its credentials. Raises ControlRefused."""
@@ -60,17 +55,13 @@ class Provisioner:
         self,
         files: ManagedFiles,
         reloader: Reloader,
-        channels: Channels,
-        dispatcher: Dispatcher,
-        outbox: Outbox,
+        agents: Agents,
         journal: Journal,
         register: Register,
     ) -> None:
         self._files = files
         self._reloader = reloader
-        self._channels = channels
-        self._dispatcher = dispatcher
-        self._outbox = outbox
+        self._agents = agents
         self._journal = journal
         self._register = register
         self._layer = ManagedLayer(files, reloader)
@@ -100,10 +91,10 @@ class Provisioner:
         return await self.remove(revocation_of(params))
 
     async def forget(self, agent: str) -> dict[str, object]:
-        """Remove an agent, with its credentials and its state, for a person. Raises
-        ActionRefused."""
+        """Remove an agent, with its credentials and its state, for a person; of one that is not
+        known any more, what it has left. Raises ActionRefused."""
         try:
-            if agent not in (await self._layer.read()).channels:
+            if not is_safe_id(agent) or not await self._has_left(agent):
                 raise ActionRefused(f"{agent} is not an agent of the control plane")
             return await self.remove(Revocation(agent, True, True, False))
         except ControlRefused as error:
@@ -111,35 +102,31 @@ class Provisioner:
 
     async def remove(self, asked: Revocation) -> dict[str, object]:
         """Remove an agent; of one that is not known, what it may have left. Raises
-        ControlRefused: the user's config names it, so that it is the user's to remove."""
+        ControlRefused: the user has it, so that it is the user's to remove. Then it is dropped
+        from the layer, and nothing else of it is touched."""
+        agent = asked.agent
         async with self._one_at_a_time:
-            managed = await self._layer.read()
-            known = asked.agent in managed.channels
-            if not known and self.channel_of(asked.agent) is not None:
-                raise ControlRefused(
-                    "not_managed", f"{asked.agent} is in the config of this machine's user"
-                )
-            change = Unfinished(
-                "remove", asked.agent, asked.credentials, asked.state, asked.workspace
-            )
-            await self._cancel_turns(asked.agent)
+            known = agent in (await self._layer.read()).channels
+            if not known:
+                self._refuse_users(agent)
+            change = Unfinished("remove", agent, asked.credentials, asked.state, asked.workspace)
+            if _is_managed(self._reloader.snapshot.config, agent):
+                await self._agents.end_turns(agent)
             async with self._noted(change):
-                await self._layer.change(
-                    lambda now: without_agent(now, asked.agent),
-                    lambda config: not _is_managed(config, asked.agent),
-                    lambda config: _without(config, asked.agent),
-                )
+                await self._drop(agent)
+                # The user may have it too, also since the config was loaded anew just now.
+                self._refuse_users(agent)
                 # Messages may have come until its channel was gone.
-                await self._cancel_turns(asked.agent)
-                await self._give_up_replies(asked.agent)
+                await self._agents.end_turns(agent)
+                await self._agents.give_up_replies(agent)
                 deleted = await delete_traces(change, self._files, self._journal)
-        return {"agentId": asked.agent, "removed": known, **deleted}
+        return {"agentId": agent, "removed": known, **deleted}
 
     async def set_route(self, params: Record) -> dict[str, object]:
         """Set a route for an agent, in effect at once. Raises ControlRefused or BadRequest."""
         agent, match, target = route_of(params)
         async with self._one_at_a_time:
-            if self.channel_of(agent) is None:
+            if self._agents.channel_of(agent) is None:
                 raise ControlRefused("agent_not_loaded", f"{agent} is not an agent of this machine")
             route = await self._route(target)
             new, index, inserted = with_route(await self._layer.read(), agent, match, route)
@@ -153,42 +140,62 @@ class Provisioner:
     async def recover(self) -> None:
         """Undo or complete what a killed sidecar had begun. To be called before anything runs."""
         try:
-            change = await asyncio.to_thread(self._files.unfinished)
-            if change is None:
-                return
-            known = change.agent in (await asyncio.to_thread(self._files.read)).channels
-            if not known:
-                await delete_traces(change, self._files, self._journal)
-            await asyncio.to_thread(self._files.end)
+            settled = await settle(self._files, self._journal, self._is_users)
         except (ManagedUnusable, OSError) as error:
             metrics.count("control_failures_total", what="recover")
             log.error("what the control plane began is left as it is: %s", error)  # noqa: TRY400
         else:
-            log.warning("agent %s: a change that was cut is settled", change.agent)
+            for agent in settled:
+                log.warning("agent %s: a change that was cut is settled", agent)
+
+    def _is_users(self, agent: str) -> bool:
+        return self._agents.is_users(agent, self._files.credentials(agent))
+
+    async def _has_left(self, agent: str) -> bool:
+        """Whether the control plane has an agent, or has had one whose credentials are kept."""
+        if agent in (await self._layer.read()).channels:
+            return True
+        kept = await asyncio.to_thread(self._files.credentials(agent).exists)
+        return kept and not self._is_users(agent)
+
+    def _refuse_users(self, agent: str) -> None:
+        """Raise ControlRefused where the user has an agent."""
+        if self._is_users(agent):
+            text = f"{agent} is in the config of this machine's user"
+            raise ControlRefused("not_managed", text)
+
+    async def _drop(self, agent: str) -> None:
+        """Take an agent and its routes out of the layer. Raises ControlRefused."""
+        await self._layer.change(
+            lambda now: without_agent(now, agent),
+            lambda config: not _is_managed(config, agent),
+            lambda config: _without(config, agent),
+        )
 
     async def _add(self, wanted: Provision, route: Entry) -> None:
         agent = wanted.agent
-        if self.channel_of(agent) is not None:
+        if self._agents.is_taken(agent):
             raise ControlRefused("agent_exists", f"{agent} is an agent of this machine already")
         try:
             kept = await asyncio.to_thread(self._files.kept_credentials, agent)
         except (ManagedUnusable, OSError) as error:
             raise ControlRefused("state_unusable", str(error)) from error
         if kept is not None and kept.get("privateKey") != wanted.credentials["privateKey"]:
-            raise ControlRefused("agent_exists", f"other credentials of {agent} are here already")
+            told = f"credentials of {agent} with another key are kept here:"
+            told = f"{told} `sidecar agents forget {agent}` deletes them"
+            raise ControlRefused("agent_exists", told)
         change = Unfinished("add", agent, credentials=kept is None)
         async with self._noted(change):
             try:
-                if kept is None:
-                    await asyncio.to_thread(
-                        self._files.write_credentials, agent, wanted.credentials
-                    )
+                await asyncio.to_thread(self._files.write_credentials, agent, wanted.credentials)
                 await self._layer.change(
                     lambda now: with_agent(now, agent, self._files.credentials(agent), route),
                     lambda config: _is_managed(config, agent),
                 )
             except (ControlRefused, OSError) as error:
                 await delete_traces(change, self._files, self._journal)
+                if kept is not None:
+                    await asyncio.to_thread(self._files.write_credentials, agent, kept)
                 if isinstance(error, OSError):
                     raise ControlRefused("state_unusable", str(error)) from error
                 raise
@@ -201,9 +208,9 @@ class Provisioner:
         if wanted.agent not in managed.channels:
             return False
         kept = await asyncio.to_thread(self._files.kept_credentials, wanted.agent) or {}
-        if all(kept.get(key) == wanted.credentials[key] for key in ("keyId", "privateKey")):
+        if all(kept.get(key) == wanted.credentials[key] for key in _SAME):
             return True
-        raise ControlRefused("agent_exists", f"{wanted.agent} is here already, with another key")
+        raise ControlRefused("agent_exists", f"{wanted.agent} is here already, as another one")
 
     async def _route(self, target: Target) -> Entry:
         """The part of a route that tells what answers."""
@@ -213,7 +220,8 @@ class Provisioner:
             raise ControlRefused("unknown_runtime", f"there is no runtime {target.runtime!r} here")
         route: dict[str, object] = {"runtime": runtime}
         if target.cwd is not None:
-            route["cwd"] = await asyncio.to_thread(folder_inside, target.cwd, self._roots(config))
+            roots = roots_of(config, self._files.state)
+            route["cwd"] = await asyncio.to_thread(folder_inside, target.cwd, roots)
         if target.model is not None:
             route["model"] = target.model
         if target.effort is not None:
@@ -221,37 +229,6 @@ class Provisioner:
         if target.args:
             route["args"] = list(target.args)
         return route
-
-    def _roots(self, config: Config) -> Sequence[Path]:
-        return config.control_plane.roots or (self._files.state / "agents",)
-
-    def channel_of(self, agent: str) -> str | None:
-        """The channel that speaks as an agent."""
-        for name, (account, _) in self._channels.statuses().items():
-            if agent in (account, name):
-                return name
-        return None
-
-    async def _cancel_turns(self, agent: str) -> None:
-        """Return when no turn of an agent runs or waits; a little later at the latest."""
-        end = self._reloader.snapshot.config.limits.stop_grace + END_SLACK
-        with suppress(TimeoutError):
-            async with asyncio.timeout(end):
-                while turns := self._turns(agent):
-                    for turn in turns:
-                        self._dispatcher.cancel(turn, REVOKED)
-                    await asyncio.sleep(_LOOK)
-
-    async def _give_up_replies(self, agent: str) -> None:
-        """Return when no reply of an agent waits; a little later at the latest."""
-        with suppress(TimeoutError):  # one that is being sent; `delete_traces` sees to it
-            async with asyncio.timeout(END_SLACK):
-                await self._outbox.give_up(agent, agent, REMOVED)
-
-    def _turns(self, agent: str) -> list[str]:
-        waiting = self._dispatcher.waiting.items()
-        running = ((turn, work) for turn, (work, _) in self._dispatcher.running.items())
-        return [turn for turn, work in (*waiting, *running) if work.newest.account == agent]
 
     @asynccontextmanager
     async def _noted(self, change: Unfinished) -> AsyncIterator[None]:
@@ -263,9 +240,9 @@ class Provisioner:
         try:
             yield
         except ControlRefused:  # it was undone; whatever else comes, the next start settles it
-            await asyncio.to_thread(self._files.end)
+            await asyncio.to_thread(self._files.end, change.agent)
             raise
-        await asyncio.to_thread(self._files.end)
+        await asyncio.to_thread(self._files.end, change.agent)
 
     def _prepare(self, wanted: Provision, runtime: str) -> None:
         prepare(
@@ -284,7 +261,9 @@ def _is_managed(config: Config, agent: str) -> bool:
 
 
 def _without(config: Config, agent: str) -> Config:
-    channels = {name: one for name, one in config.channels.items() if name != agent}
+    channels = {
+        name: one for name, one in config.channels.items() if name != agent or not one.managed
+    }
     routes = tuple(
         one for one in config.routes if not (one.managed and one.match.account == (agent,))
     )

@@ -27,7 +27,7 @@ def recover(
     for turn in unfinished:
         newest = turn.messages[-1]
         rules = channel(newest.channel) or config.Channel(newest.channel, "removed")
-        if turn.running and turn.attempt >= MOST_ATTEMPTS:
+        if turn.attempt >= MOST_ATTEMPTS:
             log.error("turn %s was cut %d times and is given up", turn.turn, turn.attempt)
             text = f"⚠️ {wording.INTERRUPTED} (reference {turn.turn})"
             dispatcher.drop(turn.turn, newest, "cut", tell=text, kind="error")

@@ -1,29 +1,28 @@
 """A saved config takes effect: all of it or nothing, and only what changed is touched."""
 
 import asyncio
-import gc
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 
-from sidecar import events, logs, metrics
 from sidecar.api import Host, Spawn
-from sidecar.app.candidate import Candidate
+from sidecar.app import held, reloaded
+from sidecar.app.candidate import UNCHECKED, Candidate
 from sidecar.app.contexts import retire
 from sidecar.app.digests import Digests
+from sidecar.app.heap import no_collections
+from sidecar.app.inputs import Inputs
 from sidecar.app.outcome import (
     MOST_CHANGES,
     Outcome,
     Proposal,
     Result,
     error_lines,
-    facts,
     left_out,
     shortfall,
-    summary,
+    warning_lines,
     with_renewed,
 )
 from sidecar.app.snapshot import Snapshot, build, types_of
@@ -32,6 +31,7 @@ from sidecar.config.digest import Digester
 from sidecar.config.model import Config
 from sidecar.config.partial import without
 from sidecar.config.plan import Plan
+from sidecar.config.problems import Problem
 from sidecar.core.redact import Redactor
 from sidecar.core.routing import Router
 from sidecar.errors import PartsFailed, SidecarError
@@ -55,7 +55,8 @@ class Reloader:
 
     `digest` names its configuration, `pending` are the keys of it that wait for a new process,
     and `confirmed_at` is when the file was last found to be in force. `left_out` tells what of the
-    control plane's the last load did not take. `tell` is called with what each reload led to.
+    control plane's the last load did not take; `unchecked`: it could not check the file, which says
+    nothing about that. `tell` is called with what each reload led to.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class Reloader:
     ) -> None:
         self.path = path.absolute()
         self.snapshot = first
-        self.inputs = inputs
+        self._inputs = Inputs(inputs)
         self.left_out: tuple[str, ...] = ()
+        self.unchecked = False
         self._digester = Digester()
         self.digest = self._digester.digest(first.config)
         self.pending: tuple[str, ...] = ()
@@ -85,6 +87,8 @@ class Reloader:
         self._apply = apply
         self._keep = keep
         self._begun_with = first.config
+        self._last: Outcome | None = None  # of what the file held
+        self._warned: tuple[Problem, ...] = ()  # of what is in force
         self._one_at_a_time = asyncio.Lock()
         self._asked = 0
         self._served = 0
@@ -98,33 +102,45 @@ class Reloader:
         self._asked += 1
         mine = self._asked
         async with self._one_at_a_time:
-            if mine <= self._served:
-                return self.history[-1]
+            if mine <= self._served and self._last is not None:
+                return self._last
             serves = self._asked
             # Who asked later may have changed the file after the check began.
-            with _no_collections():
+            with no_collections():
                 begun = begun if serves == mine else None
-                outcome = await self._attempt(trigger, self._load(self.path, begun))
+                outcome = await self._attempt(trigger, self._found(begun))
+            if outcome.result != "rejected":
+                self._inputs.use(all_of_it=outcome.result != "degraded")
+            self._last = outcome
             self._keep_outcome(outcome)
             self._served = serves
         return outcome
 
     @property
+    def inputs(self) -> Digests:
+        """The files to watch, with what was found in them."""
+        return self._inputs.watched
+
+    @property
     def shortfall(self) -> str:
         """Why what the file held last could not be used, or not all of it; empty where it is."""
-        return shortfall(self.history[-1]) if self.history else ""
+        return shortfall(self._last) if self._last else ""
 
-    def began_with_last_good(self, problems: tuple[str, ...]) -> None:
-        """Tell that the file was invalid at the start, and an earlier config is in force."""
+    def began(self, problems: Sequence[Problem]) -> None:
+        """Take note of the problems of the file at the start. With an error, an earlier config is
+        in force, and that is told; warnings have been."""
+        errors = error_lines(problems)
+        if not errors:
+            self._warned = tuple(problems)
+            return
         generation, name = self.snapshot.generation, self.digest
         self.confirmed_at = 0.0
-        outcome = Outcome(
-            time.time(), "start", "rejected", generation, name, name, 0.0, Plan(), problems, ()
+        outcome = self._last = Outcome(
+            time.time(), "start", "rejected", generation, name, name, 0.0, Plan(), errors, ()
         )
         self._keep_outcome(outcome)
-        metrics.count("config_reloads_total", result=outcome.result)
         log.critical("%s is invalid: this is a start with the last good config", self.path)
-        _log(outcome)
+        reloaded.tell(outcome)
 
     async def plan(self, path: Path) -> Proposal:
         """Tell what would change if the config file held what this one holds."""
@@ -140,12 +156,22 @@ class Reloader:
         wait until somebody mends the file."""
 
         async def changed() -> Candidate:
-            return Candidate(change(self.snapshot.config), None, (), {}, self.inputs)
+            config = change(self.snapshot.config)
+            return Candidate(config, None, self._warned, {}, self.inputs)
 
         async with self._one_at_a_time:
             outcome = await self._attempt(trigger, changed())
             self._keep_outcome(outcome)
         return outcome
+
+    async def _found(self, begun: Awaitable[Candidate] | None) -> Candidate:
+        """What the file comes to."""
+        self.unchecked = False
+        found = await self._load(self.path, begun)
+        self.unchecked = any(problem.code == UNCHECKED for problem in found.problems)
+        await self._inputs.take(found.inputs, complete=not self.unchecked)
+        self.left_out = left_out(found.problems)
+        return found
 
     def _keep_outcome(self, outcome: Outcome) -> None:
         self.history.append(outcome)
@@ -155,24 +181,25 @@ class Reloader:
         began, before, previous = time.monotonic(), self.snapshot, self.digest
         result: Result = "rejected"
         plan, secrets = Plan(), before.config.secrets
-        problems: tuple[str, ...] = ()
+        problems, warnings = tuple[str, ...](), tuple[Problem, ...]()
         try:
             found = await load
-            self.inputs = found.inputs
-            self.left_out = left_out(found.problems)
             if found.config is None:
                 problems = error_lines(found.problems)
+                plan, failures = await self._keep_up()
+                problems += failures
             else:
                 secrets |= found.config.secrets
                 plan, problems = await self._take(found.config)
                 same = self.snapshot is before and not plan.changes
                 result = "unchanged" if same else "applied"
                 result = "degraded" if problems else result
+                warnings = tuple(found.problems)
         except SidecarError as error:
-            problems = (Redactor(secrets).redact(str(error)),)
+            problems += (Redactor(secrets).redact(str(error)),)
         except Exception as error:  # whatever a part does wrong, the sidecar goes on as it was
             log.exception("the reload failed")
-            problems = (Redactor(secrets).redact(f"{type(error).__name__}: {error}"),)
+            problems += (Redactor(secrets).redact(f"{type(error).__name__}: {error}"),)
         outcome = Outcome(
             at=time.time(),
             trigger=trigger,
@@ -184,22 +211,23 @@ class Reloader:
             plan=plan.cut(MOST_CHANGES),
             problems=problems,
             pending=self.pending,
+            warnings=warning_lines(warnings),
         )
         if result in ("applied", "unchanged"):
             self.confirmed_at = outcome.at
-        metrics.count("config_reloads_total", result=result)
-        metrics.observe("config_reload_duration_seconds", outcome.seconds)
-        events.publish(
-            "reload",
-            trigger=trigger,
-            result=result,
-            generation=outcome.generation,
-            seconds=outcome.seconds,
-        )
-        _log(outcome, mended=bool(self.history and self.history[-1].problems))
-        for told in self.left_out:
-            log.warning("%s", told)
+        reloaded.tell(outcome, mended=bool(self._last and self._last.problems))
+        if result != "rejected":
+            known = {(problem.code, problem.message) for problem in self._warned}
+            reloaded.warn([one for one in warnings if (one.code, one.message) not in known])
+            self._warned = warnings
         return outcome
+
+    async def _keep_up(self) -> tuple[Plan, tuple[str, ...]]:
+        """Have what is in force use what was mended beside the config: new credentials, or what
+        kept a channel from working. What that changed, and what of it fails."""
+        config = self.snapshot.config
+        plan, failures = with_renewed(Plan(), await self._apply(self.snapshot, ()))
+        return plan, tuple(map(Redactor(config.secrets).redact, failures))
 
     async def _take(self, config: Config) -> tuple[Plan, tuple[str, ...]]:
         """Make a configuration the present one, if it differs; where it wants that, without the
@@ -236,11 +264,13 @@ class Reloader:
         must = [id_ for id_, channel in config.channels.items() if was.get(id_) != channel]
         try:
             renewed = await self._apply(new, must)
+            self.snapshot, self.digest, self.pending = new, name, waiting
         except Exception:
             await self._apply(old, ())
-            self._retire(new, old)
             raise
-        self.snapshot, self.digest, self.pending = new, name, waiting
+        finally:
+            if self.snapshot is old:  # also when the sidecar stops meanwhile
+                self._retire(new, old)
         self._retire(old, new)
         _ = self._spawn(self._keep(config), "last good config")
         return plan, renewed
@@ -254,38 +284,6 @@ class Reloader:
     def _retire(self, old: Snapshot, new: Snapshot) -> None:
         retire(old.contexts, new.contexts, self._spawn)
         kept = {id(use) for use in new.runtimes.values()}
-        for name, use in old.runtimes.items():
+        for use in old.runtimes.values():
             if id(use) not in kept:
-                use.retired = True
-                if not use.users:
-                    _ = self._spawn(use.runtime.close(), f"retire:{name}")
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Thousands of new routes would set off one collection of garbage after the other, each of
-    which holds up everything."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def _log(outcome: Outcome, *, mended: bool = False) -> None:
-    """Tell one reload in one line, each problem in another. `mended`: there were some before."""
-    with logs.bound(**facts(outcome)):
-        match outcome.result:
-            case "rejected":
-                log.error("config rejected (%s), the previous one stays in force", outcome.trigger)
-            case "unchanged":
-                again = ": it is valid again" if mended else ""
-                log.info("config unchanged (%s)%s", outcome.trigger, again)
-            case "applied":
-                log.info("config applied (%s): %s", outcome.trigger, summary(outcome.plan))
-            case "degraded":
-                log.error("config applied in part (%s): %s", outcome.trigger, summary(outcome.plan))
-    for problem in outcome.problems:
-        log.error("%s", problem)
-    if outcome.result in ("applied", "degraded") and outcome.pending:
-        log.warning("takes effect only after a restart: %s", ", ".join(outcome.pending))
+                held.retire(use, self._spawn)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -21,6 +21,7 @@ from sidecar.app.control_plane import ControlPlane
 from sidecar.app.digests import Digests
 from sidecar.app.discovery import Discovery
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.drain import drain
 from sidecar.app.http_client import http_client
 from sidecar.app.intake import Intake
 from sidecar.app.lag import watch_loop
@@ -33,6 +34,7 @@ from sidecar.app.presence import Presence
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
 from sidecar.app.renewal import Renewal
+from sidecar.app.server_token import ServerToken
 from sidecar.app.snapshot import Snapshot, build, close
 from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor, cancel
@@ -43,10 +45,11 @@ from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
 from sidecar.config.managed import FOLDER
 from sidecar.config.model import Config
+from sidecar.config.problems import Problem
 from sidecar.core.budgets import KEPT
+from sidecar.errors import SidecarError
 from sidecar.model import Message
 from sidecar.runtimes.orphans import sweep
-from sidecar.server import address
 from sidecar.server.http import HttpServer
 from sidecar.store.journal import Journal
 
@@ -60,8 +63,8 @@ class Sidecar:
     """A sidecar in this process, for one `async with`: it runs inside and has stopped after.
 
     `config` is what the file `path` held, as checked, `inputs` are the files to watch, and with
-    `memory` the next check is quick. `rejected` are the problems of the file, where `config` is
-    the last good one instead.
+    `memory` the next check is quick. `problems` are those of the file: with an error among them,
+    `config` is the last good one instead.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Sidecar:
         inputs: Digests,
         adapt: Adapt | None = None,
         memory: Memory = NO_MEMORY,
-        rejected: tuple[str, ...] = (),
+        problems: Sequence[Problem] = (),
     ) -> None:
         self._path = path
         self._config = config
@@ -81,13 +84,13 @@ class Sidecar:
         self._supervisor = Supervisor()
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
-        inside = address.DEVELOPMENT if adapt is not None else ""
-        self._loader = Loader(path, memory, adapt, inside)
+        # In it is what the control plane set: another `state.dir` counts with the next start.
+        self._loader = Loader(path, memory, adapt, str(self.state))
         self._stack = AsyncExitStack()
         self._one_at_a_time = asyncio.Lock()
         self.watcher = Watcher()
         self._own = OwnWrites()
-        self._rejected = rejected
+        self._problems = problems
         self._last_good = LastGood(self.state, path)
 
     async def __aenter__(self) -> Self:
@@ -103,8 +106,7 @@ class Sidecar:
             await self._open_state(stack)
             snapshot = build(self._config, self._host)
             self._build_parts(snapshot)
-            if self._rejected:
-                self.reloader.began_with_last_good(self._rejected)
+            self.reloader.began(self._problems)
             await self.control.recover()
             await self._serve(stack)
             stack.push_async_callback(self.channels.close)
@@ -116,6 +118,7 @@ class Sidecar:
             await self._apply(snapshot)
             self.outbox.add(replies)
             recover(unfinished, self.dispatcher, self.channels.config)
+            self.status.started.set()
             stack.push_async_callback(self._drain)
             keep = self._supervisor.keep
             background = [
@@ -130,7 +133,7 @@ class Sidecar:
             stack.push_async_callback(cancel, background)
             self._stack = stack.pop_all()
         self._runs = True
-        if not self._rejected:
+        if not self.reloader.shortfall:
             _ = self.spawn(self._last_good.keep(self._config), "last good config")
         log.info(
             "sidecar %s runs %s: %d channel(s), %d route(s)",
@@ -207,6 +210,7 @@ class Sidecar:
             attention,
             self._own,
             self._accept,
+            self._intake.settled,
             self.status.picture,
             self._host("control"),
         )
@@ -217,7 +221,8 @@ class Sidecar:
     async def _serve(self, stack: AsyncExitStack) -> None:
         if (wanted := self._config.server) is None:
             return
-        server = HttpServer(wanted.listen, wanted.token, self.status)
+        token = ServerToken(wanted, lambda: self.reloader.snapshot.config)
+        server = HttpServer(wanted.listen, token.present, self.status)
         await server.start()
         stack.push_async_callback(server.close)
         await asyncio.to_thread(self._presence.tell, server.address)
@@ -226,18 +231,9 @@ class Sidecar:
 
     async def _drain(self) -> None:
         self._runs = False
+        self._loader.close()
         limits = self.reloader.snapshot.config.limits
-        deadline = time.monotonic() + limits.drain_timeout
-        # What is cut at the end takes its grace too, and all of it has to fit.
-        grace = min(limits.stop_grace, limits.drain_timeout / 2)
-        await self.channels.stop_receiving()
-        log.info("stopping: %d turn(s) run", len(self.dispatcher.running))
-        await self.dispatcher.drain(max(0.0, deadline - grace - time.monotonic()))
-        left = max(0.5, deadline - time.monotonic())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.outbox.drained(by=time.time() + left), left)
-        if self.outbox.waiting:
-            log.warning("%d reply(s) stay for the next start", self.outbox.waiting)
+        await drain(limits, self.channels, self.dispatcher, self.outbox)
 
     async def _accept(self, messages: Sequence[Message]) -> None:
         await self._intake.accept(messages)
@@ -260,8 +256,11 @@ class Sidecar:
 
     async def _apply(self, snapshot: Snapshot, must: Collection[str] = ()) -> Mapping[str, str]:
         """Make what runs follow a snapshot, as `reload.Apply`. Raises PartsFailed when one of the
-        channels `must` does not start; or, with nothing changed, cannot be built, or the log."""
+        channels `must` does not start; or, with nothing changed, cannot be built, or the log; and
+        SidecarError when the sidecar stops."""
         async with self._one_at_a_time:
+            if not self.channels.receiving:
+                raise SidecarError("the sidecar stops")
             # New secrets are kept out of the log before anything uses them.
             await self._logs.follow(snapshot.config, must=snapshot is not self.reloader.snapshot)
             self.channels.hide(snapshot.config.secrets)
@@ -287,6 +286,7 @@ class Sidecar:
             stirs=self._loader.begin,
             watcher=self.watcher,
             retries=lambda: bool(self.reloader.shortfall),
+            unchecked=lambda: self.reloader.unchecked,
         ):
             await self.reloader.reload("file", self._loader.begun if calm else None)
 

@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 
 class Status:
-    """Puts the answers together from the parts that run."""
+    """Puts the answers together from the parts that run. Until `started` is set, what changes
+    something waits: the start would not know that it has."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Status:
         self._watcher = watcher
         self.remarks = plane.remarks
         self._actions = Actions(journal, dispatcher, outbox)
-        self.act = self._actions.act
+        self.started = asyncio.Event()
         self._since = time.time()
         self._gauges = Gauges(reloader, channels, dispatcher, outbox)
 
@@ -136,7 +137,13 @@ class Status:
 
     async def reload(self) -> Mapping[str, object]:
         """What a reload led to."""
+        await self.started.wait()
         return _reload(await self._reloader.reload("http"))
+
+    async def act(self, kind: str, verb: str, target: str) -> Mapping[str, object]:
+        """Do something about a turn, a session, a reply or an agent, as `Actions.act`."""
+        await self.started.wait()
+        return await self._actions.act(kind, verb, target)
 
     def not_ready(self) -> list[str]:
         """Why the sidecar is not ready. A channel that backs off is on its way, so it counts."""
@@ -206,6 +213,7 @@ def _reload(outcome: Outcome) -> dict[str, object]:
         "plan": to_json(outcome.plan),
         "problems": outcome.problems,
         "pending": outcome.pending,
+        "warnings": outcome.warnings,
     }
 
 

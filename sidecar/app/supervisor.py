@@ -45,6 +45,7 @@ class Supervisor:
         """Cancel what still runs and wait until it has ended."""
         while self._tasks:
             tasks = list(self._tasks)
+            await asyncio.sleep(0)  # cancelled before its first step, none would end what it has
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)

@@ -23,16 +23,17 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class MachineSystem:
-    """The files, the environment and the programs of this machine. `taken` are the hashes of what
-    was read, each as it was the first time."""
+    """The files, the environment and the programs of this machine, with other variables where `env`
+    gives them. `taken` are the hashes of what was read, each as it was the first time."""
 
-    def __init__(self) -> None:
-        self.taken: dict[Path, bytes] = {}
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self.taken: dict[Path, bytes | None] = {}
+        self._env = env
 
     @property
     def env(self) -> Mapping[str, str]:
         """The environment variables."""
-        return os.environ
+        return self._env
 
     @property
     def home(self) -> Path:
@@ -62,7 +63,10 @@ class MachineSystem:
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
         """The files below a folder that match a pattern, sorted. Raises ValueError."""
-        return files_of(folder, pattern)
+        found = files_of(folder, pattern)
+        if self.taken.get(folder / pattern) is None:
+            self.taken[folder / pattern] = digest(os.fsencode("\0".join(map(str, found))))
+        return found
 
     def is_dir(self, path: Path) -> bool:
         """Whether the path is a folder."""
@@ -71,7 +75,7 @@ class MachineSystem:
 
     def exists(self, path: Path) -> bool:
         """Whether the path exists."""
-        return _stat(path) is not None
+        return self._look(path) is not None
 
     def is_mount(self, path: Path) -> bool:
         """Whether something is mounted at just this path; False where that cannot be known."""
@@ -79,8 +83,14 @@ class MachineSystem:
 
     def is_private(self, path: Path) -> bool | None:
         """Whether nobody else can use a file; None when it does not exist."""
-        found = _stat(path)
+        found = self._look(path)
         return None if found is None else is_private(found.st_mode, found.st_uid, os.geteuid())
+
+    def _look(self, path: Path) -> os.stat_result | None:
+        """What the system knows of a path; that there is nothing is noted as what was found."""
+        if (found := _stat(path)) is None:
+            self.taken.setdefault(path, None)
+        return found
 
     def which(self, command: str, folder: Path) -> str | None:
         """Where a command is found, None when it is not. One with a slash is relative to folder.
@@ -97,8 +107,8 @@ class MachineSystem:
 class PipedSystem(MachineSystem):
     """This machine, with what a stream gives as one more file."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
-        super().__init__()
+    def __init__(self, path: Path, stream: BinaryIO, env: Mapping[str, str] = os.environ) -> None:
+        super().__init__(env)
         self._path = path
         self._stream = stream
 

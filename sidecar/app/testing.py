@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.app.expect import asks_for_process, mistakes
-from sidecar.app.given import unknown
+from sidecar.app.given import unknown, unknown_channels
 from sidecar.app.invocation import invocation
 from sidecar.app.preview import Preview, name_of, preview, situation_of
 from sidecar.app.testfiles import Case
 from sidecar.config.model import Config, Route, Template
+from sidecar.config.templates import TEMPLATES, templates_of
 from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
 from sidecar.prompts.render import Prompts
@@ -63,7 +64,7 @@ def coverage(config: Config, results: Sequence[Result]) -> Coverage:
     taken = {one.route.name for one in found}
     wrote: dict[Template, set[str]] = {}
     for one in found:
-        for made in (one.system_context, one.user_turn):
+        for made in (getattr(one, key) for key in TEMPLATES):
             if made.by is not None:
                 wrote.setdefault(made.by, set()).update(made.wrote)
     routes = _routes(config)
@@ -81,7 +82,8 @@ def _run(
         situation = situation_of(case.told, config)
     except ValueError as error:
         return None, [f"clock: {error}"]
-    if wrong := [f"facts: {told}" for told in unknown(situation.facts, config.context.others)]:
+    wrong = [f"facts: {told}" for told in unknown(situation.facts, config.context.others)]
+    if wrong := [*unknown_channels(situation.messages, config), *wrong]:
         return None, wrong
     found = preview(config, prompts, situation)
 
@@ -117,9 +119,8 @@ def _routes(config: Config) -> list[Route]:
 def _blocks(routes: Iterable[Route], wrote: Mapping[Template, set[str]]) -> Iterator[Reached]:
     known = set()
     for route in routes:
-        for kind in ("system_context", "user_turn"):
-            template: Template | None = getattr(route, kind)
-            if template is None or template in known:
+        for _, template in templates_of(route):
+            if template in known:
                 continue
             known.add(template)
             for block in blocks_of(template.text):

@@ -1,8 +1,9 @@
 """The tools that a turn's agent is given beside its own."""
 
 from sidecar.app.work import Running, Work
+from sidecar.config.model import Config, Route
 from sidecar.contexts.memory import tool_server
-from sidecar.model import ToolServer
+from sidecar.model import ToolServer, Trust
 from sidecar.plugins import runtime_type
 
 
@@ -11,8 +12,13 @@ def tool_servers(work: Work, running: Running) -> tuple[ToolServer, ...]:
     tools. A public turn only reads the memory, in its prompt: a stranger writes nothing into it.
     """
     config = running.snapshot.config
-    if work.trust == "public" or not config.context.working_memory:
-        return ()
-    if not runtime_type(running.use.config.type).takes_tools:
+    if not has_memory_tools(config, work.route, work.trust):
         return ()
     return (tool_server(config.state.dir, work.newest.account),)
+
+
+def has_memory_tools(config: Config, route: Route, trust: Trust) -> bool:
+    """Whether the agent of a turn can change its memory."""
+    if trust == "public" or not config.context.working_memory:
+        return False
+    return runtime_type(config.runtimes[route.runtime].type).takes_tools

@@ -1,42 +1,22 @@
-"""Where agents of the control plane may work, and what they leave behind when they are removed."""
+"""What agents of the control plane leave behind when they are removed."""
 
 import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from sidecar import metrics
 from sidecar.contexts.memory_file import memory_file
-from sidecar.errors import ControlRefused
 from sidecar.store.journal import Journal
 from sidecar.store.managed import ManagedFiles, Unfinished
 from sidecar.store.workspace import workspace_of
 
 log = logging.getLogger(__name__)
 
-
 REMOVED = "its agent was removed"
 """Why a reply was not delivered."""
-
-
-def folder_inside(text: str, roots: Sequence[Path]) -> str:
-    """The folder that a text means, without links, inside one of some folders. Blocks.
-
-    Raises:
-        ControlRefused: it is none, or is elsewhere.
-    """
-    path = Path(text).expanduser() if text.startswith("~/") else Path(text)
-    try:
-        found = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise ControlRefused("bad_cwd", "cwd is not a folder of this machine") from error
-    if not path.is_absolute() or not found.is_dir():
-        raise ControlRefused("bad_cwd", "cwd is not a folder of this machine")
-    if not any(found.is_relative_to(root.resolve()) for root in roots):
-        raise ControlRefused("cwd_outside", "cwd is outside the folders of `control_plane.roots`")
-    return str(found)
 
 
 async def delete_traces(
@@ -48,14 +28,32 @@ async def delete_traces(
         await _refuse_replies(agent, journal)
     credentials = change.credentials and await _best(lambda: files.delete_credentials(agent))
     memory = change.state and await _best(lambda: _delete_memory(state, agent))
-    sessions = await journal.forget_account(agent, agent) if change.state else 0
+    profile = change.state and await _best(lambda: files.forget_profile(agent))
+    said = await journal.forget_account(agent, agent) if change.state else 0
     folder = workspace_of(state, agent).parent
     workspace = change.workspace and await _best(lambda: _delete_tree(folder))
     return {
         "credentialsDeleted": credentials,
-        "stateDeleted": memory or sessions > 0,
+        "stateDeleted": memory or profile or said > 0,
         "workspaceDeleted": workspace,
     }
+
+
+async def settle(
+    files: ManagedFiles, journal: Journal, is_users: Callable[[str], bool]
+) -> list[str]:
+    """Undo or complete the changes that a killed sidecar had begun, or that a command left; the
+    agents of them. Of an agent that the user has by now, nothing is deleted.
+
+    Raises ManagedUnusable, OSError or JournalError.
+    """
+    changes = await asyncio.to_thread(files.unfinished)
+    known = (await asyncio.to_thread(files.read)).channels if changes else {}
+    for change in changes:
+        if change.agent not in known and not is_users(change.agent):
+            await delete_traces(change, files, journal)
+        await asyncio.to_thread(files.end, change.agent)
+    return [change.agent for change in changes]
 
 
 async def _refuse_replies(agent: str, journal: Journal) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 from sidecar import events, logs, metrics
@@ -73,6 +74,7 @@ class TurnRunner:
             ended = await attempts.run()
             session = ended.session
             outcome, replies = self._outcome(work, attempts, ended)
+            outcome = replace(outcome, total=ended.total)
         except asyncio.CancelledError:
             if running.cancelled_by is None:
                 self._close(work, progress)
@@ -178,6 +180,7 @@ class TurnRunner:
     def _failed(
         self, work: Work, failure: Failure, usage: Usage | None, *, limit: float
     ) -> tuple[Outcome, list[Reply]]:
+        failure = replace(failure, detail=logs.hidden(failure.detail))  # the journal keeps it
         metrics.count("turn_failures_total", route=work.route.name, kind=failure.kind)
         log.error("turn failed (%s): %s", failure.kind, failure.detail)
         text = wording.failure_text(failure, reference=work.turn, limit=limit)

@@ -24,7 +24,8 @@ _WILDCARDS = frozenset("*?[")
 
 def files_of(folder: Path, pattern: str) -> list[Path]:
     """What matches below a folder, sorted. `**` is any number of folders, links to some excepted.
-    Blocks.
+    As in a shell, a wildcard stands for no dot at the begin of a name: editors, file systems and
+    Kubernetes put what is not meant for others there. Blocks.
 
     Raises:
         ValueError: it is no pattern, or leads through too much; the text is for people.
@@ -65,7 +66,7 @@ class _Walk:
                 yield from self.below(folder / part, rest)
         else:
             for entry in self._entries(folder):
-                if fnmatchcase(entry.name, part) and (not rest or _is_folder(entry)):
+                if _names(part, entry.name) and (not rest or _is_folder(entry)):
                     yield from self.below(folder / entry.name, rest)
 
     def _folders(self, top: Path) -> Iterator[Path]:
@@ -77,7 +78,7 @@ class _Walk:
             todo += [
                 folder / entry.name
                 for entry in self._entries(folder)
-                if not entry.is_symlink() and _is_folder(entry)
+                if _names("*", entry.name) and not entry.is_symlink() and _is_folder(entry)
             ]
 
     def _entries(self, folder: Path) -> list["os.DirEntry[str]"]:
@@ -92,6 +93,11 @@ class _Walk:
         if len(entries) > left:
             raise ValueError(f"more than {MOST_ENTRIES} files and folders are in its way")
         return entries
+
+
+def _names(part: str, name: str) -> bool:
+    """Whether a part of a pattern stands for a name."""
+    return fnmatchcase(name, part) and (part.startswith(".") or not name.startswith("."))
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from sidecar import metrics
-from sidecar.app.digests import NOTHING, WILDCARDS, Digests, digests
+from sidecar.app.digests import NOTHING, Digests, digests
+from sidecar.app.folders import Folders, folders_of
 from sidecar.app.written import OwnWrites
 from sidecar.config.reloading import LONGEST_DEBOUNCE, Reloading
 
@@ -34,10 +35,8 @@ _STEP, _QUIET_STEP = 25, 200
 change, and later: the settling is ours. The watch wakes up so often also when nothing happens,
 which takes 2 ms of each second with the one and 0.5 with the other."""
 LIVELY = 60.0
-_MOST_LINKS = 40
-"""Links that lead on to each other; the kernel follows as many."""
-
-_Folders = frozenset[tuple[Path, int, int]]
+LONGEST_WAIT = 300.0
+"""Seconds between two tries of what comes to no end."""
 
 
 @dataclass(slots=True)
@@ -57,7 +56,7 @@ class Watcher:
     looked_at: float | None = None
     changed_at: float | None = None
 
-    def told(self, folders: Collection[tuple[Path, int, int]]) -> None:
+    def told(self, folders: Folders) -> None:
         """The file system tells what happens in folders."""
         self.mode, self.reason = "inotify", ""
         self.folders = tuple(sorted({str(folder) for folder, _, _ in folders}))
@@ -75,22 +74,27 @@ async def changes(
     stirs: Callable[[], None] = lambda: None,
     watcher: Watcher | None = None,
     retries: Callable[[], bool] = lambda: False,
+    unchecked: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[bool, None]:
     """Yield each time the content of the inputs has changed and come to rest: whether it is still
     as it was when `stirs` was called, before the rest was waited for.
 
-    `inputs` is asked anew before each look, with what the receiver found in them: of one that
-    joins, that counts. One with a wildcard stands for the names of the files that match it. What
-    changes while the receiver is busy is told afterwards, once. `timing` is asked each time for how
-    long files have to be at rest and for the seconds between looks without an event. Writes of our
-    own do not count. `watcher` is kept up to date.
-    While `retries` says so, what failed is to be tried again: a `touch` counts too.
+    `inputs` is asked anew before each look, with what the receiver found in them: that counts, of
+    one that joins and of one in which it has found something else since. One with a wildcard stands
+    for the names of the files that match it. What changes while the receiver is busy is told
+    afterwards, once. `timing` is asked each time for how long files have to be at rest and for the
+    seconds between looks without an event. Writes of our own do not count. `watcher` is kept up to
+    date.
+    While `retries` says so, what failed is to be tried again: a `touch` counts too. While
+    `unchecked` does, the receiver came to no end with it: it is told again from time to time.
     """
     own, watcher = own or OwnWrites(), watcher or Watcher()
-    bell, times, known = _Bell(watcher), frozenset[tuple[Path, int]](), NOTHING
+    bell, times = _Bell(watcher), frozenset[tuple[Path, int]]()
+    known = taken = NOTHING
+    again = _Again()
     try:
         while True:
-            known = {**(taken := inputs()), **known}
+            known, taken = _taken(known, taken, inputs())
             now = await asyncio.to_thread(digests, taken)
             watcher.files, watcher.looked_at = len(now), time.time()
             before, times = times, frozenset()
@@ -103,12 +107,15 @@ async def changes(
                 stirs()
                 settled = await _settled(inputs, known, now, timing().debounce)
                 calm, now = settled == now, settled
-                known = {**inputs(), **known}
+                known, taken = _taken(known, taken, inputs())
                 if _differ(known, now, own):
                     known, watcher.changed_at = now, time.time()
                     yield calm
                     continue
             known = now
+            if again.is_due(unchecked(), timing().poll, time.monotonic()):
+                yield False
+                continue
             await bell.wait(inputs(), timing().poll)
     except Exception as error:
         watcher.untold("failed", error)
@@ -117,12 +124,32 @@ async def changes(
         await bell.close()
 
 
+class _Again:
+    """When to try again what came to no end: after a while, then after twice as long, and so on."""
+
+    def __init__(self) -> None:
+        self._wait = 0.0
+        self._at = 0.0
+
+    def is_due(self, wanted: bool, first: float, now: float) -> bool:
+        """Whether it is time `now`, in seconds of a clock that never goes back. `first` are those
+        since it was wanted first."""
+        if not wanted:
+            self._wait = 0.0
+            return False
+        due = bool(self._wait) and now >= self._at
+        if due or not self._wait:
+            self._wait = min(2 * self._wait or first, max(first, LONGEST_WAIT))
+            self._at = now + self._wait
+        return due
+
+
 class _Bell:
     """Waits for events in the folders of files; without a watch, for time to pass."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._folders: _Folders = frozenset()
+        self._folders: Folders = frozenset()
         self._events: Generator[set[object], None, None] | None = None
         self._stop = threading.Event()
         self._next: asyncio.Future[None] | None = None
@@ -131,7 +158,7 @@ class _Bell:
     async def wait(self, inputs: Collection[Path], poll: float) -> None:
         """Return at an event, or after `poll` seconds."""
         try:
-            folders = await asyncio.to_thread(_folders, inputs)
+            folders = await asyncio.to_thread(folders_of, inputs)
             await self._event(folders, poll)
             self._watcher.told(folders)
             metrics.gauge("config_watcher_up", 1)
@@ -149,7 +176,7 @@ class _Bell:
             await self.close()
             await asyncio.sleep(poll)
 
-    async def _event(self, folders: _Folders, poll: float) -> None:
+    async def _event(self, folders: Folders, poll: float) -> None:
         loop = asyncio.get_running_loop()
         look, until = min(poll, LOOK), loop.time() + poll
         if self._events is None or folders != self._folders:
@@ -168,7 +195,7 @@ class _Bell:
         changed = self._watcher.changed_at
         return _STEP if changed is not None and time.time() < changed + LIVELY else _QUIET_STEP
 
-    async def _watch(self, folders: _Folders, pause: float) -> None:
+    async def _watch(self, folders: Folders, pause: float) -> None:
         """Watch folders, and look every `pause` seconds whether it is time to return."""
         await self.close()
         watchfiles = await asyncio.to_thread(import_module, "watchfiles")
@@ -242,47 +269,12 @@ def _times(inputs: Collection[Path]) -> frozenset[tuple[Path, int]]:
     return frozenset(found)
 
 
+def _taken(known: Digests, before: Digests, now: Digests) -> tuple[Digests, Digests]:
+    """What is known when the receiver has found `now` what it had found `before` as something else:
+    whatever was seen since, it is what the receiver works with. And `now`."""
+    anew = {path: held for path, held in now.items() if path not in before or before[path] != held}
+    return {**now, **known, **anew}, now
+
+
 def _differ(known: Digests, now: Digests, own: OwnWrites) -> bool:
     return any(path in known and not own.lead(known[path], held) for path, held in now.items())
-
-
-def _folders(inputs: Collection[Path]) -> _Folders:
-    """The folders to watch, each with what changes when it is made anew.
-
-    Raises FileNotFoundError when there is none.
-    """
-    watched = set()
-    for path in inputs:
-        with suppress(OSError):  # of a path that the system refuses, its content is looked at
-            for folder in _on_the_way(path):
-                told = folder.stat()
-                watched.add((folder, told.st_dev, told.st_ino))
-    if not watched:
-        raise FileNotFoundError("none of the folders exists")
-    return frozenset(watched)
-
-
-def _on_the_way(path: Path) -> set[Path]:
-    """The folder of a file and of each link that leads to it, as far as they exist."""
-    found: set[Path] = set()
-    current, rest = Path(path.anchor), list(path.parts[1:])
-    links = 0
-    while rest and links < _MOST_LINKS:
-        part = rest.pop(0)
-        if part == "..":
-            current = current.parent
-            continue
-        step = current / part
-        if WILDCARDS & set(part) and not step.exists():
-            rest = []
-        if step.is_symlink():
-            found.add(current)
-            links += 1
-            target = step.readlink()
-            rest = [*target.parts[target.is_absolute() :], *rest]
-            current = Path(target.anchor) if target.is_absolute() else current
-        elif rest and not step.is_dir():
-            rest = []
-        elif rest:
-            current = step
-    return found | {current}

@@ -5,6 +5,7 @@ import binascii
 import json
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sidecar.codecs.botcord import hub_url, is_safe_id
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.codecs.signing import public_key, signing_key
 from sidecar.errors import ChannelStopped
-from sidecar.hubclient.private_file import parse_object, read_private, replace_file
+from sidecar.hubclient.private_file import FileRewritten, parse_object, read_private, replace_file
 
 # The older spelling comes second.
 _HUB = ("hubUrl", "hub_url", "hub")
@@ -88,8 +89,8 @@ def store_token(
 ) -> None:
     """Put a new token into the file, keeping everything else that is in it, and its mode.
 
-    Nothing is done when the file has gone or belongs to another agent by now. `wrote` is told the
-    contents before and after.
+    Nothing is done when the file has gone or belongs to another agent by now, nor when somebody
+    writes it at the same time. `wrote` is told the contents before and after.
 
     Raises:
         OSError: it cannot be written.
@@ -110,7 +111,8 @@ def store_token(
     changed = {**record, "token": token, expiry: int(expires_at)}
     content = (json.dumps(changed, indent=2, ensure_ascii=False) + "\n").encode()
     wrote(text, content)
-    replace_file(target, content, mode)
+    with suppress(FileRewritten):
+        replace_file(target, content, mode, expected=text)
 
 
 def token_of(record: Record, name: str) -> str | None:

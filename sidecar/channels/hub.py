@@ -18,7 +18,8 @@ from sidecar.hubclient.http import Answer, AnswerTooLarge, HubClock, request
 PAGE = 50
 """Items of one inbox page, the most that the Hub gives."""
 FEWER = 7
-"""By so much smaller are the pages that follow one that was too large to be read."""
+"""By so much smaller is the page after one that was too large to be read, and larger again after
+one that was read."""
 LONGEST_NOTICE = 8000
 """Characters of a notice to the owner; the Hub refuses longer ones."""
 UNCLAIMED = ("agent_not_claimed", "agent_not_claimed_generic")
@@ -82,6 +83,7 @@ class Hub:
         page = page_of(answer.body)
         if page is None:
             raise ChannelUnavailable(f"{answer}: the answer is not an inbox page")
+        self._page = min(PAGE, self._page * FEWER)
         return page
 
     async def acknowledge(self, ids: Sequence[str]) -> Answer:

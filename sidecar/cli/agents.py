@@ -2,11 +2,10 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.cli.recorded import common, configured, failed
+from sidecar.cli.recorded import a_name, common, configured, failed
 from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask
 from sidecar.cli.screen import show
 from sidecar.cli.table import NOTHING, Table, one_line
@@ -20,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", parents=[shared], help="all agents, and who added each")
     summary = "remove an agent that the control plane added, with its credentials and sessions"
     forget = actions.add_parser("forget", parents=[shared], help=summary)
-    forget.add_argument("target", metavar="AGENT", help="the id of the agent")
+    forget.add_argument("target", type=a_name, metavar="AGENT", help="the id of the agent")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +38,7 @@ def _forget(arguments: argparse.Namespace) -> int:
     except Refused as error:
         return failed(str(error))
     except NotRunning:
-        refusal = _forget_at_rest(config.state.dir, agent)
+        refusal = _forget_at_rest(config, agent)
         if refusal:
             return failed(refusal)
         done = {"agentId": agent, "removed": True}
@@ -47,22 +46,28 @@ def _forget(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _forget_at_rest(state: Path, agent: str) -> str:
+def _forget_at_rest(config: Config, agent: str) -> str:
     """Remove an agent while no sidecar runs, whose next start deletes what is left of it; why that
     cannot be, empty when it is done."""
-    from sidecar.core.managed import without_agent
+    from sidecar.codecs.botcord import is_safe_id
+    from sidecar.core.managed import is_users, without_agent
     from sidecar.errors import JournalError
     from sidecar.store.lock import StateLock
     from sidecar.store.managed import ManagedFiles, ManagedUnusable, Unfinished
 
+    files = ManagedFiles(config.state.dir, lambda before, after: None)
     try:
-        with StateLock(state):
-            files = ManagedFiles(state, lambda before, after: None)
+        with StateLock(config.state.dir):
             managed = files.read()
-            if agent not in managed.channels:
+            left = is_safe_id(agent) and files.credentials(agent).exists()
+            users = is_users(config.channels, agent, files.credentials(agent))
+            if agent not in managed.channels and (users or not left):
                 return f"{agent} is not an agent of the control plane"
-            files.begin(Unfinished("remove", agent, credentials=True, state=True))
+            if not users:
+                files.begin(Unfinished("remove", agent, credentials=True, state=True))
             files.write(without_agent(managed, agent))
+            if users:
+                return f"{agent} is in the config of this machine's user"
             files.delete_credentials(agent)
     except (JournalError, ManagedUnusable, OSError) as error:
         return str(error)

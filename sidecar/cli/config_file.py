@@ -43,26 +43,43 @@ OF_THE_MACHINE = frozenset(
 def readable(candidate: Candidate) -> Config | None:
     """What a command that runs nothing can look at; errors that are in the way are printed."""
     errors = [problem for problem in candidate.problems if problem.level == "error"]
-    shown = [problem for problem in errors if not _of_the_machine(problem)]
+    shown = [problem for problem in errors if not of_the_machine(problem)]
     show(shown, candidate.sources)
     return None if shown else candidate.draft
 
 
 def drafted(path: Path, inside: str = "") -> Config | None:
     """What can be understood of a config, for commands about a sidecar that may be running: a
-    file that its last save has broken is when people want to look. What keeps all of it from
-    being read is told on standard error. What the control plane set is in the state folder, or in
-    the folder `inside` it."""
+    file that its last save has broken is when people want to look. Where nothing can, what was in
+    force last, if the state folder is the usual one. What keeps all of it from being read is told
+    on standard error. What the control plane set is in the state folder, or in the folder `inside`
+    it."""
     from sidecar.app.check import check
 
     found = check(path, inside=inside).draft
     if found is None:
-        print(f"sidecar: {path} cannot be read; see `sidecar validate`", file=sys.stderr)
+        told = f"sidecar: {path} cannot be read; see `sidecar validate`"
+        found = _in_force_last(path)
+        print(told if found is None else f"{told}; as it was in force last:", file=sys.stderr)
     return found
 
 
-def _of_the_machine(problem: Problem) -> bool:
-    # A secret's file that is read when it is used is told with its place in the document.
+def _in_force_last(path: Path) -> Config | None:
+    """The last good config of a file that tells no state folder; None where none is kept."""
+    from sidecar.app.last_good import recall
+    from sidecar.app.system import MachineSystem
+    from sidecar.config.system import usual_state_dir
+    from sidecar.errors import NoLastGood
+
+    try:
+        return recall(usual_state_dir(MachineSystem()), path)
+    except NoLastGood:
+        return None
+
+
+def of_the_machine(problem: Problem) -> bool:
+    """Whether a problem tells only what this machine lacks."""
+    # A file that a value is read from is told with the place of that.
     secret = problem.code == "unreadable" and bool(problem.path)
     return secret or problem.code in OF_THE_MACHINE
 

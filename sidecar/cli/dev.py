@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.app.digests import Digests
+from sidecar.app.candidate import Candidate
 from sidecar.app.load import Loading
 from sidecar.cli.config_file import usable
 from sidecar.config.model import Config
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if config is None:
         return 2
     try:
-        return asyncio.run(_develop(path, config, candidate.inputs))
+        return asyncio.run(_develop(path, config, candidate))
     except (SidecarError, OSError) as error:
         print(f"sidecar: cannot start: {error}", file=sys.stderr)
         return 1
@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         logs.shutdown()
 
 
-async def _develop(path: Path, config: Config, inputs: Digests) -> int:
-    from sidecar.app import reload
+async def _develop(path: Path, config: Config, candidate: Candidate) -> int:
+    from sidecar.app import reloaded
     from sidecar.app.dev import Development
     from sidecar.app.log_setup import configure_logs
     from sidecar.app.process import until_stopped
@@ -63,11 +63,12 @@ async def _develop(path: Path, config: Config, inputs: Digests) -> int:
         development = Development(hub)
         adapted = await development.adapt(config)
         await asyncio.to_thread(configure_logs, adapted)
-        logging.getLogger(reload.__name__).addHandler(_ToScreen(hub.note))
+        logging.getLogger(reloaded.__name__).addHandler(_ToScreen(hub.note))
         print(f"chat page: {hub.chat_url}", file=sys.stderr)
         print(f"log:       {adapted.log.file}", file=sys.stderr)
         print(f"Edit {path} and save: it applies at once.", file=sys.stderr)
-        sidecar = Sidecar(path, adapted, inputs, development.adapt)
+        found, problems = candidate.inputs, candidate.problems
+        sidecar = Sidecar(path, adapted, found, development.adapt, problems=problems)
         return await until_stopped(sidecar, lambda: chat(hub, development.agents))
     finally:
         await hub.stop()

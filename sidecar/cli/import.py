@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _failed(f"{arguments.file} cannot be read: {error.strerror}{hint}")
     except ValueError as error:
         return _failed(f"{arguments.file}: {error}")
+    except RecursionError:
+        return _failed(f"{arguments.file} is nested too deeply")
     for line in imported.report:
         print(line, file=sys.stderr)
     if str(arguments.output) == "-":

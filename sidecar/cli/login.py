@@ -63,11 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"sidecar: {error}", file=sys.stderr)
         return 2
     try:
+        logins.prepare(path)  # an install token is good for one login
         login = asyncio.run(_log_in(hub, arguments.label, arguments.install_token))
         logins.write(path, replace(login, label=arguments.label), now=time.time())
         logins.clear_expired(path)
-    except (SidecarError, OSError) as error:
+    except SidecarError as error:
         print(f"sidecar: not logged in: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        told = f"{path} cannot be written: {error.strerror or error}"
+        print(f"sidecar: not logged in: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nsidecar: not logged in", file=sys.stderr)

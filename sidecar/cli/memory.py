@@ -163,7 +163,8 @@ def _value(words: list[str]) -> str:
     if words not in ([], ["-"]):
         return words[0]
     try:
-        return sys.stdin.read().removesuffix("\n")
+        # As bytes: with some locales the text of `sys.stdin` has lost what is not UTF-8.
+        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise _Unclear("standard input is no text in UTF-8") from error
 

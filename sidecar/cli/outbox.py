@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from sidecar.cli.recorded import act, common, limited, listed
+from sidecar.cli.recorded import a_name, act, common, limited, listed
 from sidecar.cli.table import age, one_line
 
 
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("drop", "give up a reply that waits"),
     ):
         command = actions.add_parser(name, parents=[shared], help=summary)
-        command.add_argument("target", metavar="REPLY", help="the number of the reply")
+        command.add_argument("target", type=a_name, metavar="REPLY", help="the number of the reply")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         case "list":
             return _list(arguments)
         case "retry":
-            return act(arguments, "outbox", lambda done: f"reply {done['reply']} is tried now")
+            now = "is tried now, if the limits for sending have room"
+            return act(arguments, "outbox", lambda done: f"reply {done['reply']} {now}")
     return act(arguments, "outbox", lambda done: f"reply {done['reply']} is given up")
 
 

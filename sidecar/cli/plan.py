@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from sidecar.app.candidate import Candidate
-from sidecar.cli.config_file import add_config, usable
-from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask
+from sidecar.app.outcome import warning_lines
+from sidecar.cli.config_file import add_config, show, usable
+from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask, rests
 from sidecar.config.diff import difference
 from sidecar.config.plan import brief, from_json, to_json, to_text
 
@@ -27,12 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
     from sidecar.app.check import check
 
     candidate = check(arguments.config)
+    warnings = [problem for problem in candidate.problems if problem.level == "warning"]
     try:
         told = _ask(candidate, arguments.config)
-    except NotRunning:
-        config = usable(candidate)
+    except NotRunning as error:
+        config = candidate.config
         if config is None:
+            show(candidate.problems, candidate.sources)
             return 2
+        if not rests(config):
+            print(f"sidecar: {error}", file=sys.stderr)
+            return 1
         plan = to_json(difference(None, config))
         told = {"running": False, "valid": True, "problems": [], "plan": plan, "turns": []}
     except Refused as error:
@@ -41,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not told["valid"]:
         _tell(told["problems"], candidate)
         return 2
+    show(warnings, candidate.sources)
+    told["warnings"] = warning_lines(warnings)
     print(json.dumps(told, indent=2) if arguments.json else _text(told))
     return 0
 

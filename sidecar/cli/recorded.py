@@ -4,6 +4,7 @@ the way to the journal and the way to the running sidecar."""
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -111,7 +112,7 @@ def _act_alone(config: Config, kind: str, arguments: argparse.Namespace) -> dict
 def elsewhere(config: Config) -> str:
     """What to add where only `sidecar dev` has a journal."""
     here, there = config.state.dir / "journal.db", config.state.dir / DEVELOPMENT / "journal.db"
-    if here.exists() or not there.exists():
+    if os.path.exists(here) or not os.path.exists(there):  # noqa: PTH110 -- raises nothing
         return ""
     return "; that of `sidecar dev` is meant with --dev"
 
@@ -129,6 +130,13 @@ def configured(arguments: argparse.Namespace) -> Config | None:
     if config is None or not arguments.dev:
         return config
     return replace(config, state=replace(config.state, dir=config.state.dir / DEVELOPMENT))
+
+
+def a_name(text: str) -> str:
+    """What names one of something, for an argument."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names nothing")
+    return text
 
 
 def at_least_one(text: str) -> int:

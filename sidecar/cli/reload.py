@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(json.dumps(outcome, indent=2) if arguments.json else _text(outcome))
     for problem in [*outcome["problems"], *late]:
         print(problem, file=sys.stderr)
+    for warning in outcome["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
     if outcome["result"] == "rejected":
         return 2
     return int(outcome["result"] == "degraded" or bool(late))
@@ -83,11 +85,13 @@ def _wait(config: Config, generation: int, timeout: float) -> list[str]:
 
 
 def _text(outcome: dict[str, Any]) -> str:
+    plan = from_json(outcome["plan"])
     if outcome["result"] == "rejected":
-        return "rejected, the previous config stays in force"
+        told = "rejected, the previous config stays in force"
+        return f"{told}\n{to_text(plan)}" if plan.changes else told
     lines = [f"{outcome['result']} in {outcome['seconds']:.2f} s: config {outcome['digest']}"]
     if outcome["result"] in ("applied", "degraded"):
-        lines.append(to_text(from_json(outcome["plan"])))
+        lines.append(to_text(plan))
     if outcome["pending"]:
         lines.append(f"takes effect after a restart: {', '.join(outcome['pending'])}")
     return "\n".join(line for line in lines if line)

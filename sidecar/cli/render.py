@@ -6,11 +6,14 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import TYPE_CHECKING
 
 from sidecar.cli.config_file import add_config, readable
 from sidecar.cli.screen import clear
 from sidecar.cli.told import add_message
+from sidecar.errors import MemoryUnavailable
+from sidecar.server.address import DEVELOPMENT
 
 if TYPE_CHECKING:
     from sidecar.app.preview import Preview
@@ -32,7 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print both texts; 1 when no route takes the message, 2 for an invalid config."""
+    """Print the texts; 1 when no route takes the message, or a template fails, 2 for an invalid
+    config."""
     from sidecar.app.renders import OnDisk
     from sidecar.cli.told import checked
 
@@ -72,17 +76,14 @@ async def _watch(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace, config: "Config", last: "InMemory | OnDisk") -> int:
-    from sidecar.app.preview import preview
-    from sidecar.cli.shown import lines
-    from sidecar.cli.told import Unusable, route_of, situation_of
-    from sidecar.prompts.render import Prompts
+    from sidecar.cli.shown import lines, replaced
+    from sidecar.cli.told import Unusable
 
     try:
-        situation, route = situation_of(arguments, config), route_of(arguments.route, config)
+        found = _preview(arguments, config)
     except Unusable as error:
         print(f"sidecar: {error}", file=sys.stderr)
         return 2
-    found = preview(config, Prompts(config.context, config.channels), situation, route)
     if found is None:
         print("no route takes this message", file=sys.stderr)
         return 1
@@ -92,9 +93,25 @@ def _show(arguments: argparse.Namespace, config: "Config", last: "InMemory | OnD
         print(*lines(found), sep="\n")
     if arguments.diff:
         _show_changes(last, found)
-    for failure in found.failures:
-        print(f"failed, the built-in one took its place: {failure}", file=sys.stderr)
-    return 0
+    for line in replaced(found):
+        print(f"sidecar: {line}", file=sys.stderr)
+    return 1 if found.failures else 0
+
+
+def _preview(arguments: argparse.Namespace, config: "Config") -> "Preview | None":
+    """The turn, with the memory and the checkout that are there. Raises Unusable."""
+    from sidecar.app.local import Local
+    from sidecar.app.preview import preview
+    from sidecar.cli.told import Unusable, route_of, situation_of
+    from sidecar.prompts.render import Prompts
+
+    situation, route = situation_of(arguments, config), route_of(arguments.route, config)
+    prompts = Prompts(config.context, config.channels)
+    state = config.state.dir / DEVELOPMENT if arguments.dev else config.state.dir
+    try:
+        return preview(config, prompts, situation, route, Local(config, state).look_up)
+    except (MemoryUnavailable, SubprocessError, ValueError) as error:
+        raise Unusable(f"{error}; `--facts` can tell instead what it is") from error
 
 
 def _show_changes(last: "InMemory | OnDisk", found: "Preview") -> None:

@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shown = actions.add_parser("list", parents=[common], help="the routes, in their order")
     shown.add_argument("--json", action="store_true", help="print them as JSON")
     tried = actions.add_parser("test", parents=[common], help="which route takes a message")
+    tried.add_argument("--json", action="store_true", help="print it as JSON; null for none")
     add_message(tried)
     add = actions.add_parser("add", parents=[common], help="write one more route into the file")
     add.add_argument("name", metavar="NAME")
@@ -128,6 +129,10 @@ def _test(arguments: argparse.Namespace) -> int:
     except Unusable as error:
         print(f"sidecar: {error}", file=sys.stderr)
         return 2
+    if arguments.json:
+        told = found and {**_facts(found.route), "trust": found.trust, "queue": found.queue}
+        print(json.dumps(told, indent=2))
+        return int(found is None)
     if found is None:
         print("no route takes this message", file=sys.stderr)
         return 1

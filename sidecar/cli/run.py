@@ -7,9 +7,10 @@ from importlib import import_module
 from pathlib import Path
 
 from sidecar.app.candidate import NO_MEMORY, Candidate
+from sidecar.app.hangup import Hangup
 from sidecar.app.heap import leave_out, share_one_heap
 from sidecar.app.load import Loading
-from sidecar.cli.config_file import add_config, usable
+from sidecar.cli.config_file import add_config, show
 from sidecar.config.problems import render_text
 
 
@@ -25,6 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it; 2 for an invalid config, 1 when it cannot start."""
+    hangup = Hangup()
+    hangup.listen()
     share_one_heap()
     leave_out()
     loading = Loading(arguments.config)
@@ -33,33 +36,34 @@ def run(arguments: argparse.Namespace) -> int:
     from sidecar.app.process import serve  # takes a while, as the check does
 
     candidate = loading.wait()
-    config = usable(candidate)
-    if config is not None:
-        return serve(arguments.config, config, candidate.inputs, candidate.memory)
-    return _without(arguments.config, candidate, fall_back=arguments.fallback_last_good)
+    path, config = arguments.config, candidate.config
+    if config is None:
+        return _without(path, candidate, hangup, fall_back=arguments.fallback_last_good)
+    return serve(path, config, candidate.inputs, candidate.memory, candidate.problems, hangup)
 
 
-def _without(path: Path, candidate: Candidate, *, fall_back: bool) -> int:
+def _without(path: Path, candidate: Candidate, hangup: Hangup, *, fall_back: bool) -> int:
     """Do what can be done with an invalid config."""
     from sidecar.app.last_good import recall
-    from sidecar.app.outcome import error_lines
     from sidecar.app.process import serve
     from sidecar.app.system import MachineSystem
     from sidecar.app.termination import leave
     from sidecar.config.system import usual_state_dir
     from sidecar.errors import NoLastGood
 
-    told = render_text(candidate.problems, candidate.sources)
+    told, missing = render_text(candidate.problems, candidate.sources), ""
     if fall_back:
         draft = candidate.draft
         state = usual_state_dir(MachineSystem()) if draft is None else draft.state.dir
         try:
             config = recall(state, path)
         except NoLastGood as error:
-            print(f"sidecar: there is nothing to fall back to: {error}", file=sys.stderr)
-            told += f"\nthere is nothing to fall back to: {error}"
+            missing = f"there is nothing to fall back to: {error}"
         else:
-            rejected = error_lines(candidate.problems)
-            return serve(path, config, candidate.inputs, NO_MEMORY, rejected)
-    leave(f"{told}\n")
+            problems = candidate.problems
+            return serve(path, config, candidate.inputs, NO_MEMORY, problems, hangup)
+    show(candidate.problems, candidate.sources)
+    if missing:
+        print(f"sidecar: {missing}", file=sys.stderr)
+    leave("\n".join(filter(None, [told, missing])) + "\n")
     return 2

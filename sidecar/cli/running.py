@@ -2,16 +2,21 @@
 
 import http.client
 import json
-import socket
+from pathlib import Path
 from typing import Any
 
 from sidecar.config.model import Config
 from sidecar.server import address
+from sidecar.server.client import Refusal, fetch
+from sidecar.store.lock import holder
 
 TIMEOUT = 5.0
 """Seconds until a sidecar that does not answer is given up."""
 LONG_TIMEOUT = 300.0
 """The same for an answer that takes a check of the config, and maybe one more before it."""
+
+HINT = " (one that began with another `state.dir` is found by a config that names that)"
+"""Added where none is found."""
 
 
 class NotRunning(Exception):
@@ -29,51 +34,52 @@ def ask(config: Config, request: str, *, timeout: float = TIMEOUT) -> dict[str, 
         NotRunning: nobody answers; the text tells why.
         Refused: another answer came; the text is it.
     """
+    # One that still runs with the `server` that it began with can be asked.
+    token = "" if config.server is None else config.server.token
+    state = config.state.dir
+    failure = NotRunning(f"no sidecar runs with the state folder {state}{HINT}")
     if config.server is None:
-        raise NotRunning("`server` is null in the config: there is nobody to ask")
-    failure = "no sidecar runs with this state folder"
-    for place in address.find(config.state.dir):
-        try:
-            return _ask(place, config.server.token, request, timeout)
-        except (ConnectionRefusedError, FileNotFoundError):
-            failure = f"no sidecar runs: nobody answers at {place}, where the last one did"
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            failure = f"{place}: {error}"
-    raise NotRunning(failure)
+        failure = NotRunning("`server` is null in the config: there is nobody to ask")
+    for folder in (state, state / address.DEVELOPMENT):
+        # Where none runs, the address that a killed one left may be anybody's.
+        process = _process(folder)
+        place = "" if process is None else address.find(folder)
+        if place:
+            try:
+                return _asked(place, token, request, timeout)
+            except NotRunning as error:
+                failure = error
+        elif process is not None and config.server is not None:
+            told = "it just starts, or it began with `server: null`"
+            failure = NotRunning(f"process {process} tells no address: {told}")
+    raise failure
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
-        self.sock.connect(self._path)
-        self.sock.settimeout(self.timeout)
-
-
-def _ask(place: str, token: str, request: str, timeout: float) -> dict[str, Any]:
-    connection: http.client.HTTPConnection
-    if place.startswith("unix:"):
-        connection = _UnixConnection(place.removeprefix("unix:"), timeout)
-    else:
-        host, _, port = place.rpartition(":")
-        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
-    method, _, path = request.partition(" ")
+def rests(config: Config) -> bool:
+    """Whether no sidecar works with the state folder."""
     try:
-        headers = {"Authorization": f"Bearer {token}", address.OWN_HEADER: "1"}
-        connection.request(method, path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read()
-    finally:
-        connection.close()
-    if answer.status != http.client.OK:
-        told = body.decode(errors="replace").strip()
-        refused = answer.status == http.client.CONFLICT  # which tells people why
-        raise Refused(told if refused else f"{place}: {answer.status} {told}")
-    found: dict[str, Any] = json.loads(body)
+        return holder(config.state.dir) is None
+    except OSError:
+        return False
+
+
+def _process(state: Path) -> int | None:
+    """The process that works with a state folder. Raises NotRunning."""
+    try:
+        return holder(state)
+    except OSError as error:
+        told = f"the state folder {state} cannot be looked at: {error.strerror or error}"
+        raise NotRunning(told) from error
+
+
+def _asked(place: str, token: str, request: str, timeout: float) -> dict[str, Any]:
+    """The answer of the sidecar at an address. Raises what `ask` does."""
+    try:
+        found: dict[str, Any] = json.loads(fetch(place, request, token=token, timeout=timeout))
+    except Refusal as refusal:
+        told = str(refusal)
+        refused = refusal.status == http.client.CONFLICT  # which tells people why
+        raise Refused(told if refused else f"{place}: {refusal.status} {told}") from refusal
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NotRunning(f"a sidecar runs, and does not answer at {place}: {error}") from error
     return found

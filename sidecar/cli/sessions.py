@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from sidecar.cli.recorded import act, common, limited, listed
+from sidecar.cli.recorded import a_name, act, common, limited, listed
 from sidecar.cli.table import age, one_line
 
 
@@ -16,7 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     summary = "let the next turn begin a new session; a turn that runs now still keeps its own"
     forget = actions.add_parser("forget", parents=[shared], help=summary)
     forget.add_argument(
-        "target", metavar="NAME", help="the id of a session, or of a conversation: all of it"
+        "target",
+        type=a_name,
+        metavar="NAME",
+        help="the id of a session, or of a conversation: all of it",
     )
 
 

@@ -9,7 +9,11 @@ from sidecar.app.preview import Made, Part, Preview
 from sidecar.app.renders import Texts
 from sidecar.cli.screen import wants_colours
 
-_TITLES = {"system_context": "system context", "user_turn": "user turn"}
+_TITLES = {
+    "system_context": "system context",
+    "recovery": "recovery",
+    "user_turn": "user turn",
+}
 _BOLD, _DIM, _RED, _GREEN, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
@@ -39,6 +43,8 @@ def lines(found: Preview) -> Iterator[str]:
     yield f"route {route.name} · runtime {route.runtime} · {found.trust} · {found.queue}"
     for name, title in _TITLES.items():
         made: Made = getattr(found, name)
+        if name == "recovery" and not made.text:
+            continue
         yield ""
         yield _tinted(f"── {title} · {size(made.text)}", _BOLD)
         yield from _parts(made)
@@ -58,6 +64,20 @@ def changed(before: Texts, after: Texts) -> Iterator[str]:
                 yield _tinted("  …", _DIM)
             else:
                 yield _tinted(line, {"-": _RED, "+": _GREEN}.get(line[:1], ""))
+
+
+def replaced(found: Preview) -> Iterator[str]:
+    """The failures of templates, and what took their place."""
+    for failure in found.failures:
+        yield f"a template failed: {failure}"
+    for name, title in _TITLES.items():
+        own, made = getattr(found.route, name), getattr(found, name)
+        if made.by is not None and own is not None and made.by != own:
+            yield f"{made.by.name} took the place of the route's {title}"
+        elif found.failures and made.by is None and name == "user_turn":
+            yield f"the messages alone took the place of the {title}"
+        elif found.failures and made.by is None and name == "system_context":
+            yield f"there is no {title} then"
 
 
 def _parts(made: Made) -> Iterator[str]:

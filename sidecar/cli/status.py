@@ -6,20 +6,27 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 
 from sidecar.cli.config_file import add_config, drafted
-from sidecar.cli.running import NotRunning, Refused, ask
+from sidecar.cli.recorded import failed
+from sidecar.cli.running import HINT, NotRunning, Refused, ask, rests
 from sidecar.cli.screen import show
 from sidecar.cli.table import NOTHING, Table, age, dollars
 from sidecar.config.model import Config
 from sidecar.config.plan import brief, from_json
+from sidecar.server.address import find
+from sidecar.server.client import Refusal, fetch
 from sidecar.store.lock import holder
 
 SHOWN = 10
 """Changes of the last reload that are shown."""
 PAUSE = 2.0
 """Seconds between two pictures."""
+LIVE_TIMEOUT = 3.0
+"""Seconds until one that does not say that it is alive counts as dead."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help=f"show it anew every {PAUSE:g} s, until Ctrl-C"
     )
+    parser.add_argument("--live", type=Path, metavar="FOLDER",
+                        help="ask only whether one is alive that works with this state folder, "
+                             "whatever its config holds")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the picture; 1 when no sidecar runs or it is not well, 2 for a config that cannot
     be read."""
+    if arguments.live is not None:
+        return _live(arguments.live)
     config = drafted(arguments.config)
     if config is None:
         return 2
@@ -47,11 +59,27 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
 
 
+def _live(state: Path) -> int:
+    """0 where a sidecar with a state folder answers that it is alive, or cannot be asked because it
+    has no `server`; else 1."""
+    place = ""
+    try:
+        if holder(state) is None:
+            return failed(f"no sidecar runs with the state folder {state}")
+        if place := find(state):
+            fetch(place, "GET /livez", timeout=LIVE_TIMEOUT)
+    except Refusal as error:
+        return failed(f"{place}: {error.status} {error}")
+    except (OSError, HTTPException, ValueError) as error:
+        return failed(f"{place or state}: {error}")
+    return 0
+
+
 def _show(config: Config, arguments: argparse.Namespace) -> int:
     try:
         picture = ask(config, "GET /status")
     except (NotRunning, Refused) as error:
-        if isinstance(error, NotRunning) and _rests(config):
+        if isinstance(error, NotRunning) and rests(config):
             return _show_rest(config, arguments)
         if arguments.watch and sys.stdout.isatty():
             show([f"sidecar: {error}"], anew=True)
@@ -63,14 +91,6 @@ def _show(config: Config, arguments: argparse.Namespace) -> int:
     else:
         show(parts(picture, time.time()), anew=arguments.watch)
     return int(bool(picture["not_ready"]))
-
-
-def _rests(config: Config) -> bool:
-    """Whether no sidecar works with the state folder."""
-    try:
-        return holder(config.state.dir) is None
-    except OSError:
-        return False
 
 
 def _show_rest(config: Config, arguments: argparse.Namespace) -> int:
@@ -91,7 +111,7 @@ def rest(left: dict[str, Any], now: float) -> Iterator[str | Table]:
         "" if seen is None else f"; it {ended}, with its last sign of life {age(now - seen)} ago"
     )
     yield f"no sidecar runs with this state folder{since}"
-    yield f"state folder: {left['state']}"
+    yield f"state folder: {left['state']}{HINT if seen is None else ''}"
     good = left["last_good"]
     if good is None:
         yield "config that was in force last: not kept"
@@ -184,6 +204,7 @@ def _config(picture: dict[str, Any], now: float) -> Iterator[str]:
         last = picture["reloads"][-1]
         yield f"last reload: {last['result']} {age(now - last['at'])} ago ({last['trigger']})"
         yield from (f"  {problem}" for problem in last["problems"])
+        yield from (f"  warning: {warning}" for warning in last["warnings"])
         plan = from_json(last["plan"]).cut(SHOWN)
         yield from (f"  {brief(change)}" for change in plan.changes)
         if plan.more:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from sidecar.cli.config_file import add_config, drafted
+from sidecar.cli.running import HINT
 from sidecar.server.address import DEVELOPMENT
 from sidecar.store.lock import holder
 
@@ -31,9 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
     if config is None:
         return 2
     state = config.state.dir
-    found = [(folder, pid) for folder in (state, state / DEVELOPMENT) if (pid := holder(folder))]
+    try:
+        found = [
+            (folder, pid) for folder in (state, state / DEVELOPMENT) if (pid := holder(folder))
+        ]
+    except OSError as error:
+        told = f"the state folder {state} cannot be looked at: {error.strerror or error}"
+        print(f"sidecar: {told}", file=sys.stderr)
+        return 1
     if not found:
-        print(f"sidecar: none runs with the state folder {state}", file=sys.stderr)
+        print(f"sidecar: none runs with the state folder {state}{HINT}", file=sys.stderr)
         return 1
     folder, pid = found[0]
     if sys.stdout.isatty() and not arguments.now:

@@ -4,19 +4,20 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sidecar.app.candidate import Candidate
-from sidecar.app.given import unknown
-from sidecar.app.preview import Situation, messages_of
+from sidecar.app.given import unknown, unknown_channels
+from sidecar.app.preview import Situation, Told, history_of, messages_of
 from sidecar.config.document import Document
 from sidecar.config.model import Config, Route
 from sidecar.config.parse import parse
 from sidecar.config.problems import Position, near
 from sidecar.config.schema import Schema
 from sidecar.errors import JournalError
+from sidecar.model import Message
 from sidecar.server.address import DEVELOPMENT
 
 
@@ -26,24 +27,27 @@ class Unusable(Exception):
 
 def add_message(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that tell a message, and what is known beside it."""
-    parser.add_argument("--text", default="hello", help="what is said (default: hello)")
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument("--text", help="what is said (default: hello)")
+    said.add_argument("--message", type=Path, metavar="FILE",
+                      help="the message, or a list of them, as JSON, in the form of the config's "
+                           "tests")  # fmt: skip
+    said.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
     parser.add_argument("--as", dest="kind", choices=("owner", "human", "agent"), default="owner",
                         help="who says it (default: owner)")  # fmt: skip
     parser.add_argument("--sender", metavar="ID", help="the id of the sender")
-    parser.add_argument("--name", help="the name of the sender")
+    parser.add_argument("--name", "--from", dest="name", help="the name of the sender")
     parser.add_argument("--channel", metavar="ID", help="the channel (default: the first one)")
-    parser.add_argument("--conversation", metavar="ID", help="the id of the conversation")
+    parser.add_argument("--conversation", "--room", dest="conversation", metavar="ID",
+                        help="the id of the conversation")  # fmt: skip
     parser.add_argument("--group", action="store_true", help="in a group; direct without it")
     parser.add_argument("--title", help="the title of the conversation")
     parser.add_argument("--thread", metavar="ID", help="the topic in it")
     parser.add_argument("--mentioned", action="store_true", help="the agent is mentioned")
-    parser.add_argument("--message", type=Path, metavar="FILE",
-                        help="the message, or a list of them, as JSON, in the form of the "
-                             "config's tests")  # fmt: skip
-    parser.add_argument("--turn", metavar="ID", help="a turn of the journal, instead of a message")
     parser.add_argument("--dev", action="store_true", help="what `sidecar dev` has recorded")
     parser.add_argument("--facts", type=Path, metavar="FILE",
-                        help="what the context is, by name: room, memory, activity, …")  # fmt: skip
+                        help="what the context is, by name: room, memory, activity, …; and "
+                             "`history`, as in the config's tests")  # fmt: skip
 
 
 def checked(arguments: argparse.Namespace) -> Candidate:
@@ -54,20 +58,28 @@ def checked(arguments: argparse.Namespace) -> Candidate:
 
 
 def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
-    """What is told, with the real environment; without facts, the context is empty.
+    """What is told, with the real environment.
 
     Raises:
-        Unusable: a file or a turn of the journal cannot be used.
+        Unusable: a file, a channel or a turn of the journal cannot be used.
     """
     facts = {} if arguments.facts is None else _facts(arguments.facts, config)
+    before = facts.pop("history", [])
     if arguments.turn is not None:
-        return _recorded(arguments, config, facts)
-    try:
-        told = _message(arguments)
-        messages = messages_of(told if isinstance(told, list) else [told], config)
-    except (OSError, ValueError) as error:
-        raise Unusable(f"{arguments.message} is no message: {error}") from error
-    return Situation(messages, time.time(), env=os.environ, facts=facts)
+        found = _recorded(arguments, config)
+        newest = _told(found.messages[-1])
+    else:
+        try:
+            told = _message(arguments)
+            messages = told if isinstance(told, list) else [told]
+            newest = messages[-1]
+            found = Situation(messages_of(messages, config), time.time())
+        except (OSError, ValueError) as error:
+            raise Unusable(f"{arguments.message} is no message: {error}") from error
+        for unclear in unknown_channels(found.messages, config):
+            raise Unusable(unclear)
+    history = history_of(before, newest, config, found.now)
+    return replace(found, env=os.environ, facts=facts, history=history)
 
 
 def route_of(name: str | None, config: Config) -> Route | None:
@@ -82,9 +94,7 @@ def route_of(name: str | None, config: Config) -> Route | None:
     return routes[name]
 
 
-def _recorded(
-    arguments: argparse.Namespace, config: Config, facts: Mapping[str, object]
-) -> Situation:
+def _recorded(arguments: argparse.Namespace, config: Config) -> Situation:
     from sidecar.cli.recorded import elsewhere
     from sidecar.store.recorded import recorded_turn
 
@@ -93,11 +103,22 @@ def _recorded(
         found = recorded_turn(state / DEVELOPMENT if arguments.dev else state, arguments.turn)
     except JournalError as error:
         raise Unusable(f"{error}{'' if arguments.dev else elsewhere(config)}") from error
-    return Situation(found.messages, found.at, found.attempt, env=os.environ, facts=facts)
+    return Situation(found.messages, found.at, found.attempt)
 
 
-def _facts(path: Path, config: Config) -> Mapping[str, object]:
-    """The context in a file of YAML or JSON."""
+def _told(message: Message) -> Told:
+    """A message as a test tells it."""
+    return {
+        "channel": message.channel,
+        "account": message.account,
+        "text": message.text,
+        "conversation": asdict(message.conversation),
+        "sender": asdict(message.sender),
+    }
+
+
+def _facts(path: Path, config: Config) -> dict[str, Any]:
+    """The context in a file of YAML or JSON, and the history."""
     try:
         document, problems = parse(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -105,21 +126,29 @@ def _facts(path: Path, config: Config) -> Mapping[str, object]:
     if document is None or problems:
         place = problems[0].position
         raise Unusable(f"{path}:{place.line}:{place.column}: {problems[0].message}")
-    for told in unknown(document.data, config.context.others):
+    facts = {name: value for name, value in document.data.items() if name != "history"}
+    for told in unknown(facts, config.context.others):
         raise Unusable(f"{path}: {told}")
-    return document.data
+    test = {"message": {"text": ""}, "history": document.data.get("history", [])}
+    _check_form(test, path, "history")
+    return dict(document.data)
 
 
 def _of_form(told: Any, path: Path) -> Any:
     """What a file tells. Raises Unusable where that has not the form of a test's messages."""
     [*earlier, message] = told if isinstance(told, list) and told else [told]
-    test = {"name": str(path), "earlier": earlier, "message": message, "expect": {}}
+    _check_form({"earlier": earlier, "message": message}, path, "message")
+    return told
+
+
+def _check_form(told: Told, path: Path, what: str) -> None:
+    """Raises Unusable where what a file tells has not the form of a test."""
+    test = {"name": str(path), "expect": {}, **told}
     document = Document({"version": 1, "tests": [test]}, {}, {(): Position(str(path))})
     for mistake in Schema().check(document):
         problem = mistake.problem
         hint = f"; {problem.hint}" if problem.hint else ""
-        raise Unusable(f"{path} is no message: {problem.message}{hint}")
-    return told
+        raise Unusable(f"{path} is no {what}: {problem.message}{hint}")
 
 
 def _message(arguments: argparse.Namespace) -> Any:
@@ -135,7 +164,7 @@ def _message(arguments: argparse.Namespace) -> Any:
     sender = {"id": arguments.sender, "kind": arguments.kind, "name": arguments.name}
     return {
         "channel": arguments.channel,
-        "text": arguments.text,
+        "text": "hello" if arguments.text is None else arguments.text,
         "mentioned": arguments.mentioned,
         "conversation": {name: value for name, value in place.items() if value is not None},
         "sender": {name: value for name, value in sender.items() if value is not None},

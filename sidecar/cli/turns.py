@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar.cli.recorded import act, common, failed, limited, listed, look
+from sidecar.cli.recorded import a_name, act, common, failed, limited, listed, look
 from sidecar.cli.table import NOTHING, age, dollars, one_line, printable, tokens
 
 
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("retry", "run the messages again of a turn that ended without an answer"),
     ):
         command = actions.add_parser(name, parents=[shared], help=summary)
-        command.add_argument("target", metavar="TURN", help="the id of the turn")
+        command.add_argument("target", type=a_name, metavar="TURN", help="the id of the turn")
 
 
 def run(arguments: argparse.Namespace) -> int:

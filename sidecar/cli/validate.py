@@ -1,10 +1,12 @@
 """`sidecar validate`: check configs, their templates included, and list all their problems."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from sidecar.app.candidate import Candidate
+from sidecar.cli.config_file import of_the_machine
 from sidecar.cli.screen import wants_colours
 from sidecar.config.problems import render_github, render_json, render_text
 
@@ -26,12 +28,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--github", action="store_true", help="the problems as annotations of GitHub Actions"
     )
+    parser.add_argument(
+        "--no-env",
+        action="store_true",
+        help="check for another machine: without environment variables, and whatever folders, "
+        "commands and files of secrets this one lacks",
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when there are warnings")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check each; 2 for an invalid config, 1 for warnings with --strict."""
-    found = {name: _check(name) for name in arguments.configs}
+    found = {name: _check(name, offline=arguments.no_env) for name in arguments.configs}
     problems = [problem for one in found.values() for problem in one.problems]
     if arguments.json:
         print(render_json(problems))
@@ -39,25 +47,30 @@ def run(arguments: argparse.Namespace) -> int:
         print(render_github(problems), end="\n" if problems else "")
     else:
         for name, one in found.items():
-            _print(name, one)
+            _print(name, one, offline=arguments.no_env)
     if any(one.config is None for one in found.values()):
         return 2
     return 1 if problems and arguments.strict else 0
 
 
-def _check(name: str) -> Candidate:
+def _check(name: str, *, offline: bool) -> Candidate:
     from sidecar.app.check import check
-    from sidecar.app.system import PipedSystem
+    from sidecar.app.system import MachineSystem, PipedSystem
 
-    if name != PIPE:
-        return check(Path(name))
-    piped = Path("<stdin>")
-    return check(piped, PipedSystem(piped.absolute(), sys.stdin.buffer))
+    env = {} if offline else os.environ
+    path, system = Path(name), MachineSystem(env)
+    if name == PIPE:
+        path = Path("<stdin>")
+        system = PipedSystem(path.absolute(), sys.stdin.buffer, env)
+    if offline:  # what a control plane set is not in there, nor anything else
+        return check(path, system, inside=os.devnull, leave_out=of_the_machine)
+    return check(path, system)
 
 
-def _print(name: str, found: Candidate) -> None:
+def _print(name: str, found: Candidate, *, offline: bool) -> None:
     if found.problems:
         colours = wants_colours(sys.stdout)
         print(render_text(found.problems, found.sources, colours=colours))
     elif found.config is not None:
-        print(f"{'standard input' if name == PIPE else name} is valid")
+        told = ", as far as it does not depend on its machine" if offline else ""
+        print(f"{'standard input' if name == PIPE else name} is valid{told}")

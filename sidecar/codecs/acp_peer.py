@@ -22,7 +22,10 @@ MODES: Mapping[Trust, Sequence[str]] = {
 }
 """Session modes by their ids, the best first, of Claude, Codex, Gemini, Qwen and OpenCode. In the
 one in which an agent begins, some of them ask nobody. Left out are those in which a model decides,
-`auto` and `agent`: they let a turn read every file of the user."""
+`auto` and `agent`."""
+_READING = ("read-only", "plan")
+"""Modes that ask before something is changed, if at all: a turn in them reads, also by commands,
+every file that the user can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Peer:
 
     `about` is its answer to `initialize`, `session` is the one that is open, and `cost` is what
     that has cost so far, in dollars, where it is known. `settings` are made before each prompt:
-    the agent may have left its mode. `asks` tells that the mode is one in which it is known to ask.
+    the agent may have left its mode. `asks` tells that the mode is one in which it is known to ask
+    before it does what the turn may not.
     `lacks` names what was wanted of the session and is not offered.
     """
 
@@ -72,7 +76,7 @@ class Peer:
         self.settings = []
         known = _modes(offer)
         chosen = mode or next((one for one in MODES[trust] if one in known), None)
-        self.asks = chosen is not None
+        self.asks = chosen is not None and (trust != "public" or chosen not in _READING)
         if chosen is not None:
             self._set(offer, "mode", chosen, "session/set_mode", "modeId", fatal=trust != "owner")
         for category, value in choices.items():

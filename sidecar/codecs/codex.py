@@ -24,7 +24,8 @@ class CodexCodec:
     """The events of one turn. `expected_session` is the thread that was to be resumed.
 
     `began` is the beginning of the turn in the local time zone, in which the CLI tells when a
-    limit resets. `finished`: the turn has ended, or runs in another thread than it should.
+    limit resets. `before` is what the turns of the thread had used before. `finished`: the turn has
+    ended, or runs in another thread than it should.
     """
 
     def __init__(
@@ -32,16 +33,19 @@ class CodexCodec:
         expected_session: str | None = None,
         output: int = OUTPUT,
         began: datetime | None = None,
+        before: Usage | None = None,
     ) -> None:
         self.finished = False
         self._expected = expected_session
         self._session = expected_session
         self._began = began
+        self._before = Usage(0, 0) if expected_session is None else before or Usage()
         self._started = self._lost = self._completed = False
         self._answer = Answer(output)
         self._called: set[str] = set()
         self._error = ""
         self._usage: Usage | None = None
+        self._total: Usage | None = None
         self._printed = Printed()
 
     @property
@@ -81,7 +85,7 @@ class CodexCodec:
         failure = self._failure(exit_code, stderr_tail)
         gone = failure is not None and failure.kind == "session_missing"
         session = None if gone else self._session
-        return TurnEnded(self._answer.text, session, failure, self._usage)
+        return TurnEnded(self._answer.text, session, failure, self._usage, self._total)
 
     def _failure(self, code: int | None, stderr: str) -> Failure | None:
         if self._lost:
@@ -143,10 +147,9 @@ class CodexCodec:
 
     def _complete(self, event: Mapping[str, object]) -> list[AgentEvent]:
         self.finished = self._completed = True
-        usage = record_of(event, "usage")
-        if usage and self._expected is None:
-            # Of a resumed thread it is the sum over all turns, which says nothing of this one.
-            self._usage = Usage(count_of(usage, "input_tokens"), count_of(usage, "output_tokens"))
+        if usage := record_of(event, "usage"):  # the sum over all turns of the thread
+            self._total = Usage(count_of(usage, "input_tokens"), count_of(usage, "output_tokens"))
+            self._usage = _since(self._before, self._total)
         return []
 
     def _fail(self, event: Mapping[str, object]) -> list[AgentEvent]:
@@ -154,6 +157,16 @@ class CodexCodec:
         message = text_of(record_of(event, "error"), "message")
         self._error = message or self._error or "the turn failed without a message"
         return []
+
+
+def _since(before: Usage, total: Usage) -> Usage | None:
+    """What was used since; None where that is not known."""
+    pairs = (
+        (before.input_tokens, total.input_tokens),
+        (before.output_tokens, total.output_tokens),
+    )
+    found = [None if a is None or b is None or b < a else b - a for a, b in pairs]
+    return None if found == [None, None] else Usage(*found)
 
 
 def _call(kind: str, identity: str, item: Mapping[str, object]) -> Block:

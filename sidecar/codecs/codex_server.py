@@ -69,6 +69,7 @@ class CodexDialogue:
         self._question = question
         self._codec = CodexCodec(question.session, question.output, question.began)
         self._usage: Usage | None = None
+        self._total: Usage | None = None
         self._gone = ""
         self._outgoing = b""
         if self.connection.thread is None:
@@ -108,7 +109,8 @@ class CodexDialogue:
         """The outcome."""
         if self._gone:
             return TurnEnded("", None, Failure("session_missing", self._gone))
-        return replace(self._codec.end(exit_code, stderr_tail), usage=self._usage)
+        ended = self._codec.end(exit_code, stderr_tail)
+        return replace(ended, usage=self._usage, total=self._total)
 
     def _answered(self, response: Response) -> Sequence[AgentEvent]:
         result = response.result if isinstance(response.result, dict) else {}
@@ -173,7 +175,7 @@ class CodexDialogue:
                 text = params.get("delta")
                 return [Block("assistant", text, partial=True)] if isinstance(text, str) else ()
             case "thread/tokenUsage/updated":
-                self._use(record_of(record_of(params, "tokenUsage"), "last"))
+                self._use(record_of(params, "tokenUsage"))
             case "error":
                 message = text_of(record_of(params, "error"), "message")
                 return self._codec.take({"type": "error", "message": message})
@@ -181,9 +183,11 @@ class CodexDialogue:
                 self._completed(record_of(params, "turn"))
         return ()
 
-    def _use(self, one: Record) -> None:
+    def _use(self, told: Record) -> None:
         """Add what one call of the model used; cached input counts as input."""
-        before = self._usage or Usage(0, 0)
+        before, one = self._usage or Usage(0, 0), record_of(told, "last")
+        if total := record_of(told, "total"):
+            self._total = Usage(count_of(total, "inputTokens"), count_of(total, "outputTokens"))
         self._usage = Usage(
             (before.input_tokens or 0) + (count_of(one, "inputTokens") or 0),
             (before.output_tokens or 0) + (count_of(one, "outputTokens") or 0),

@@ -5,7 +5,7 @@ for ten thousand. Here only a yes is sure: after a no, the validator tells.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -31,7 +31,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def quick_mistakes(document: Document, schema: Schema, hidden: Collection[Place]) -> list[Mistake]:
+def quick_mistakes(
+    document: Document, schema: Schema, hidden: Mapping[Place, str]
+) -> list[Mistake]:
     """What is wrong with the form of a document, in which some routes are known to be fine."""
     routes = document.data.get("routes", [])
     if not isinstance(routes, list):

@@ -31,6 +31,9 @@ UNIX = "unix:"
 GRACE = "SIDECAR_TERMINATION_GRACE"
 """An environment variable: the time from SIGTERM to SIGKILL, such as `30s`. In a pod that is its
 terminationGracePeriodSeconds, which the sidecar cannot find out by itself."""
+ENDING = 5.0
+"""Seconds of this that are for what follows running turns: agents end, what is known is
+written."""
 
 SHORTEST_POLL = 1.0
 """Seconds between two looks at the content of all files."""
@@ -128,8 +131,8 @@ def _check_grace(part: Part, drain_timeout: float) -> None:
         told = f"{GRACE} of the environment is not used: {error}"
         part.problem("bad-grace", told, "drain_timeout", level="warning")
         return
-    if drain_timeout >= grace:
-        told = f"the sidecar is killed after {text}, before running turns had this time"
+    if drain_timeout > grace - ENDING:
+        told = f"the sidecar is killed after {text}, and needs {ENDING:g} s more than this to end"
         hint = f"choose less than {GRACE}, or raise terminationGracePeriodSeconds"
         part.problem("grace-too-short", told, "drain_timeout", level="warning", hint=hint)
 
@@ -171,9 +174,20 @@ def _context(part: Part, schema: Schema) -> Context:
         activity_max_entries=int(activity.get("max_entries", default.activity_max_entries)),
         activity_share_groups=activity.get("share_groups", default.activity_share_groups),
         room_ttl=part.part("room").duration("ttl", default.room_ttl),
-        env=part.texts("env"),
+        env=_environment(part),
         others=_other_contexts(part, schema),
     )
+
+
+def _environment(part: Part) -> tuple[str, ...]:
+    """The environment variables that templates may read; one that is not set is worth a warning."""
+    names = part.texts("env")
+    for number, name in enumerate(names):
+        if name not in part.system.env:
+            message = f"the environment variable {name} is not set: templates do not have it"
+            hint = f"set it, or let templates do without: {{{{ env.{name} | default('') }}}}"
+            part.problem("unset-variable", message, "env", number, level="warning", hint=hint)
+    return names
 
 
 def _other_contexts(part: Part, schema: Schema) -> dict[str, dict[str, object]]:

@@ -3,9 +3,11 @@
 What a type of runtime knows of it is told by its schema: `x-flags` are, for `model` and `effort`,
 the arguments that would set the same; where a name is missing there, the type has no such choice.
 `x-tells-cost` are the options with which it tells what a turn costs; without it, it never does.
+`x-programs` are, by the name of the `command`, those of the two that are otherwise for one program.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from sidecar.config.model import Budget, SessionBounds
@@ -39,35 +41,38 @@ def check_choices(root: Part, schema: Schema) -> None:
         for part in root.parts("runtimes")
         if part.has("type") and ("runtime", part.data["type"]) not in schema.unusable
     }
-    for runtime in runtimes.values():
-        _check(runtime, runtime, schema)
+    told = {name: _told(schema, runtime) for name, runtime in runtimes.items()}
+    for name, runtime in runtimes.items():
+        _check(runtime, runtime, told[name])
     for route in _routes(root):
         name = route.get("runtime")
         if isinstance(name, str) and name in runtimes:
-            _check(route, runtimes[name], schema)
-            _check_budget(route, runtimes[name], schema)
+            _check(route, runtimes[name], told[name])
+            _check_budget(route, runtimes[name], told[name])
 
 
-def _told(schema: Schema, name: str) -> Mapping[str, Any]:
-    """The schema of a type of runtime."""
+def _told(schema: Schema, runtime: Part) -> Mapping[str, Any]:
+    """What the schema of a runtime's type tells, for its program."""
+    name = runtime.data["type"]
     told: Mapping[str, Any] = schema.joined["definitions"].get(f"runtime.{name}", {})
-    return told
+    program = PurePath(next(iter(runtime.texts("command")), "")).name
+    return {**told, **told.get("x-programs", {}).get(program, {})}
 
 
 def _routes(root: Part) -> Iterator[Part]:
     yield from root.parts("routes")
-    if root.has("default_route"):
+    if root.has_part("default_route"):
         yield root.part("default_route")
 
 
-def _check(part: Part, runtime: Part, schema: Schema) -> None:
+def _check(part: Part, runtime: Part, told: Mapping[str, Any]) -> None:
     """Check the choices of a runtime, or those of a route with its runtime."""
-    name = str(runtime.data["type"])
-    known: Mapping[str, Sequence[str]] = _told(schema, name).get("x-flags", {})
+    known: Mapping[str, Sequence[str]] = told.get("x-flags", {})
     for key in CHOICES:
         if part.get(key) is not None and key not in known:
-            message = f"a runtime of type {name} knows no {key}"
-            part.problem("no-choice", message, key, at=part.key_at(key))
+            if part is not runtime:  # there, it is an unknown key
+                message = f"a runtime of type {runtime.data['type']} knows no {key}"
+                part.problem("no-choice", message, key, at=part.key_at(key))
             continue
         chooser = part if part.get(key) is not None else runtime
         if chooser.get(key) is None:
@@ -78,15 +83,15 @@ def _check(part: Part, runtime: Part, schema: Schema) -> None:
 
 def _check_twice(chooser: Part, holder: Part, key: str, flags: Sequence[str]) -> None:
     """Note a problem where the arguments of `holder` set what `chooser` chooses by a key."""
-    index = _index(holder.texts("args"), flags)
-    if index is None:
-        return
-    shown = holder.shown(holder.texts("args")[index], "args", index)
-    message = f"{shown} sets the {key}, and so does `{key}`"
-    holder.problem(
-        "set-twice", message, "args", index, hint="keep one of the two",
-        related=chooser.key_at(key),
-    )  # fmt: skip
+    for place in ("command", "args"):
+        given = holder.texts(place)
+        index = _index(given, flags)
+        if index is not None:
+            message = f"{holder.shown(given[index], place, index)} sets the {key}"
+            holder.problem(
+                "set-twice", f"{message}, and so does `{key}`", place, index,
+                hint="keep one of the two", related=chooser.key_at(key),
+            )  # fmt: skip
 
 
 def _index(args: Sequence[str], flags: Sequence[str]) -> int | None:
@@ -112,11 +117,11 @@ def _sets(argument: str, following: str, flag: str) -> bool:
     return not key or value.partition("=")[0].strip() == key
 
 
-def _check_budget(route: Part, runtime: Part, schema: Schema) -> None:
-    name = str(runtime.data["type"])
-    needed = _told(schema, name).get("x-tells-cost")
+def _check_budget(route: Part, runtime: Part, told: Mapping[str, Any]) -> None:
+    needed = told.get("x-tells-cost")
     if not route.part("budget").has("usd"):
         return
     if needed is None or any(runtime.get(key) != value for key, value in needed.items()):
-        message = f"a runtime of type {name} tells no cost here: this budget is never used up"
+        type_ = runtime.data["type"]
+        message = f"a runtime of type {type_} tells no cost here: this budget is never used up"
         route.problem("cost-unknown", message, "budget", level="warning", at=route.key_at("budget"))

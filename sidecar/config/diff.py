@@ -29,6 +29,7 @@ RELOAD: Mapping[str, Reload] = MappingProxyType(
         "version": "process",
         "state": "process",
         "server": "process",
+        "server.token": "hot",
         "channels": "component",
         "channels.grant": "hot",
         "channels.allow": "hot",
@@ -38,6 +39,7 @@ RELOAD: Mapping[str, Reload] = MappingProxyType(
         "runtimes": "component",
         "control_plane": "component",
         "control_plane.public_keys": "hot",
+        "control_plane.roots": "hot",
     }
 )
 """By top-level key, or by one below it without the name between; all others are `hot`.
@@ -93,7 +95,7 @@ def pending(begun: Config, new: Config) -> tuple[str, ...]:
     for name in _fields(Config):
         if reload_class(name) == "process":
             found.compare((name,), getattr(begun, name), getattr(new, name), name)
-    return tuple(change.path for change in found.changes)
+    return tuple(change.path for change in found.changes if change.reload == "process")
 
 
 class _Found:

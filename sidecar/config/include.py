@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sidecar.config.document import Document, Marks
 from sidecar.config.interpolate import Interpolation
+from sidecar.config.mistakes import HIDDEN
 from sidecar.config.problems import Place, Position, Problem, dotted
 from sidecar.config.reading import Reading
 
@@ -51,8 +52,8 @@ class _Gathering:
         marks = self.marks
         return Document(self.data, marks.keys, marks.values, frozenset(marks.blocks), marks.digests)
 
-    def _parse(self, path: Path, at: Position | None) -> Document | None:
-        text = self.reading.open(path, None if at is None else partial(_at, at))
+    def _parse(self, path: Path, at: Position | None, shown: str = "") -> Document | None:
+        text = self.reading.open(path, None if at is None else partial(_at, at), shown)
         if text is None:
             return None
         name = self.reading.name(path)
@@ -70,7 +71,8 @@ class _Gathering:
                 at = document.value(place)
                 text = self.interpolation.complete(pattern, place, at.file, partial(_at, at))
                 for path in self._matches(text, at, chain):
-                    self._include(path, at, chain)
+                    shown = HIDDEN if "${" in pattern else self.reading.name(path)
+                    self._include(path, shown, at, chain)
 
     def _matches(self, pattern: str, at: Position, chain: tuple[Path, ...]) -> Iterator[Path]:
         """The files that a pattern names. A wildcard does not name the files that led to it."""
@@ -94,13 +96,14 @@ class _Gathering:
             if one not in chain and not self.reading.system.is_dir(one):
                 yield one
 
-    def _include(self, path: Path, at: Position, chain: tuple[Path, ...]) -> None:
-        name = self.reading.name(path)
+    def _include(self, path: Path, shown: str, at: Position, chain: tuple[Path, ...]) -> None:
+        """Add a file, which messages call as `shown`."""
         if path in chain:
-            way = " → ".join(self.reading.name(one) for one in (*chain[chain.index(path) :], path))
+            led = [self.reading.name(one) for one in chain[chain.index(path) :]]
+            way = " → ".join((*led, shown))
             self._problem("include-cycle", f"files include each other: {way}", at)
         elif path in self.seen:
-            self._problem("include-twice", f"{name} is included twice", at, self.seen[path])
+            self._problem("include-twice", f"{shown} is included twice", at, self.seen[path])
         elif len(self.seen) >= MAX_FILES:
             if len(self.seen) == MAX_FILES:
                 self._problem("include-many", f"more than {MAX_FILES} files are included", at)
@@ -109,7 +112,7 @@ class _Gathering:
             self._problem("include-depth", f"more than {MAX_DEPTH} files include each other", at)
         else:
             self.seen[path] = at
-            document = self._parse(path, at)
+            document = self._parse(path, at, shown)
             if document is not None:
                 self._merge(document, document.data, self.data, ())
                 self._follow(document, (*chain, path))

@@ -32,7 +32,8 @@ class Interpolation:
     """Completes texts, and remembers what must not be shown.
 
     `hidden` are the places of texts that hold a secret, with where it came from in words (the
-    environment variable HUB_TOKEN), `secrets` the secrets themselves. `lazy`
+    environment variable HUB_TOKEN), `secrets` the secrets themselves. `given` are the texts of a
+    document that had expressions, as they are with what these gave. `lazy`
     are texts with files that are read anew whenever they are used, `failed` the places of those
     that are not complete.
     """
@@ -40,6 +41,7 @@ class Interpolation:
     reading: Reading
     hidden: dict[Place, list[str]] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
+    given: dict[Place, str] = field(default_factory=dict)
     lazy: dict[Place, FileText] = field(default_factory=dict)
     failed: set[Place] = field(default_factory=set)
 
@@ -48,7 +50,8 @@ class Interpolation:
         for holder, step, place, text in _texts(document.data):
             if "$" in text and not _is_literal(place):
                 at = partial(document.value, place)
-                holder[step] = self.complete(text, place, document.file(place), at)
+                found = self.complete(text, place, document.file(place), at)
+                holder[step] = self.given[place] = found
 
     def complete(self, text: str, place: Place, file: str, at: At) -> str:
         """One text, which stands in a file at a position, with its expressions replaced."""
@@ -106,14 +109,12 @@ class Interpolation:
     def _file(self, name: str, place: Place, file: str, at: At) -> str | Path:
         path = self.reading.absolute(name, file)
         self.hidden[place].append(f"file {path}")
-        if _is_lazy(place):
-            self.reading.inputs.add(path)
-            if not self.reading.system.exists(path):
-                self._problem("unreadable", f"{path} does not exist", place, at)
-            return path
-        text = self.reading.read(path, at)
+        text = self.reading.read(path, at, within=dotted(place))
         if text is None:
             self.failed.add(place)
+        if _is_lazy(place):  # it is read when it is used: what it holds now is not kept
+            return path
+        if text is None:
             return ""
         value = text.removesuffix("\n")
         if value != text:

@@ -133,6 +133,7 @@ def _keywords(kind: ComponentKind) -> Mapping[str, Any]:
             "properties": {"additionalProperties": {"$ref": "#/definitions/option"}},
             "x-flags": {"type": "object", "additionalProperties": texts},
             "x-tells-cost": {"type": "object"},
+            "x-programs": {"type": "object", "additionalProperties": {"type": "object"}},
         },
         "definitions": {"option": option},
     }

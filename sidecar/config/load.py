@@ -1,6 +1,6 @@
 """The one way from a config file to a checked `Config`, or to its problems."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from sidecar.config.document import Document
 from sidecar.config.include import gather
 from sidecar.config.interpolate import Interpolation
 from sidecar.config.layer import Layer, read_layer
-from sidecar.config.masking import masked
-from sidecar.config.mistakes import MOST
+from sidecar.config.masking import masked, masked_problems, written_secrets
+from sidecar.config.mistakes import HIDDEN, MOST, WRITTEN
 from sidecar.config.model import Config
 from sidecar.config.others import Types, joined
 from sidecar.config.part import Source
@@ -56,15 +56,17 @@ def load(
     available: Collection[str] = AVAILABLE,
     quick: QuickRoutes | None = None,
     inside: str = "",
+    leave_out: Callable[[Problem], bool] | None = None,
 ) -> Loaded:
     """Load and check a config file with all that it includes; all problems at once.
 
     The schema is joined with those of `types` that the config names. `available` are the built-in
-    runtime types that can run. What the control plane set is in the state folder, or in the folder
-    `inside` it. `quick` reads without the YAML parser what it can. Blocks while it reads files.
-    Bad input never raises.
+    runtime types that can run. What the control plane set is in the folder `inside` the state
+    folder that the config names, or at an absolute path: a process goes on with the folder that it
+    began with. `quick` reads without the YAML parser what it can. Problems of values, of which
+    `leave_out` says so, do not count. Blocks while it reads files. Bad input never raises.
     """
-    reading = Reading(system, quick)
+    reading = Reading(system, quick, leave_out)
     user, interpolation = _read(reading, path)
     source, draft = None, None
     if user is not None:
@@ -97,6 +99,8 @@ def _read(reading: Reading, path: Path) -> tuple[Document | None, Interpolation]
     document = gather(reading.system.cwd / path, reading, interpolation)
     if document is not None:
         interpolation.complete_all(document)
+        if reading.quick is not None:
+            reading.quick.depend_on(interpolation.given)
     return document, interpolation
 
 
@@ -104,16 +108,20 @@ def _check(document: Document, interpolation: Interpolation, schema: Schema) -> 
     """The document with what is known of it; None where it is not known all that is broken."""
     reading = interpolation.reading
     told = {problem.position for problem in reading.problems}
+    secrets, given = written_secrets(document, schema), interpolation.hidden
+    hidden = dict.fromkeys(secrets.holders | secrets.values, WRITTEN)
+    hidden.update(dict.fromkeys(given, HIDDEN))
     if reading.quick is None:
-        mistakes = schema.check(document, interpolation.hidden)
+        mistakes = schema.check(document, hidden)
     else:
-        mistakes = quick_mistakes(document, schema, interpolation.hidden)
+        mistakes = quick_mistakes(document, schema, hidden)
     for mistake in mistakes:
         # What is missing because of an earlier problem is not told twice.
         if mistake.place not in interpolation.failed and mistake.problem.position not in told:
             reading.problems.append(mistake.problem)
     broken = interpolation.failed.union(one.place for one in mistakes if one.breaks)
-    reading.sources = masked(reading.sources, document, schema, interpolation.hidden)
+    reading.problems = masked_problems(reading.problems, document, secrets)
+    reading.sources = masked(reading.sources, document, secrets, given, reading.problems)
     if len(mistakes) >= MOST:
         reading.note("error", lambda: Problem("more", _MORE, mistakes[-1].problem.position))
         return None

@@ -1,6 +1,7 @@
 """Errors of the JSON Schema as problems for people: where, what, and what to write instead."""
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 HIDDEN = "a value from ${…}"
 """Stands for a value that must not be shown."""
+WRITTEN = "a text that is not shown"
+"""Stands for a secret text that is written in the config itself."""
 DEPRECATED = "deprecated"
 """The keyword of a key that still works and should not be used; `x-replacement` is a better one."""
 
@@ -32,6 +35,9 @@ MOST = 200
 _LONGEST = 60
 """Characters of a wrong value that are shown."""
 _NUMBER = re.compile(r"([0-9]+)[ _/]*([A-Za-z]*)")
+_NO_NAME = re.compile(r"[=:\s]")
+"""Ends what can be a name in a key among secrets: in `{TOKEN=secret}` the key is all of it."""
+_COMMAS = re.compile(r"[,\s]+")
 _SIZE_UNITS = {"": "B", "b": "B", "k": "KiB", "m": "MiB", "g": "GiB"}
 _BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
@@ -49,10 +55,10 @@ class Mistake:
 
 
 def explain(
-    errors: "Iterable[ValidationError]", document: Document, hidden: Collection[Place]
+    errors: "Iterable[ValidationError]", document: Document, hidden: Mapping[Place, str]
 ) -> list[Mistake]:
     """The mistakes that errors tell of, each once, the first `MOST` of them. Values at `hidden`
-    places are not shown."""
+    places are not shown, but what stands for them."""
     found: dict[Mistake, None] = {}
     for mistake in (one for error in errors for one in _mistakes(error, document, hidden)):
         found[mistake] = None
@@ -70,26 +76,29 @@ class _Failed:
     schema: Mapping[str, Any]
     value: Any
     shown: str
-    secret: bool
+    secret: str
+    key: str | int
 
 
 def _mistakes(
-    error: "ValidationError", document: Document, hidden: Collection[Place]
+    error: "ValidationError", document: Document, hidden: Mapping[Place, str]
 ) -> Iterator[Mistake]:
     place: Place = tuple(error.absolute_path)
-    secret = place in hidden
+    secret = hidden.get(place, "")
     failed = _Failed(
         keyword=str(error.validator),
         wanted=error.validator_value,
         schema=error.schema if isinstance(error.schema, Mapping) else {},
         value=error.instance,
-        shown=HIDDEN if secret else _shown(error.instance),
+        shown=_shown(error.instance, secret),
         secret=secret,
+        key=place[-1] if place else "",
     )
     if "propertyNames" in error.absolute_schema_path:
         there = (*place, str(failed.value))
-        message = f"{failed.shown} is not {expected(failed.schema)}"
-        yield Mistake(Problem("bad-name", message, document.key(there), dotted(there)), there)
+        shown = _shown(name_of(str(failed.value)) if secret else failed.value)
+        message, path = f"{shown} is not {expected(failed.schema)}", _path(there, hidden)
+        yield Mistake(Problem("bad-name", message, document.key(there), path), there)
     elif failed.keyword == "additionalProperties":
         yield from _unknown_keys(failed, document, place)
     elif failed.keyword == "required":
@@ -99,8 +108,19 @@ def _mistakes(
     else:
         code = "wrong-type" if failed.keyword == "type" else "wrong-value"
         message = _MESSAGES.get(failed.keyword, _does_not_fit)(failed)
-        at, path = document.value(place), dotted(place)
+        at, path = document.value(place), _path(place, hidden)
         yield Mistake(Problem(code, message, at, path, _hint(failed)), place)
+
+
+def name_of(key: str) -> str:
+    """A key that stands among secrets, without what may be one."""
+    name = _NO_NAME.split(key, maxsplit=1)[0]
+    return name if name == key else f"{name}…"
+
+
+def _path(place: Place, hidden: Mapping[Place, str]) -> str:
+    among_secrets = place[:-1] in hidden and isinstance(place[-1], str)
+    return dotted((*place[:-1], name_of(str(place[-1]))) if among_secrets else place)
 
 
 def _unknown_keys(failed: _Failed, document: Document, place: Place) -> Iterator[Mistake]:
@@ -151,6 +171,7 @@ _MESSAGES: Mapping[str, Callable[[_Failed], str]] = MappingProxyType(
         "const": lambda failed: f"expected {_shown(failed.wanted)}, found {failed.shown}",
         "minimum": lambda failed: f"{failed.shown} is less than {failed.wanted}",
         "maximum": lambda failed: f"{failed.shown} is more than {failed.wanted}",
+        "exclusiveMinimum": lambda failed: f"{failed.shown} is not more than {failed.wanted}",
         "minLength": lambda _: "the text is empty",
         "minItems": lambda _: "the list is empty",
     }
@@ -159,9 +180,11 @@ _MESSAGES: Mapping[str, Callable[[_Failed], str]] = MappingProxyType(
 
 def _hint(failed: _Failed) -> str:
     """What to write instead, where it can be guessed."""
-    if failed.secret:
+    if failed.secret == HIDDEN:
         return "what ${…} gives is always a text" if failed.keyword == "type" else ""
     value = failed.value
+    if failed.secret and isinstance(value, str):
+        return ""
     if failed.keyword == "enum":
         return near(str(value), map(str, failed.wanted))
     if failed.keyword not in ("type", "pattern"):
@@ -170,20 +193,38 @@ def _hint(failed: _Failed) -> str:
         return "remove the key, or give it a value"
     if "x-kind" in failed.schema:
         return _with_unit(failed.schema["x-kind"], value)
-    return _in_right_type(value, failed.shown, _types(failed.schema))
+    return _in_right_type(failed, value, _types(failed.schema))
 
 
-def _in_right_type(value: object, shown: str, types: Collection[str]) -> str:
+def _in_right_type(failed: _Failed, value: object, types: Collection[str]) -> str:
     word = str(value).lower()
     if "string" in types and isinstance(value, bool | int | float):
-        return f'a text goes in quotes: "{shown}"'
+        return "a text goes in quotes" + ("" if failed.secret else f': "{failed.shown}"')
     if "boolean" in types and word in _BOOLEANS:
         return f"did you mean {_BOOLEANS[word]}?"
     if isinstance(value, str) and "integer" in types and word.isascii() and word.isdigit():
         return f"a number has no quotes: {word}"
     if "array" in types and isinstance(value, str):
-        return f"did you mean [{value}]?"
+        return _as_list(failed, value)
     return ""
+
+
+def _as_list(failed: _Failed, text: str) -> str:
+    """A question with the list that a text would be: of arguments and of names, with an item for
+    each word."""
+    from sidecar.config.written import flow, written  # only for a mistake
+
+    items = failed.schema.get("items", {})
+    if failed.key in ("args", "command") or "x-command" in failed.schema:
+        try:
+            found = shlex.split(text)
+        except ValueError:  # a quote is not closed
+            return ""
+    elif items.get("$ref") == "#/definitions/env_name":
+        found = [word for word in _COMMAS.split(text) if word]
+    else:
+        found = [text]
+    return f"did you mean {flow(written(found))}?" if found else ""
 
 
 def _with_unit(kind: str, value: object) -> str:
@@ -224,16 +265,20 @@ def words(values: Iterable[object]) -> str:
     return ", ".join("null" if value is None else str(value) for value in values)
 
 
-def _shown(value: object) -> str:
-    """A value in a few words."""
+def _shown(value: object, secret: str = "") -> str:
+    """A value in a few words; of a secret, what kind it is, or what stands for it."""
     match value:
         case None:
             return "nothing"
-        case bool():
-            return str(value).lower()
         case dict():
             return "a mapping"
         case list():
             return "a list"
+        case str() if secret:
+            return secret
+        case bool():
+            return _TYPES["boolean"] if secret else str(value).lower()
+        case int() | float() if secret:
+            return _TYPES["number"]
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

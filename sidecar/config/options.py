@@ -6,7 +6,7 @@ the id of the channel is the default, `x-kind` a duration, a size or a rate.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sidecar.api import ComponentKind
@@ -50,12 +50,13 @@ def _values(part: Part, keys: Mapping[str, Mapping[str, Any]]) -> dict[str, obje
 
 
 def _value(part: Part, key: str, told: Mapping[str, Any]) -> object:
-    if told.get("type") == "object" and "properties" in told:
-        return _values(part.part(key), told["properties"])
     default = part.place[-1] if "x-default-id" in told else told.get("default")
     value = part.get(key, default)
-    if isinstance(value, str) and told.get("x-secret"):
-        part.source.interpolation.remember(value)
+    if told.get("x-secret"):
+        for text in _texts(value):
+            part.source.interpolation.remember(text)
+    if told.get("type") == "object" and "properties" in told:
+        return _values(part.part(key), told["properties"])
     if "x-command" in told and _is_command(value):
         return _command(part, key, value)
     if isinstance(value, str) and "x-path" in told:
@@ -65,6 +66,19 @@ def _value(part: Part, key: str, told: Mapping[str, Any]) -> object:
     if "x-kind" in told:
         part.check_kind(key, told["x-kind"])
     return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value, without the names of keys."""
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for one in value.values():
+                yield from _texts(one)
+        case list():
+            for one in value:
+                yield from _texts(one)
 
 
 def _is_command(value: object) -> bool:
@@ -82,5 +96,7 @@ def _command(part: Part, key: str, value: str | list[str]) -> str | list[str]:
     if part.system.which(program, folder) is None:
         told = part.shown(program, *steps)
         hint = "is it there, and executable?" if "/" in program else "is it installed, in PATH?"
+        if part.system.which(program.split(" ", 1)[0], folder) is not None:
+            hint = "its arguments go into `args`, or are further items of a list"
         part.problem("command-not-found", f"the command {told} is not found", *steps, hint=hint)
     return program if isinstance(value, str) else [program, *rest]

@@ -106,7 +106,8 @@ class _Composer:
     def document(self) -> Document | None:
         start = Position(self.file)
         if self._root is None:
-            self._problem("empty", "the file is empty", start, "a config begins with `version: 1`")
+            hint = "a config begins with `version: 1`, a file that it includes with any other key"
+            self._problem("empty", "the file is empty", start, hint)
         elif not isinstance(self._root, dict):
             self._problem("wrong-type", "expected a mapping: lines of `key: value`", start)
         else:
@@ -161,7 +162,7 @@ class _Composer:
     def _scalar(self, event: ScalarEvent, place: Place, position: Position) -> object:
         text: str = event.value
         plain: bool = event.implicit[0]
-        if plain and not text:
+        if plain and not text and not event.anchor:
             # The parsers put a value that is not there at the next token, often lines below.
             self._marks.values[place] = self._marks.keys.get(place, position)
         if event.style in ("|", ">"):
@@ -206,7 +207,7 @@ class _Composer:
             self._problem("yaml-alias", f"*{name} is inside the value that it names", position)
         elif name not in self._anchors:
             hint = near(name, self._anchors)
-            self._problem("yaml-alias", f"no value above is named &{name}", position, hint)
+            self._problem("yaml-alias", f"no value above has this name: &{name}", position, hint)
         else:
             source, value = self._anchors[name]
             return self._copy(value, source, place, position)

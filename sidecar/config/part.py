@@ -63,6 +63,11 @@ class Part:
         """Whether a key is given a usable value, which may be null."""
         return key in self.data and (*self.place, key) not in self.unsound
 
+    def has_part(self, key: str) -> bool:
+        """Whether a key is given a mapping that lacks no key, whatever is wrong in it."""
+        place = (*self.place, key)
+        return isinstance(self.data.get(key), dict) and place not in self.source.broken
+
     def is_broken(self, key: str) -> bool:
         """Whether a key is given a value that cannot be used."""
         return key in self.data and not self.has(key)

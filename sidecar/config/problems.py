@@ -11,6 +11,9 @@ Level = Literal["error", "warning"]
 Place = tuple[str | int, ...]
 """The way to a value from the root of a document: keys of mappings and indexes of lists."""
 
+OF_A_TEMPLATE = "template-"
+"""How the codes of problems in templates begin."""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _BOLD, _RED, _YELLOW, _BLUE, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[34m", "\x1b[0m"
 
@@ -100,6 +103,8 @@ def _text(problem: Problem, lines: Mapping[str, list[str]], colours: bool) -> st
     if problem.related is not None:
         parts.append(f"      = see also {_where(problem.related)}")
         parts += _excerpt(problem.related, lines, _BLUE if colours else "")
+    if problem.code.startswith(OF_A_TEMPLATE):  # its file does not tell who uses it
+        parts.append(f"      = used by {problem.path}")
     if problem.hint:
         parts.append(f"      = {_visible(problem.hint)}")
     return "\n".join(parts)

@@ -7,15 +7,17 @@ Where in it something is written, the parser finds out when somebody asks: for w
 import hashlib
 import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sidecar.config.cut import Cut, cut_routes
 from sidecar.config.document import Document, Marks
 from sidecar.config.items import Damaged, Item, parse
 from sidecar.config.mistakes import MOST
 from sidecar.config.model import Route
 from sidecar.config.plain import NotPlain, read_item
 from sidecar.config.problems import Place, Position, Problem, dotted
+from sidecar.config.reach import Conditions
 from sidecar.config.templates import templates_of
 
 MAX_TEXT = 2_000_000
@@ -27,19 +29,16 @@ MAX_ODD = 500
 MAX_REST = 100_000
 """Characters of a file, without its routes, up to which what the parser made of it is kept."""
 
+_READ_EACH_TIME = b""
 _LENGTH = 16
 """Bytes of a hash: enough that no two texts have the same."""
 _ROUTES: Place = ("routes",)
 _NUMBER = re.compile(r"routes\[([0-9]+)\]")
-# What begins with the end of a line is found in a sixth of the time of what begins with `^`.
-_START = re.compile(r"\nroutes:(?: +#.*| *)(?=\n|\Z)")
-_FIRST = re.compile(r"(?: *(?:#.*)?\n)*( *)- ")
 
 _Parsed = tuple[Document | None, tuple[Problem, ...]]
-Fine = tuple[bytes, str, str, bool]
+Fine = tuple[bytes, str, str, Conditions | None]
 """A route that was fine: the hash of its text, empty where it has to be read each time, its name,
-the folder that has to be there, and whether it takes all messages."""
-_READ_EACH_TIME: Fine = (b"", "", "", False)
+the folder that has to be there, and what has to hold for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,48 +52,64 @@ class KnownRoute(Item):
 class KnownRoutes:
     """The routes of a config that was fine, in order. They are fine as long as the hash of all
     texts but those of routes, `rest`, is the same. Of these texts, `parsed` is what the parser
-    made of each, pickled, by its hash."""
+    made of each, pickled, by its hash. `unreached` are the routes that nothing reaches, by number,
+    each with those that take its messages."""
 
     rest: bytes = b""
     routes: Sequence[Fine] = ()
     parsed: Mapping[bytes, bytes] = field(default_factory=dict)
+    unreached: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 class QuickRoutes:
     """Reads documents quickly. `known` are routes that need not be read.
 
     `kept` tells of each route of the config which one of the known ones it is, None for one that
-    was read.
+    was read, `unreached` which of them nothing reaches.
     """
 
     def __init__(self, known: KnownRoutes | None = None) -> None:
         self.known = known or KnownRoutes()
         self.kept: list[int | None] = []
+        self.unreached: Mapping[int, tuple[int, ...]] = {}
         self._numbers = {fine[0]: number for number, fine in enumerate(self.known.routes)}
         self._new: dict[int, Fine] = {}
         self._rest = hashlib.sha256()
         self._parsed: dict[bytes, bytes] = {}
 
     def note(
-        self, place: Place, document: Document, data: Mapping[str, object], route: Route
+        self,
+        place: Place,
+        document: Document,
+        data: Mapping[str, object],
+        route: Route,
+        told: Conditions | None,
     ) -> None:
         """Note the next route of the config, which was read and stands at a place of a document."""
         hash_ = document.digests.get(place)
         # The place of a template in its file has to be known when it fails.
-        if hash_ is not None and "name" in data and not any(templates_of(route)):
-            cwd, takes_all = str(route.cwd or ""), not data.get("match")
-            self._new[len(self.kept)] = (hash_, route.name, cwd, takes_all)
+        if hash_ is None or "name" not in data or any(templates_of(route)):
+            hash_ = _READ_EACH_TIME
+        self._new[len(self.kept)] = (hash_, route.name, str(route.cwd or ""), told)
         self.kept.append(None)
+
+    def unreached_before(
+        self, told: Sequence[Conditions | None]
+    ) -> Mapping[int, tuple[int, ...]] | None:
+        """Which routes nothing reaches, where that was found out the last time: what has to hold
+        for them, in order, is the same. None where it is not."""
+        known = self.known
+        return known.unreached if told == [route[-1] for route in known.routes] else None
 
     @property
     def learned(self) -> KnownRoutes:
         """What to know the next time."""
         known, new = self.known.routes, self._new
         routes = [
-            new.get(index, _READ_EACH_TIME) if number is None else known[number]
+            new[index] if number is None else known[number]
             for index, number in enumerate(self.kept)
         ]
-        return KnownRoutes(self._rest.digest(), routes, self._parsed)
+        return KnownRoutes(self._rest.digest(), routes, self._parsed, self.unreached)
 
     @property
     def misled(self) -> bool:
@@ -102,11 +117,17 @@ class QuickRoutes:
         used = any(index is not None for index in self.kept)
         return used and self._rest.digest() != self.known.rest
 
-    def parse(self, text: str, file: str, folder: str) -> _Parsed:
+    def depend_on(self, values: Mapping[Place, str]) -> None:
+        """Note what expressions gave: those in routes are read each time, the others are a part of
+        what routes depend on."""
+        told = [(place, value) for place, value in values.items() if place[:1] != _ROUTES]
+        self._rest.update(_encoded(repr(told)))
+
+    def parse(self, text: str, file: str) -> _Parsed:
         """Read one document as `parse.parse` does."""
-        cut = _cut(text) if len(text) <= MAX_TEXT else None
+        cut = cut_routes(text) if len(text) <= MAX_TEXT else None
         rest = text if cut is None else cut.rest
-        seed = hashlib.sha256(_encoded(f"{file}\0{folder}\0"))
+        seed = hashlib.sha256(_encoded(f"{file}\0"))  # it tells the folder, too
         whole = seed.copy()
         whole.update(_encoded(rest))
         self._rest.update(whole.digest())
@@ -139,7 +160,7 @@ class QuickRoutes:
         self,
         document: Document,
         problems: Sequence[Problem],
-        cut: "_Cut",
+        cut: Cut,
         file: str,
         seed: "hashlib._Hash",
     ) -> _Parsed:
@@ -188,63 +209,7 @@ class QuickRoutes:
         self._new.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """A text whose routes are cut out: `rest` is what is left. Line `line` of the text has the
-    key, the text `routes` begins at line `first`, its items begin at `column`; in what is `after`
-    them, a line has so much smaller a number in `rest`."""
-
-    rest: str
-    line: int
-    routes: str
-    first: int
-    column: int
-    after: int
-
-    def fits(self, document: Document) -> bool:
-        """Whether what looked like the key is the key."""
-        key = document.keys.get(("routes",))
-        return key is not None and key.line == self.line and document.data["routes"] == []
-
-    def moved(self, at: Position) -> Position:
-        """Where something in `rest` stands in the text."""
-        return at if at.line <= self.line else replace(at, line=at.line + self.after)
-
-    def moved_problem(self, problem: Problem) -> Problem:
-        """A problem of `rest` as one of the text."""
-        related = None if problem.related is None else self.moved(problem.related)
-        return replace(problem, position=self.moved(problem.position), related=related)
-
-    def items(self) -> Iterator[tuple[int, str]]:
-        """The text of each item, with the number of its first line."""
-        begin = re.compile(rf"\n {{{self.column}}}-(?= |\n|\Z)")
-        starts = [0, *(found.start() + 1 for found in begin.finditer(self.routes))]
-        line = self.first
-        for start, end in zip(starts, [*starts[1:], len(self.routes)], strict=True):
-            yield line, self.routes[start:end]
-            line += self.routes.count("\n", start, end)
-
-
-def _cut(text: str) -> _Cut | None:
-    keys = list(_START.finditer(f"\n{text}"))
-    if len(keys) != 1:
-        return None
-    start, over = keys[0].start(), keys[0].end() - 1
-    first = _FIRST.match(text, over + 1)
-    if first is None:
-        return None
-    column, begin = len(first[1]), first.start(1)
-    # The first line that is neither blank nor a comment, nor an item, nor further to the right.
-    after = re.compile(rf"\n(?! {{{column}}}(?: |-[ \n])| *(?:#|\n|\Z))")
-    found = after.search(text, begin)
-    end = len(text) if found is None else found.start() + 1
-    rest = f"{text[:start]}routes: []\n{text[end:]}"
-    line = text.count("\n", 0, start) + 1
-    top, less = line + text.count("\n", start, begin), text.count("\n", over, end) - 1
-    return _Cut(rest, line, text[begin:end], top, column, less)
-
-
-def _stopped(cut: "_Cut", text: str, file: str) -> tuple[None, tuple[Problem, ...]] | None:
+def _stopped(cut: Cut, text: str, file: str) -> tuple[None, tuple[Problem, ...]] | None:
     """What keeps the parser from reading a text to its end, None where nothing does.
 
     The routes before that are left out where they are fine, but for the first one, where the list

@@ -9,6 +9,7 @@ from posixpath import normpath
 
 from sidecar.config.document import Document
 from sidecar.config.items import parse
+from sidecar.config.masking import masked_unread
 from sidecar.config.mistakes import MOST
 from sidecar.config.problems import Level, Position, Problem
 from sidecar.config.quick import QuickRoutes
@@ -28,11 +29,13 @@ class Reading:
     `sources` are the texts by the name that positions bear, for excerpts. `inputs` are all files
     whose content matters; one with a wildcard stands for the files that match it. `quick` reads
     documents, without it the YAML parser does. `managed` is the name of the file with what the
-    control plane set, empty before it was looked for.
+    control plane set, empty before it was looked for. Problems of which `leave_out` says so are not
+    noted.
     """
 
     system: System
     quick: QuickRoutes | None = None
+    leave_out: Callable[[Problem], bool] | None = None
     sources: dict[str, str] = field(default_factory=dict)
     inputs: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -85,8 +88,10 @@ class Reading:
         if self.quick is None:
             document, problems = parse(text, name)
         else:
-            document, problems = self.quick.parse(text, name, str(path.parent))
+            document, problems = self.quick.parse(text, name)
         self.problems += problems
+        if document is None:
+            self.sources[name] = masked_unread(text)
         return document
 
     def lines(self, file: str) -> list[str]:
@@ -95,11 +100,14 @@ class Reading:
             self._lines[file] = self.sources[file].splitlines()
         return self._lines[file]
 
-    def read(self, path: Path, at: At | None = None, shown: str = "") -> str | None:
+    def read(
+        self, path: Path, at: At | None = None, shown: str = "", within: str = ""
+    ) -> str | None:
         """The text of a file; None, with a problem, when there is none.
 
         The problem is put at the place `at` that names the file, or without it at the file itself.
-        `shown` stands for a path that must not be shown.
+        `shown` stands for a path that must not be shown, `within` is the way to the value that
+        names the file.
         """
         if path in self._texts:
             return self._texts[path]
@@ -109,20 +117,20 @@ class Reading:
         try:
             text = self.system.read_text(path)
         except OSError as error:
-            self.problem("unreadable", f"{shown} cannot be read: {_reason(error)}", place)
+            self.problem("unreadable", f"{shown} cannot be read: {_reason(error)}", place, within)
         except UnicodeDecodeError as error:
             before = error.object[: error.start]
             line = before.count(b"\n") + 1
             if at is None:
                 column = error.start - before.rfind(b"\n")
                 place = partial(Position, name, line, column)
-            self.problem("encoding", f"{shown} is not UTF-8, line {line}", place)
+            self.problem("encoding", f"{shown} is not UTF-8, line {line}", place, within)
         else:
             wrong = _damage(text)
             if not wrong:
                 self._texts[path] = text
                 return text
-            self.problem("encoding", f"{shown} {wrong}", place)
+            self.problem("encoding", f"{shown} {wrong}", place, within)
         return None
 
     def find(self, fragment: str, near: Position) -> Position:
@@ -137,12 +145,14 @@ class Reading:
                 return Position(near.file, near.line + offset, column + 1, len(fragment))
         return near
 
-    def problem(self, code: str, message: str, at: At) -> None:
+    def problem(self, code: str, message: str, at: At, path: str = "") -> None:
         """Note an error."""
-        self.note("error", lambda: Problem(code, message, at()))
+        self.note("error", lambda: Problem(code, message, at(), path))
 
     def note(self, level: Level, find: Callable[[], Problem]) -> None:
         """Note a problem of a kind that there may be very many of: the first `MOST` of a level."""
+        if self.leave_out is not None and self.leave_out(find()):
+            return
         self._noted[level] += 1
         if self._noted[level] <= MOST:
             self.problems.append(find())

@@ -9,7 +9,7 @@ from sidecar.config.written import flow, written
 
 _ROUTES = "routes"
 _DASH = re.compile(r"( *)-( +)")
-_EMPTY = re.compile(r"(routes *:) *(?:\[ *\]|~|null)? *(#.*)?\n?")
+_EMPTY = re.compile(r"(routes *:) *(?:\[ *\]|~|null)? *(#.*)?\r?\n?")
 _QUIET = re.compile(r" *(?:#.*)?\r?\n?")
 """A line that is blank, or only a comment."""
 
@@ -37,12 +37,12 @@ def added(
     if not names(document.data):
         if before is not None:
             raise NotEditable(f"there is no route {before!r}: the config has none")
-        return "".join(_first(lines, document, route))
+        return _joined(_first(lines, document, route), text)
     index = None if before is None else _index(document, before)
     at = _end(lines, document, -1) if index is None else _start(lines, document, index)
     dash, key = _columns(lines, document, index or 0)
     lines[at:at] = _item(route, dash, key)
-    return "".join(lines)
+    return _joined(lines, text)
 
 
 def removed(text: str, document: Document, name: str) -> str:
@@ -58,6 +58,14 @@ def removed(text: str, document: Document, name: str) -> str:
         lines[at] = re.sub(r"(routes *:)", r"\1 []", lines[at], count=1)
     del lines[start:end]
     return "".join(lines)
+
+
+def _joined(lines: Sequence[str], text: str) -> str:
+    """The lines as a text, in which all end as those of `text` do, if these end alike."""
+    joined = "".join(lines)
+    if text.count("\r\n") < text.count("\n") or "\n" not in text:
+        return joined
+    return re.sub(r"(?<!\r)\n", "\r\n", joined)
 
 
 def _lines(text: str) -> list[str]:

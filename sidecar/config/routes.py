@@ -1,5 +1,6 @@
 """The routes of a config: what they name must exist, and each must be reachable."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,8 @@ from sidecar.config.choices import budget, session_bounds
 from sidecar.config.model import Match, Route, SessionBounds, Template
 from sidecar.config.part import Part
 from sidecar.config.problems import Position, dotted, near
-from sidecar.config.quick import KnownRoute
+from sidecar.config.quick import KnownRoute, QuickRoutes
+from sidecar.config.reach import EVERY_MESSAGE, Conditions, conditions, unreached
 from sidecar.model import NO_REPLY
 
 DEFAULT_NAME = "default"
@@ -25,34 +27,36 @@ _TEXTS = (
     "sender",
     "sender_kind",
 )
+_MATCH = frozenset((*_TEXTS, "mentioned"))
 
 
 def routes(root: Part) -> tuple[Route, ...]:
     """The routes in order."""
     found: list[Route] = []
     order = _Order(root)
-    quick, listed = root.reading.quick, root.data.get("routes")
+    reading, listed = root.reading, root.data.get("routes")
+    quick = reading.quick
     if quick is not None:
         quick.begin_again()
     parts = {part.place[-1]: part for part in root.parts("routes")}
     for number, data in enumerate(listed if isinstance(listed, list) else ()):
         if quick is not None and isinstance(data, KnownRoute):
-            _, name, cwd, takes_all = quick.known.routes[data.number]
-            if cwd and not root.reading.has_folder(cwd):
+            _, name, cwd, told = quick.known.routes[data.number]
+            if cwd and not reading.has_folder(cwd):
                 root.problem("no-folder", f"{cwd!r} is no folder", "routes", number, "cwd")
             quick.kept.append(data.number)
             found.append(_KNOWN)
         elif number in parts:
             part = parts[number]
             route = _route(part, root, part.get("name") or dotted(part.place))
+            name, told = route.name, _conditions(part, route)
             if quick is not None:
-                quick.note(part.place, part.source.document, part.data, route)
-            name, takes_all = route.name, not part.data.get("match")
+                quick.note(part.place, part.source.document, part.data, route, told)
             found.append(route)
         else:
             continue
-        order.add(number, name, takes_all=takes_all)
-    order.end()
+        order.add(number, name, told)
+    order.end(quick)
     return tuple(found)
 
 
@@ -61,36 +65,54 @@ class _Order:
 
     def __init__(self, root: Part) -> None:
         self._root = root
-        self._names: dict[str, int | None] = {}
+        self._first: dict[str, int | None] = {}
         if isinstance(root.data.get("default_route"), dict):
-            self._names[DEFAULT_NAME] = None
-        self._catch_all: tuple[str, int] | None = None
+            self._first[DEFAULT_NAME] = None
+        self._routes: list[tuple[int, str]] = []
+        self._told: list[Conditions | None] = []
 
-    def add(self, number: int, name: str, *, takes_all: bool) -> None:
-        """Note what is wrong with the place of a route."""
-        first = self._names.setdefault(name, number)
+    def add(self, number: int, name: str, told: Conditions | None) -> None:
+        """Note a route, and whether its name is another one's."""
+        self._routes.append((number, name))
+        self._told.append(told)
+        first = self._first.setdefault(name, number)
         if first != number:
-            message, related = f"two routes are named {name!r}", partial(self._name_at, first)
+            message = f"two routes are named {self._shown(number, name)}"
+            related = partial(self._name_at, first)
             self._root.problem(
                 "duplicate-route", message, "routes", number, "name", related=related
             )
-        if self._catch_all is not None:
-            before, at = self._catch_all
-            message = f"never reached: the route {before!r} takes every message"
-            related = partial(self._root.key_at, "routes", at)
-            self._root.problem(
-                "unreachable-route", message, "routes", number, level="warning", related=related
-            )
-        elif takes_all:
-            self._catch_all = (name, number)
 
-    def end(self) -> None:
-        """Note what is wrong with all of them."""
-        if self._catch_all is None and "default_route" not in self._root.data:
+    def end(self, quick: QuickRoutes | None) -> None:
+        """Note what is wrong with the order of all of them."""
+        known = None if quick is None else quick.unreached_before(self._told)
+        found = unreached(self._told) if known is None else known
+        if quick is not None:
+            quick.unreached = found
+        for index, takers in found.items():
+            self._unreached(index, takers)
+        if EVERY_MESSAGE not in self._told and "default_route" not in self._root.data:
             message = "messages that no route matches are not answered"
             hint = "add a default_route, or a last route without match"
             at = self._root.key_at("routes")
             self._root.problem("no-default-route", message, hint=hint, level="warning", at=at)
+
+    def _unreached(self, index: int, takers: Sequence[int]) -> None:
+        number, _ = self._routes[index]
+        first, name = self._routes[takers[0]]
+        takes_all = self._told[takers[0]] == EVERY_MESSAGE
+        what = "every message" if takes_all else "all that it would take"
+        taker = f"the route {self._shown(first, name)} takes"
+        if len(takers) > 1:
+            taker = f"{len(takers)} earlier routes take"
+        related = partial(self._root.key_at, "routes", first)
+        self._root.problem(
+            "unreachable-route", f"never reached: {taker} {what}", "routes", number,
+            level="warning", related=related,
+        )  # fmt: skip
+
+    def _shown(self, number: int, name: str) -> str:
+        return self._root.shown(name, "routes", number, "name")
 
     def _name_at(self, number: int | None) -> Position:
         """Where a route is named; of None, the default route."""
@@ -104,7 +126,7 @@ class _Order:
 
 def default_route(root: Part) -> Route | None:
     """The route of what no other route takes."""
-    if not root.has("default_route"):
+    if not root.has_part("default_route"):
         return None
     return _route(root.part("default_route"), root, DEFAULT_NAME)
 
@@ -135,6 +157,12 @@ def _route(part: Part, root: Part, name: str) -> Route:
         recovery=_template(part, "recovery"),
         managed=part.is_managed,
     )
+
+
+def _conditions(part: Part, route: Route) -> Conditions | None:
+    """What has to hold for a route; None where its match is wrong, and so means nothing."""
+    wrong = part.is_broken("match") or not part.data.get("match", {}).keys() <= _MATCH
+    return None if wrong else conditions(route.match)
 
 
 def _match(part: Part, root: Part) -> Match:

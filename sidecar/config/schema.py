@@ -1,6 +1,7 @@
 """The JSON Schema of a config: one document, joined with the types of other packages."""
 
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sidecar.api import ComponentKind
@@ -20,6 +21,8 @@ BUILT_IN = {
 
 Kind = Literal["channel", "runtime"]
 """What has a `type` in the config."""
+
+NOTHING_HIDDEN: Mapping[Place, str] = MappingProxyType({})
 
 Others = dict[tuple[ComponentKind, str], Mapping[str, Any] | str]
 """Types of other packages: the JSON Schema of their options, or a text that tells why one cannot
@@ -62,11 +65,12 @@ class Schema:
     def check(
         self,
         document: Document,
-        hidden: Collection[Place] = (),
+        hidden: Mapping[Place, str] = NOTHING_HIDDEN,
         routes: Collection[int] | None = None,
     ) -> list[Mistake]:
         """What is wrong with the form of a document, as far as `explain` tells. Values at `hidden`
-        places are secrets and are not shown. `routes` are the only ones to look at, by number."""
+        places are secrets; what stands for them is shown. `routes` are the only ones to look at, by
+        number."""
         from sidecar.config.validator import Validator, errors_of  # take a while, if needed at all
 
         validator, data = Validator(self.joined), document.data

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from sidecar.config.scalars import resolve
 
-_PLAIN = re.compile(r"(?!.*: )[A-Za-z0-9_./~]([A-Za-z0-9_./~+@=%: -]*[A-Za-z0-9_./~+@=%-])?")
+_PLAIN = re.compile(
+    r"(?!.*: )(?:--?(?=[A-Za-z]))?[A-Za-z0-9_./~](?:[A-Za-z0-9_./~+@=%: -]*[A-Za-z0-9_./~+@=%-])?"
+)
 """Texts that need no quotes, in brackets neither."""
 
 

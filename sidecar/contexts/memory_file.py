@@ -60,6 +60,23 @@ class MemoryFile:
             with self._locked():
                 return self._mended()
 
+    def peek(self) -> Memory | None:
+        """The memory as `read` would find it, for who changes nothing.
+
+        Raises:
+            MemoryUnavailable: as `read` does.
+        """
+        for path in (self.path, *self._old):
+            with _told(path):
+                try:
+                    return _load(path)
+                except FileNotFoundError:
+                    continue
+                except ValueError:
+                    if path == self.path:
+                        return Memory()
+        return None
+
     def change(self, edit: Callable[[Memory], Memory]) -> Memory:
         """Make of the present memory, empty where there is none, another one; the result.
 

@@ -119,8 +119,9 @@ class ControlLink:
         return await self._send_text(event(type_, params, id_=uuid4().hex, now=time.time()))
 
     async def idle(self) -> None:
-        """Return when no frame is acted upon."""
-        await self._frames.idle.wait()
+        """Return when no frame is acted upon, nor waits for that."""
+        while not self._frames.idle.is_set():  # another one may come before we are told
+            await self._frames.idle.wait()
 
     async def _keep(self) -> None:
         failures = displaced = refused = 0
@@ -138,7 +139,9 @@ class ControlLink:
             refused_now = ended.status in (401, 403)
             refused += refused_now
             if ended.code in REFUSED or refused >= MOST_REFUSED:
-                await self._wait_for_login(ended.reason, expired=True)
+                taken = ended.code in REFUSED and ended.lived is not None
+                reason = f"the Hub has taken it away (code {ended.code})" if taken else ended.reason
+                await self._wait_for_login(reason, expired=True)
                 failures = refused = 0
                 continue
             if (
@@ -181,7 +184,7 @@ class ControlLink:
                     self._address(login),
                     login.access,
                     opened=lambda socket: self._opened(socket, login),
-                    receive=self._frames.put,
+                    receive=self._frames.take,
                     limits=self._limits,
                 ),
                 name="control-socket",
@@ -254,7 +257,7 @@ class ControlLink:
         if expired and not await self._is_another():
             await self._mark_expired()
         metrics.count("control_logins_needed_total")
-        self._host.log.error("log in again with `sidecar login`: %s", reason)
+        self._host.log.error("log in again with `%s`: %s", logins.command(self._path), reason)
         self._set("login", reason)
         while not await self._is_another():  # noqa: ASYNC110 -- a file has no event
             await asyncio.sleep(self._waits.look)
@@ -267,6 +270,8 @@ class ControlLink:
         try:
             if not await asyncio.to_thread(logins.is_expired, self._path):
                 await asyncio.to_thread(logins.mark_expired, self._path)
+            if await self._is_another():  # one that has come meanwhile is not the one that ended
+                await asyncio.to_thread(logins.clear_expired, self._path)
         except OSError as error:  # a read-only folder: this process knows it all the same
             metrics.count("token_store_failures_total", channel=self._host.name)
             self._host.log.warning("that this login has ended is not noted: %s", error)

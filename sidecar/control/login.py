@@ -4,7 +4,11 @@ Everything here blocks: it is called in a thread.
 """
 
 import contextlib
+import errno
 import json
+import os
+import shlex
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +17,7 @@ from pathlib import Path
 
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.loose import Record, number_of, text_of
+from sidecar.config.model import LOGIN_FILE
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.private_file import (
     Stamp,
@@ -129,12 +134,24 @@ def write(
     if login.label is not None:
         document["label"] = login.label
     content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    target = path.resolve()
-    if not target.parent.exists():
-        target.parent.mkdir(parents=True, mode=0o700)
+    target = _place(path)
     if wrote is not None and target.exists():
         wrote(target.read_bytes(), content)
     return replace_file(target, content)
+
+
+def prepare(path: Path) -> None:
+    """See to it that a login can be written, before one is asked for. Raises OSError."""
+    target = _place(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    tempfile.NamedTemporaryFile(dir=target.parent).close()  # a login is written beside it first
+
+
+def command(path: Path) -> str:
+    """The command with which a person logs in, so that the login is in a file."""
+    usual = path == Path(LOGIN_FILE).expanduser()
+    return "sidecar login" if usual else f"sidecar login --file {shlex.quote(str(path))}"
 
 
 def remove(path: Path) -> bool:
@@ -182,6 +199,14 @@ def stamp(path: Path) -> Stamp | None:
         return stamp_of(path.stat())
     except OSError:
         return None
+
+
+def _place(path: Path) -> Path:
+    """Where a login is written, with a folder around it."""
+    target = path.resolve()
+    if not target.parent.exists():
+        target.parent.mkdir(parents=True, mode=0o700)
+    return target
 
 
 def _either(record: Record, name: str) -> str | None:

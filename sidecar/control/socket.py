@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -57,10 +57,11 @@ async def listen(
     token: str,
     *,
     opened: Callable[[ClientWebSocketResponse], None],
-    receive: Callable[[str], None],
+    receive: Callable[[str], Awaitable[None]],
     limits: Limits,
 ) -> Ended:
-    """Open a socket and give each text frame to `receive`, until it ends. Cancelled, it is closed.
+    """Open a socket and give each text frame to `receive`, one after the other, until it ends.
+    Cancelled, it is closed.
 
     `opened` gets the socket when the Hub has let us in.
     """
@@ -84,7 +85,7 @@ async def listen(
             opened(socket)
             while (frame := await socket.receive()).type not in _ENDED:
                 if frame.type is WSMsgType.TEXT:
-                    receive(frame.data)
+                    await receive(frame.data)
     finally:
         await socket.close()
     code = socket.close_code

@@ -15,7 +15,7 @@ from sidecar.api import Host
 from sidecar.codecs.botcord import error_code
 from sidecar.control import login as logins
 from sidecar.control.login import Login
-from sidecar.errors import ChannelStopped, ChannelUnavailable
+from sidecar.errors import ChannelError, ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.http import request
 from sidecar.hubclient.private_file import Stamp
 
@@ -51,13 +51,35 @@ class LoginToken:
     async def replace(self, used: str | None) -> Login:
         """A login with another access token than the one that was refused.
 
-        Those who ask at the same time get the outcome of one refresh. Raises as `get`.
+        Those who ask at the same time get the outcome of one refresh. Raises as `get`. Cancelled,
+        it returns when a refresh that has begun is in the file: the Hub takes the former token no
+        more, so that half of a refresh would lose the login.
         """
         async with self._lock:
             login = await self._read()
             if login.access != used and self._now() < login.expires_at - MARGIN:
                 return login
-            return await self._refresh(login)
+            return await self._whole(login)
+
+    async def _whole(self, login: Login) -> Login:
+        """Refresh a login, whoever gives up waiting for it."""
+        found: Login | ChannelError = ChannelUnavailable("the sidecar stops")
+
+        async def work() -> None:
+            nonlocal found
+            try:
+                found = await self._refresh(login)
+            except ChannelError as error:  # told to who waits
+                found = error
+
+        task = self._host.spawn(work(), "control-refresh")
+        try:
+            await asyncio.shield(task)
+        finally:
+            await asyncio.wait([task])
+        if isinstance(found, Login):
+            return found
+        raise found
 
     async def _read(self) -> Login:
         found = await asyncio.to_thread(logins.read, self.path)
@@ -87,9 +109,15 @@ class LoginToken:
         return await self._keep(fresh)
 
     async def _keep(self, login: Login) -> Login:
-        """In the file before it is used: the older refresh token is worth nothing by now."""
+        """In the file before it is used: the older refresh token is worth nothing by now. What a
+        person did meanwhile, who logged out or in anew, stays."""
 
-        def write() -> Stamp:
+        def write() -> Stamp | None:
+            try:
+                if logins.read(self.path).document != login.document:
+                    return None
+            except ChannelStopped:
+                return None
             return logins.write(self.path, login, now=self._now(), wrote=self._host.wrote)
 
         try:
@@ -104,4 +132,4 @@ class LoginToken:
             )
             return login
         self._unsaved = None
-        return replace(login, stamp=stamp)
+        return await self._read() if stamp is None else replace(login, stamp=stamp)

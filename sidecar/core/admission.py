@@ -19,6 +19,8 @@ NOT_WOKEN = "not_woken"
 """The reason of a message that is not to wake the agent: it reads of it later, if at all."""
 MOST_TRACKED = 10_000
 """Senders, and conversations, whose history is kept; the longest unseen is forgotten first."""
+Identity = tuple[str, str, str]
+"""What no two messages have in common: channel, account and id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Refusal:
 
     reason: str
     tell: str | None = None
+
+
+Verdicts = dict[Identity, Refusal | None]
+"""What was said of messages that were counted."""
 
 
 class Admission:
@@ -38,14 +44,32 @@ class Admission:
         self._loops: dict[ConversationKey, deque[float]] = {}
 
     def check(
-        self, message: Message, channel: Channel, now: float, attention: Attention | None = None
+        self,
+        message: Message,
+        channel: Channel,
+        now: float,
+        attention: Attention | None = None,
+        verdicts: Verdicts | None = None,
     ) -> Refusal | None:
         """The refusal of a message, None when it is admitted. `now` is in seconds; `attention` is
-        what the owner wants in that conversation."""
+        what the owner wants in that conversation.
+
+        `verdicts` are those of earlier calls, and get this one: a message that is asked about again
+        is answered as before, for it must not count twice.
+        """
         if (refusal := unfit(message, channel)) is not None:
             return refusal
         if attention is not None and not wakes(attention, message, now):
             return Refusal(NOT_WOKEN)
+        if verdicts is None:
+            return self._count(message, channel, now)
+        known = identity(message)
+        if known not in verdicts:
+            verdicts[known] = self._count(message, channel, now)
+        return verdicts[known]
+
+    def _count(self, message: Message, channel: Channel, now: float) -> Refusal | None:
+        """The refusal of a message for what came before it; from now on it came before others."""
         if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, now):
             return Refusal("loop_guard")
         if channel.rate_limit is not None:
@@ -76,6 +100,11 @@ class Admission:
         _bound(self._told)
         wait = max(1, round(asked[0] + rate.window - now))
         return Refusal("rate_limited", f"That is too many messages for now. Try again in {wait} s.")
+
+
+def identity(message: Message) -> Identity:
+    """What tells a message from all others."""
+    return message.channel, message.account, message.id
 
 
 def unfit(message: Message, channel: Channel) -> Refusal | None:

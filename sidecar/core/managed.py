@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sidecar.config.model import Channel
+
 Entry = Mapping[str, object]
 
 _HEAD = """\
@@ -77,6 +79,17 @@ def with_route(
     last = next((i for i, one in enumerate(routes) if one.get("match") == general), len(routes))
     routes.insert(last, new)
     return replace(managed, routes=tuple(routes)), last, True
+
+
+def is_users(channels: Mapping[str, Channel], agent: str, credentials: Path) -> bool:
+    """Whether one of the user's channels has an agent, or uses `credentials`, those that the
+    control plane has of it."""
+    return any(
+        agent in (name, one.options.get("agent"))
+        or one.options.get("credentials") == str(credentials)
+        for name, one in channels.items()
+        if not one.managed
+    )
 
 
 def _is_of(route: Entry, agent: str) -> bool:

@@ -6,10 +6,12 @@ Of one account there is one: a goal, and named sections of text. The limits coun
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as with_other
 from datetime import UTC, datetime
 
 from sidecar.core.sanitise import clean
+from sidecar.core.skeleton import GAP, LEFT, RIGHT, replace, word
 from sidecar.errors import MemoryRefused, MemoryUnavailable
 
 GOAL = "goal"
@@ -27,8 +29,13 @@ VERSION = 2
 """Of the format of the file: `{"version": 2, "goal": …, "sections": {…}, "updatedAt": …}`."""
 
 _NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
-# What only the prompt may write around a section; attributes and closing tags too.
-_TAG = re.compile(r"<(\s*+/?\s*+(?:current_memory|section_\w++)[^<>]*+)>", re.IGNORECASE)
+_TAG = rf"""
+    {LEFT} (?P<inside> {GAP} (?: / {GAP} )? (?:
+        {word("currentmemory")} (?! [^\W_] )
+      | {word("section")} (?: [\s\0]*+ _ | \0*+ - ) {GAP} [^\W_]
+    ) [^<>&]*+ ) (?P<closed> {RIGHT} )?
+    """
+"""What only the prompt may write around a section, also with attributes, and never closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,11 @@ def changed(memory: Memory, name: str, text: str, now: float) -> Memory:
         return _without(memory, name, now)
     if name == GOAL:
         _check_length("the goal", len(text), LONGEST_GOAL)
-        after = replace(memory, goal=text, updated_at=now)
+        after = with_other(memory, goal=text, updated_at=now)
     else:
         _check_name(name)
         _check_length(f"section {name}", len(text), LONGEST_SECTION)
-        after = replace(memory, sections={**memory.sections, name: text}, updated_at=now)
+        after = with_other(memory, sections={**memory.sections, name: text}, updated_at=now)
     _check_length("the memory", after.size, LONGEST)
     if len(after.sections) > MOST_SECTIONS:
         raise MemoryRefused(f"there are {MOST_SECTIONS} sections already: delete one first")
@@ -81,7 +88,12 @@ def cleared(now: float) -> Memory:
 
 def neutral(text: str) -> str:
     """A text that cannot pass for the tags that the prompt puts around sections."""
-    return _TAG.sub(r"‹\1›", text)  # noqa: RUF001 -- look-alikes are wanted
+    return replace(_TAG, _neutral, text)
+
+
+def _neutral(found: re.Match[str], text: str) -> str:
+    inside = text[slice(*found.span("inside"))]
+    return f"‹{inside}›" if found["closed"] else f"‹{inside}"  # noqa: RUF001 -- look-alikes are wanted
 
 
 def encode(memory: Memory) -> bytes:

@@ -23,12 +23,14 @@ _SHAPES = re.compile(
     | (?P<user> [a-z]:// [^\s/:@]*+ : ) [^\s/@]++ (?= @ )
     | (?P<pem> -----BEGIN\ [A-Z ]{0,40}?PRIVATE\ KEY----- ) (?: [^-] | -(?!----) )++
     | \b(?: eyJ[\w-]{8,}+ (?:\.[\w-]++){1,2} \.? | sk-[\w-]{16,}+ | drt_[\w-]{8,}+
-          | gh[opsur]_\w{20,}+ | github_pat_\w{20,}+ | glpat-[\w-]{16,}+ | xox[a-z]-[\w-]{10,}+ )
+          | gh[opsur]_\w{20,}+ | github_pat_\w{20,}+ | glpat-[\w-]{16,}+ | xox[a-z]-[\w-]{10,}+
+          | AIza[\w-]{20,}+ | ya29\.[\w-]{16,}+ )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _HINTS = (
-    "earer", "basic", "ivate", "://", "eyj", "sk-", "drt_", "gh", "glpat-", "xox", "="
+    "earer", "basic", "ivate", "://", "eyj", "sk-", "drt_", "gh", "glpat-", "xox", "aiza", "ya29",
+    "=",
 )  # fmt: skip
 """Each shape has one of these in lower case: without them nothing is searched."""
 

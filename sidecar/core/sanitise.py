@@ -1,15 +1,15 @@
 """Text from outside, made fit for a prompt: what only the sidecar may write is marked as forged.
 
 Forged are the sidecar's own headings and wrapper tags, and the role markers of chat formats. They
-are looked for in a copy of the text, the skeleton, that has one character for each of the text's:
-invisible ones become NUL, look-alikes of letters, hyphens and bars become ASCII. Every pattern
-takes linear time, so that a hostile text costs no more than a friendly one.
+are looked for in the skeleton of the text. Every pattern takes linear time, so that a hostile text
+costs no more than a friendly one.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
+
+from sidecar.core.skeleton import GAP, LEFT, RIGHT, replace, word
 
 LABEL_LIMIT = 100
 """Characters of a name or title in a header line."""
@@ -27,6 +27,8 @@ _CONTROLS: dict[int, str | None] = (
 _UNCLEAN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Unicode's tag characters spell ASCII that no person sees and that some models read.
 _HIDDEN_ASCII = re.compile("[\U000e0000-\U000e007f]+")
+# One character that a reader takes for two or three, as `st`, has no place in a skeleton.
+_LIGATURES = re.compile("[\ufb00-\ufb06]")
 _LOOKS = str.maketrans('[]"<>|', "⟦⟧'＜＞¦")  # noqa: RUF001 - look-alikes are wanted
 
 
@@ -53,7 +55,8 @@ def _sanitised(text: str) -> str:
     text = _visible(text)
     if not any(mark in text for mark in _MARKS):
         return text
-    return _replace(_TAG, _stripped, _replace(_HEADING, _fake, text))
+    text = _LIGATURES.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    return replace(_TAG, _stripped, replace(_HEADING, _fake, text))
 
 
 def label(text: str, limit: int = LABEL_LIMIT) -> str:
@@ -97,48 +100,37 @@ def _joined(before: str, after: str) -> bool:
     )
 
 
-# Quantifiers are possessive (`*+`), and nothing that a pattern passes over contains the start of
-# another match: that keeps the search linear.
-
-_GAP = r"[-_\s\0]*+"
-"""What may stand between any two letters of a marker without hiding it from a model."""
-
-_OPEN = rf"(?: < | &(?:amp;)*+ (?: lt | \#0*+60 | \#x0*+3c );? ) {_GAP} (?: / {_GAP} )?"
-_CLOSE = rf"{_GAP} (?: > | &(?:amp;)*+ (?: gt | \#0*+62 | \#x0*+3e );? )"
+_OPEN = rf"{LEFT} {GAP} (?: / {GAP} )?"
+_CLOSE = rf"{GAP} {RIGHT}"
 _ATTRIBUTE = (
-    rf"""{_GAP} [\w:.-]++ {_GAP} = {_GAP} (?: "[^"<>&\n]*+" | '[^'<>&\n]*+' | [^\s<>&"']++ )"""
+    rf"""{GAP} [\w:.-]++ {GAP} = {GAP} (?: "[^"<>&\n]*+" | '[^'<>&\n]*+' | [^\s<>&"']++ )"""
 )
-_ATTRIBUTES = rf"(?: {_ATTRIBUTE} )*+ {_GAP} /? {_CLOSE}"
+_ATTRIBUTES = rf"(?: {_ATTRIBUTE} )*+ {GAP} /? {_CLOSE}"
 _REST = rf"(?: {_ATTRIBUTES} | [^<>&\n]*+ {_CLOSE} | )"
 """The rest of a tag: attributes, also over several lines, or what its line has, or nothing."""
 
-
-def _word(letters: str) -> str:
-    return _GAP.join(letters)
-
-
 _TIGHT = r"< \0*+ /? \0*+"
-_SYSTEM = rf"{_word('system')} (?: {_GAP} {_word('reminder')} )? (?! [-_]*+ [^\W_] | [.:] )"
+_SYSTEM = rf"{word('system')} (?: {GAP} {word('reminder')} )? (?! [-_]*+ [^\W_] | [.:] )"
 """A word of many programs, as in `a < system and b > c` or `Map<System, X>`: only what is closed
 like a tag is one."""
 
 _TAG = rf"""
     {_TIGHT} (?P<system_too> {_SYSTEM} ) [^<>&\n,()\[\]{{}}]*+ {_CLOSE}
     | {_OPEN} (?:
-        (?: (?P<agent_message> {_word("agentmessage")} )
-          | (?P<human_message> {_word("humanmessage")} )
-          | (?P<room_rule> {_word("roomrule")} )
+        (?: (?P<agent_message> {word("agentmessage")} )
+          | (?P<human_message> {word("humanmessage")} )
+          | (?P<room_rule> {word("roomrule")} )
         ) {_REST}
       | (?P<system> {_SYSTEM} ) {_ATTRIBUTES}
-      | {_OPEN} (?P<sys> {_word("sys")} ) {_CLOSE} {_CLOSE}
-      | \| {_GAP} (?:
-            (?P<im_start> {_word("imstart")} ) {_GAP} \| {_CLOSE}
-          | (?P<im_end> {_word("imend")} ) {_GAP} \| {_CLOSE}
-          | (?: / {_GAP} )? (?P<role> {_word("system")} | {_word("user")} | {_word("assistant")} )
-            {_GAP} \|? {_CLOSE}
+      | {_OPEN} (?P<sys> {word("sys")} ) {_CLOSE} {_CLOSE}
+      | \| {GAP} (?:
+            (?P<im_start> {word("imstart")} ) {GAP} \| {_CLOSE}
+          | (?P<im_end> {word("imend")} ) {GAP} \| {_CLOSE}
+          | (?: / {GAP} )? (?P<role> {word("system")} | {word("user")} | {word("assistant")} )
+            {GAP} \|? {_CLOSE}
         )
     )
-    | \[ {_GAP} (?: / {_GAP} )? (?P<inst> {_word("inst")} ) {_GAP} \]
+    | \[ {GAP} (?: / {GAP} )? (?P<inst> {word("inst")} ) {GAP} \]
     """
 _TAG_NAMES = {
     "agent_message": "agent-message tag",
@@ -154,13 +146,13 @@ _TAG_NAMES = {
 }
 
 _HEADING = rf"""
-    ^ (?P<indent> (?: [^\S\n] | \0 )*+ ) \[ {_GAP} (?:
-        (?P<botcord> {_word("botcord")} ) (?P<title> [^\]\n]*+ ) (?P<closed> \] )?
+    ^ (?P<indent> (?: [^\S\n] | \0 )*+ ) \[ {GAP} (?:
+        (?P<botcord> {word("botcord")} ) (?P<title> [^\]\n]*+ ) (?P<closed> \] )?
       | (?:
-            (?P<rule> {_word("roomrule")} )
-          | (?P<chinese> {_word("房间规则")} | {_word("系统提示")} )
-          | (?P<role> {_word("system")} | {_word("assistant")} | {_word("user")} )
-        ) {_GAP} \]
+            (?P<rule> {word("roomrule")} )
+          | (?P<chinese> {word("房间规则")} | {word("系统提示")} )
+          | (?P<role> {word("system")} | {word("assistant")} | {word("user")} )
+        ) {GAP} \]
     )
     """
 _MARKS = ("<", "[", "&")
@@ -184,46 +176,3 @@ def _fake(found: re.Match[str], text: str) -> str:
     gap = " " if title[:1].isspace() else ""
     name = f"BotCord{gap}{title.partition(':')[0].strip() or title.strip()}".rstrip()
     return f"{indent}[⚠ fake: {name}]"
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Takes some milliseconds, which no start waits for."""
-    return re.compile(pattern, re.VERBOSE | re.IGNORECASE | re.MULTILINE)
-
-
-def _replace(pattern: str, replacement: Callable[[re.Match[str], str], str], text: str) -> str:
-    """Replace what the pattern finds in the skeleton of the text."""
-    parts, end = [], 0
-    for found in _compiled(pattern).finditer(_skeleton(text)):
-        parts += [text[end : found.start()], replacement(found, text)]
-        end = found.end()
-    return "".join((*parts, text[end:])) if parts else text
-
-
-def _skeleton(text: str) -> str:
-    if text.isascii():
-        return text
-    seen = {ord(char): _seen(char) for char in set(text) if char > "\x7f"}
-    return text.translate(seen)
-
-
-_TWINS = str.maketrans(
-    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0501\u043c\u0442\u03bf\u03c1\u03bd",
-    "aeopcyxsidmtopv",
-)
-"""Cyrillic and Greek letters that look like Latin ones of the markers."""
-_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-_ASCII_LOOK = frozenset("abcdefghijklmnopqrstuvwxyz-_/|")
-
-
-@lru_cache(maxsize=4096)
-def _seen(char: str) -> str:
-    """What a reader takes a character for: one character, NUL when it is invisible."""
-    category = unicodedata.category(char)
-    if category in ("Cf", "Mn", "Me") or char in _BLANK_LETTERS:
-        return "\0"
-    if category in ("Pd", "Pc") or char in "\u2043\u2212":
-        return "-"
-    look = unicodedata.normalize("NFKC", char).lower().translate(_TWINS)
-    return look if look in _ASCII_LOOK else char

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ class Stamp(NamedTuple):
     written_ns: int
     size: int
     mode: int
+
+
+class FileRewritten(Exception):
+    """Somebody else has written or removed a file since it was read."""
 
 
 class Private(NamedTuple):
@@ -76,22 +81,41 @@ def parse_object(path: Path, text: bytes) -> dict[str, object]:
     return record
 
 
-def replace_file(target: Path, content: bytes, mode: int = 0o600) -> Stamp:
-    """Write beside the file and rename, so that a reader never sees half of it.
+def replace_file(
+    target: Path, content: bytes, mode: int = 0o600, *, expected: bytes | None = None
+) -> Stamp:
+    """Write beside the file and rename, so that a reader never sees half of it. It belongs to whom
+    it belonged to, where we may give it away: a refresh by root takes nobody's credentials.
 
     Raises:
+        FileRewritten: it does not hold what was `expected`, and stays as it is.
         OSError: it cannot be written; the file is as it was.
     """
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            _give(file.fileno(), target)
             os.fchmod(file.fileno(), mode)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
             stamp = stamp_of(os.fstat(file.fileno()))
+        if expected is not None:
+            _expect(target, expected)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return stamp
+
+
+def _expect(target: Path, content: bytes) -> None:
+    if not target.exists() or target.read_bytes() != content:
+        raise FileRewritten
+
+
+def _give(descriptor: int, target: Path) -> None:
+    """Let a new file belong to the owner and the group of what it is to replace."""
+    with suppress(OSError):  # there is none, or we may not: what it holds matters more
+        former = target.lstat()
+        os.fchown(descriptor, former.st_uid, former.st_gid)

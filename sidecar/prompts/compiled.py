@@ -1,7 +1,7 @@
 """A template compiled and tried out: it can run, or what is wrong with it is known."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -28,24 +28,27 @@ class Compiled:
     names: frozenset[str] = frozenset()
 
 
-_Key = tuple[str, tuple[str, ...], frozenset[str]]
+Env = tuple[tuple[str, str], ...]
+"""Environment variables, each with a value that it may have."""
+_Key = tuple[str, Env, frozenset[str], bool]
 _cache: WeakValueDictionary[_Key, Compiled] = WeakValueDictionary()
 """What any snapshot still uses, so that a reload compiles only what is new."""
 
 
 def compiled(
-    source: str, env: tuple[str, ...] = (), others: frozenset[str] = frozenset()
+    source: str, env: Env = (), others: frozenset[str] = frozenset(), *, recovers: bool = False
 ) -> Compiled:
-    """The template of a source. `env` names the environment variables that it may read, `others`
-    the context providers of other packages."""
-    key = (source, env, others)
+    """The template of a source. `env` are the environment variables that it may read, `others`
+    names the context providers of other packages. One that `recovers` is rendered only where there
+    is a history."""
+    key = (source, env, others, recovers)
     found = _cache.get(key)
     if found is None:
         found = _cache[key] = _compile(*key)
     return found
 
 
-def _compile(source: str, env: tuple[str, ...], others: frozenset[str]) -> Compiled:
+def _compile(source: str, env: Env, others: frozenset[str], recovers: bool) -> Compiled:
     try:
         tree = ENVIRONMENT.parse(source)
         if found := tuple(mistakes(source, tree, NAMES | others)):
@@ -57,15 +60,17 @@ def _compile(source: str, env: tuple[str, ...], others: frozenset[str]) -> Compi
         message = f"the template cannot be compiled: {type(error).__name__}: {error}"
         return Compiled(None, (Finding("template-syntax", message, 1),))
     template = Template.from_code(ENVIRONMENT, code, dict(ENVIRONMENT.globals))
-    findings = tuple(_failures(source, template, env, others))
+    tried = sample_values(env, others).items()
+    samples = {name: one for name, one in tried if one["history"] or not recovers}
+    findings = tuple(_failures(source, template, samples))
     return Compiled(template, findings, names_used(tree))
 
 
 def _failures(
-    source: str, template: Template, env: tuple[str, ...], others: frozenset[str]
+    source: str, template: Template, samples: Mapping[str, Mapping[str, object]]
 ) -> Iterator[Finding]:
     """What goes wrong with each of the sample messages."""
-    for sample, values in sample_values(env, others).items():
+    for sample, values in samples.items():
         try:
             run(template, values)
         except TemplateFailed as failed:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypedDict, cast
+from typing import ClassVar, TypedDict, cast
 
 from sidecar import model
 from sidecar.config.model import Route
 from sidecar.core.sanitise import clean, cut, label, sanitise
 from sidecar.model import ConversationKind, SenderKind, Trust
-from sidecar.prompts.environment import View
 from sidecar.prompts.facts import provided, safe_mapping
+from sidecar.prompts.view import View
 
 LONGEST_LINE = 500
 """Characters of a message, or an answer, of an earlier session."""
@@ -57,6 +57,7 @@ class TurnContext:
 class SenderView(View):
     """Who said something."""
 
+    _such_as: ClassVar[str] = "label"
     id: str
     name: str
     kind: SenderKind
@@ -67,6 +68,7 @@ class SenderView(View):
 class MessageView(View):
     """One message. `extra` is made safe when a template asks for it, which few do."""
 
+    _such_as: ClassVar[str] = "text"
     id: str
     text: str
     time: datetime
@@ -85,6 +87,7 @@ class MessageView(View):
 class ConversationView(View):
     """Where it was said."""
 
+    _such_as: ClassVar[str] = "title"
     id: str
     kind: ConversationKind
     title: str
@@ -95,6 +98,7 @@ class ConversationView(View):
 class RouteView(View):
     """What decides about the turn."""
 
+    _such_as: ClassVar[str] = "name"
     name: str
     runtime: str
     trust: Trust
@@ -105,6 +109,7 @@ class RouteView(View):
 class TurnView(View):
     """The turn itself."""
 
+    _such_as: ClassVar[str] = "id"
     id: str
     attempt: int
     reason: str
@@ -115,6 +120,7 @@ class TurnView(View):
 class SessionView(View):
     """What the agent remembers."""
 
+    _such_as: ClassVar[str] = "turns"
     resumed: bool
     turns: int
 
@@ -123,6 +129,7 @@ class SessionView(View):
 class ExchangeView(View):
     """What was said before, and the answer."""
 
+    _such_as: ClassVar[str] = "answer"
     messages: list[MessageView]
     answer: str
 

@@ -53,9 +53,15 @@ CONTRACT: tuple[Entry, ...] = tuple(
         (
             "history",
             "list of exchange",
-            "where a fresh session takes the place of another: what was said last, oldest first, "
-            "each with its `messages` and the agent's `answer`; texts are in one line, and cut",
+            "where a fresh session takes the place of another: what was said last, oldest first; "
+            "else empty",
         ),
+        (
+            "history[].messages",
+            "list of message",
+            "what was said, the last of several; each text is in one line, and cut",
+        ),
+        ("history[].answer", "text", "what the agent answered, in one line, and cut; or empty"),
         ("memory", "memory", "what the agent has noted for itself, in all rooms of the account"),
         ("memory.goal", "text", "what it pursues, in one line, or empty"),
         ("memory.sections", "list of section", "its notes"),
@@ -117,5 +123,5 @@ PROVIDERS: Mapping[str, object] = MappingProxyType(
 """The names whose values are asked for, only when a template uses them, and their values where
 there is nothing to tell."""
 
-NAMES = frozenset(entry.name.partition(".")[0] for entry in CONTRACT)
+NAMES = frozenset(entry.name for entry in CONTRACT if "." not in entry.name)
 """The names at the top."""

@@ -1,5 +1,6 @@
 """The Jinja environment of prompts: it reads only what it is given, and every run is bounded."""
 
+import re
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from types import BuiltinMethodType
@@ -11,24 +12,34 @@ from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.runtime import Context, LoopContext, StrictUndefined
 from jinja2.runtime import Undefined as AnyUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
 
-from sidecar.config.problems import near
 from sidecar.prompts import meter
-from sidecar.prompts.filters import FILTERS
+from sidecar.prompts.filters import FILTERS, divisible
 from sidecar.prompts.meter import meter_of
+from sidecar.prompts.operators import CHECKED, check
+from sidecar.prompts.paying import PAYING_FILTERS, make_pay
+from sidecar.prompts.view import View, kind_of, no_attribute
 
 _FOLDER = Path(__file__).with_name("templates")
-BUILT_IN = {
+_FILES = {
     path.relative_to(_FOLDER).as_posix(): path.read_text("utf-8")
     for path in sorted(_FOLDER.glob("*/*.j2"))
 }
-"""The sources of the templates that others can extend and include, by name."""
+_BLOCK = re.compile(r"{% block (\w+)(?: scoped)? %}\n(.*?){% endblock %}", re.DOTALL)
+"""None of the built-in blocks is inside of another one."""
+_BLOCKS = {
+    f"{name.partition('/')[0]}/{block}.j2": text
+    for name, source in _FILES.items()
+    for block, text in _BLOCK.findall(source)
+}
+BUILT_IN = {**_BLOCKS, **_FILES}
+"""The sources of the templates that others can extend and include, by name. Each block is one; to
+include it where it stands would take a sixth of the time of a prompt."""
 
 _KEPT_FILTERS = (
-    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int",
+    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby",
     "items", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr",
-    "reverse", "round", "select", "selectattr", "sort", "string", "sum", "title", "trim", "unique",
+    "reverse", "select", "selectattr", "sort", "string", "sum", "title", "trim", "unique",
     "upper", "wordcount",
 )  # fmt: skip
 _KEPT_GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
@@ -43,22 +54,14 @@ _TEXT_METHODS = frozenset(
 )  # fmt: skip
 """Those that do not make a text longer."""
 _MAPPING_METHODS = frozenset(dir(dict))
-_LARGEST_FACTOR = 1e9
-_LARGEST_EXPONENT = 16
 _LONGEST_JOIN = 1 << 24
 """Characters of one run of a template or a macro; its own text is not paid from the meter."""
-
-
-class View:
-    """A value made for templates: they may read all its public attributes."""
-
-    __slots__ = ()
 
 
 class Environment(ImmutableSandboxedEnvironment):
     """Pays the `Meter` for loops, calls, filters and texts, and refuses what cannot be paid for."""
 
-    intercepted_binops = frozenset(("+", "*", "**", "%"))
+    intercepted_binops = CHECKED
 
     def __init__(self) -> None:
         super().__init__(
@@ -72,14 +75,15 @@ class Environment(ImmutableSandboxedEnvironment):
         )
         self.filters = {name: JINJA_FILTERS[name] for name in _KEPT_FILTERS}
         self.filters.update(FILTERS)
-        self.filters.update(_PAYING_FILTERS)
+        self.filters.update(PAYING_FILTERS)
+        self.tests = {**self.tests, "divisibleby": divisible}
         self.globals = {name: self.globals[name] for name in _KEPT_GLOBALS}
         self._built_in: dict[str, Any] = {}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         # Jinja 3 has no public hook between its parser and its compiler.
         tree = super()._parse(source, name, filename)
-        _Paying().generic_visit(tree)
+        make_pay(tree)
         return tree
 
     def get_template(self, name: Any, *args: Any, **kwargs: Any) -> Any:
@@ -94,7 +98,10 @@ class Environment(ImmutableSandboxedEnvironment):
         """Call a function or a macro: a step for the call, and one for each item of a list."""
         budget = meter_of(context)
         budget.step()
-        budget.pay((args, kwargs))
+        if args or kwargs:
+            budget.step((len(args) + len(kwargs)) // 10)
+            for value in (*args, *kwargs.values()):
+                budget.pay(value)
         if isinstance(function, BuiltinMethodType):  # such as `upper` of a text
             budget.take(function.__self__)
         if isinstance(function, LoopContext) and args:
@@ -106,21 +113,37 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Pay for the result of an operator, and refuse one that may be too large."""
-        match operator, left, right:
-            case ("+", str(), str()):
-                meter_of(context).write(len(left) + len(right))
-            case ("+", list() | tuple(), list() | tuple()):
-                meter_of(context).step(len(left) + len(right))
-                meter_of(context).pay((left, right))
-            case ("*", str() as text, int(times)) | ("*", int(times), str() as text):
-                meter_of(context).write(len(text) * max(0, times))
-            case ("*", int() | float(), int() | float()):
-                _check(operator, max(abs(left), abs(right)) <= _LARGEST_FACTOR)
-            case ("**", int() | float(), int() | float()):
-                _check(operator, abs(left) <= _LARGEST_FACTOR and abs(right) <= _LARGEST_EXPONENT)
-            case ("*" | "**", _, _) | ("%", str(), _):
-                _check(operator, isinstance(left, AnyUndefined) or isinstance(right, AnyUndefined))
+        check(context, operator, left, right)
         return super().call_binop(context, operator, left, right)
+
+    def call_filter(
+        self,
+        name: str,
+        value: Any,
+        args: Any = None,
+        kwargs: Any = None,
+        context: Context | None = None,
+        eval_ctx: Any = None,
+    ) -> Any:
+        """A filter of one item, as `map` has it, paid for by the size of the item."""
+        if context is not None:
+            meter_of(context).take(value)
+        return super().call_filter(name, value, args, kwargs, context, eval_ctx)
+
+    def call_test(
+        self,
+        name: str,
+        value: Any,
+        args: Any = None,
+        kwargs: Any = None,
+        context: Context | None = None,
+        eval_ctx: Any = None,
+    ) -> Any:
+        """A test of one item, as `select` has it, paid for by the size of what is compared."""
+        if context is not None:
+            for one in (value, *(args or ())):
+                meter.compared(context, one)
+        return super().call_test(name, value, args, kwargs, context, eval_ctx)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An attribute, or else an item.
@@ -172,15 +195,6 @@ class Environment(ImmutableSandboxedEnvironment):
         return "".join(texts)
 
 
-def _check(operator: str, allowed: bool) -> None:
-    if not allowed:
-        raise SecurityError(f"templates use {operator} with small numbers only")
-
-
-_SHOWN = 20
-"""Names that an error lists."""
-
-
 class Undefined(StrictUndefined):
     """A value that does not exist. Its error tells what was meant, if something similar exists."""
 
@@ -199,98 +213,13 @@ class Undefined(StrictUndefined):
             known = [str(key) for key in found]
         else:
             return super()._undefined_message
-        question, there = near(name, known), f"has {', '.join(known[:_SHOWN])}"
-        more = f", {question} It {there}" if question else f": it {there if known else 'is empty'}"
-        return f"{_kind(found)} has no {name!r}{more}"
+        return no_attribute(_kind(found), name, known)
 
 
 def _kind(value: object) -> str:
     """What a value is called in an error."""
     common = {str: "a text", dict: "a mapping", list: "a list", int: "a number", float: "a number"}
-    return common.get(type(value)) or type(value).__name__.removesuffix("View").lower()
-
-
-_PAYING_FILTERS = {
-    f".{one.__name__}": one
-    for one in (meter.rounds, meter.taken, meter.joined, meter.compared, meter.made)
-}  # a name that no template can write
-
-
-class _Paying(NodeTransformer):
-    """Lets loops, filters, `~`, comparisons, slices, lists and mappings pay: the other operators
-    and calls have hooks of their own."""
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - named after the node
-        self.generic_visit(node)
-        node.iter = _through(".rounds", node.iter, node)
-        return node
-
-    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        if node.node is not None:
-            node.node = _through(".taken", node.node, node)
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        parts = nodes.List(node.nodes, lineno=node.lineno, environment=node.environment)
-        return _through(".joined", parts, node)
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        if not _cheap(node):
-            node.expr = _through(".compared", node.expr, node)
-            for operand in node.ops:
-                operand.expr = _through(".compared", operand.expr, node)
-        return node
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        if isinstance(node.arg, nodes.Slice):
-            node.node = _through(".compared", node.node, node)
-        return node
-
-    def visit_Test(self, node: nodes.Test) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        if node.args:
-            node.node = _through(".compared", node.node, node)
-            node.args = [_through(".compared", value, node) for value in node.args]
-        return node
-
-    def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        return node if _constant(node.items) else _through(".made", node, node)
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        told = node.ctx != "load" or _constant(node.items)
-        return node if told else _through(".made", node, node)
-
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
-        self.generic_visit(node)
-        told = _constant([pair.value for pair in node.items])
-        return node if told else _through(".made", node, node)
-
-
-def _constant(found: Iterable[nodes.Node]) -> bool:
-    return all(map(_is_constant, found))
-
-
-def _is_constant(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Const)
-
-
-def _cheap(node: nodes.Compare) -> bool:
-    """Whether one of two values is a constant that the other one equals or not, as in most."""
-    [operand, *more] = node.ops
-    sides = (node.expr, operand.expr)
-    return not more and operand.op in ("eq", "ne") and any(map(_is_constant, sides))
-
-
-def _through(name: str, value: nodes.Node, place: nodes.Node) -> nodes.Filter:
-    return nodes.Filter(
-        value, name, [], [], None, None, lineno=place.lineno, environment=place.environment
-    )
+    return common.get(type(value)) or kind_of(type(value))
 
 
 ENVIRONMENT = Environment()

@@ -3,16 +3,22 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.filters import do_indent, make_attrgetter
+from jinja2.filters import do_indent, do_int, do_round, make_attrgetter
 from jinja2.runtime import Context
 
 from sidecar.core import sanitise as core
 from sidecar.prompts.meter import meter_of
+from sidecar.prompts.operators import allow, check
 
 WIDEST_INDENT = 100
+MOST_DIGITS = 15
+"""To which `round` goes, on either side of the point."""
+LONGEST_NUMBER = 1000
+"""Characters of a text that `int` reads."""
 _ATTRIBUTE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
     | {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -105,14 +111,37 @@ def tojson(context: Context, value: object, indent: int | None = None) -> str:
     return text
 
 
+def round_(
+    value: float, precision: int = 0, method: Literal["common", "ceil", "floor"] = "common"
+) -> float:
+    """The number, to so many digits after the point."""
+    allow("round", abs(precision) <= MOST_DIGITS)
+    return do_round(value, precision, method)
+
+
+def int_(value: Any, default: int = 0, base: int = 10) -> int:
+    """The whole number, or the default where it is none, or is too long."""
+    if isinstance(value, str) and len(value) > LONGEST_NUMBER:
+        return default
+    return do_int(value, default, base)
+
+
+@pass_context
+def divisible(context: Context, value: int, number: int) -> bool:
+    """Whether one number divides another."""
+    check(context, "%", value, number)
+    return value % number == 0
+
+
 def _time(value: datetime | float) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
 
 
 FILTERS: Mapping[str, object] = {
-    function.__name__: function
+    function.__name__.rstrip("_"): function
     for function in (
         sanitize, label, xml_attr, truncate, timeago, date, indent, join, replace, tojson,
+        round_, int_,
     )
 }  # fmt: skip
 """By name."""

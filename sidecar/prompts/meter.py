@@ -11,13 +11,18 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.utils import Namespace
 
+from sidecar.prompts.view import View
+
 STEPS = 10_000
 """Rounds of loops, calls and filters; one step takes a few microseconds."""
 CHARACTERS = 256_000
 """Of all texts that are built or printed."""
+MOST_LISTS = 10_000
+"""Lists and mappings inside of one value, at all depths, each as often as it is there."""
 METER = " meter"
 """The key of the meter among the names of a template, which have no blanks."""
 
+_TOO_MANY_STEPS = "the template takes too many steps"
 _HOLDING = (list, tuple, dict, range, Namespace)
 
 
@@ -34,7 +39,7 @@ class Meter:
         """Pay for work. Raises SecurityError when the budget is spent."""
         self.steps -= count
         if self.steps < 0:
-            raise SecurityError("the template takes too many steps")
+            raise SecurityError(_TOO_MANY_STEPS)
 
     def pay(self, value: object) -> None:
         """Pay for all values inside of one. Raises SecurityError when the budget is spent."""
@@ -56,16 +61,23 @@ class Meter:
 
 
 def _inside(value: object, most: int) -> int:
-    """How many values are in one, at all depths, each as often as it is there; it stops to count
-    where these are more than `most`."""
-    count, todo = 0, [value]
+    """How many values are in one, at all depths, each as often as it is there, and ten for each
+    list or mapping among them; it stops to count where these are more than `most`.
+
+    Raises SecurityError for more lists and mappings than any plain value has.
+    """
+    count, lists, todo = 0, 0, [value]
     while todo and count <= most:
         one = todo.pop()
         if isinstance(one, Namespace):
             one = object.__getattribute__(one, "_Namespace__attrs")
         items = one.values() if isinstance(one, dict) else one
-        count += len(items)  # type: ignore[arg-type]
-        todo += [item for item in items if isinstance(item, _HOLDING)]  # type: ignore[attr-defined]
+        inner = [item for item in items if isinstance(item, _HOLDING)]  # type: ignore[attr-defined]
+        lists += len(inner)
+        if lists > MOST_LISTS:
+            raise SecurityError(_TOO_MANY_STEPS)
+        count += len(items) + 10 * len(inner)  # type: ignore[arg-type]
+        todo += inner
     return count
 
 
@@ -126,7 +138,7 @@ def made(context: Context, value: object) -> object:
 @pass_context
 def joined(context: Context, values: list[object]) -> str:
     """The texts of `a ~ b ~ c` as one, paid for."""
-    texts = [str(value) for value in values]
+    texts = [_listed(one) if isinstance(one, list | tuple) else str(one) for one in values]
     meter_of(context).write(sum(map(len, texts)))
     return "".join(texts)
 
@@ -134,6 +146,17 @@ def joined(context: Context, values: list[object]) -> str:
 @pass_context
 def printed(context: Context, value: object) -> str:
     """What `{{ … }}` prints, paid for."""
-    text = value if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        text = value
+    else:
+        text = _listed(value) if isinstance(value, list | tuple) else str(value)
     meter_of(context).write(len(text))
     return text
+
+
+def _listed(values: Iterable[object]) -> str:
+    """A list as a text. Raises TemplateRuntimeError for one that has a view."""
+    for one in values:
+        if isinstance(one, View):
+            str(one)
+    return str(values)

@@ -9,6 +9,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
 from sidecar.config.problems import near
+from sidecar.prompts.attributes import SEEN, missing
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
 
 _UNKNOWN_TAG = re.compile(r"unknown tag '(\w+)'")
@@ -57,16 +58,22 @@ def mistakes(source: str, tree: nodes.Template, known: frozenset[str]) -> Iterat
     """What cannot work, or is for nothing, in a source that can be parsed. `known` are the names
     that there are."""
     names = False
-    for node in tree.find_all((nodes.Name, nodes.Filter, nodes.Test)):
+    found = list(tree.find_all(SEEN))
+    for node in found:
         match node:
             case nodes.Name(name=name):
                 names = names or name not in known
             case nodes.Filter(name=name) if name not in ENVIRONMENT.filters:
                 yield _not_there("filter", source, node.lineno, name, ENVIRONMENT.filters)
+                node.name = "string"  # one that exists, so that what follows finds the rest
             case nodes.Test(name=name) if name not in ENVIRONMENT.tests:
                 yield _not_there("test", source, node.lineno, name, ENVIRONMENT.tests)
+                node.name = "string"
     if names:  # few templates: what follows takes as long as compiling
         yield from _unknown_names(source, tree, known)
+    for one in missing(found):
+        place = word(source, one.line, one.name) or span(source, one.line)
+        yield Finding("template-error", one.message, one.line, *place)
     yield from _for_nothing(source, tree)
 
 

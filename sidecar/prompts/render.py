@@ -23,6 +23,7 @@ from sidecar.prompts.running import run
 __all__ = ["Prompts", "Rendered", "TurnContext"]
 
 _BOTCORD, _PLAIN = "botcord", "plain"
+_SYSTEM, _USER, _RECOVERY = TEMPLATES
 _SETS: Mapping[str, Mapping[str, Template]] = {
     name: {key: Template(f"{name}/{key}.j2", BUILT_IN[f"{name}/{key}.j2"]) for key in TEMPLATES}
     for name in (_BOTCORD, _PLAIN)
@@ -36,37 +37,44 @@ Run = Callable[[Compilation, Values, int], str]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt, the templates that made its two texts, None where none could, and the failures of
-    those whose place something simpler took."""
+    """A prompt, and what of its user turn is the `recovery`, which stands before the rest.
+
+    `made_by` are the templates that made its texts by their keys in a route, in the order in which
+    they were run: None where none could; `failures` are those whose place something simpler took.
+    """
 
     prompt: Prompt
-    made_by: tuple[Template | None, Template | None]
+    recovery: str
+    made_by: Mapping[str, Template | None]
     failures: tuple[TemplateFailed, ...] = ()
 
 
 class Prompts:
     """The templates of one configuration, each compiled when it is first used; `draws_on` tells on
     what they may draw, the types of the `channels` which built-in ones there are. A channel that is
-    not among them was found, as those of BotCord are."""
+    not among them was found, as those of BotCord are. `env` are environment variables with which
+    templates are tried; one that is not among them has a value that stands for any."""
 
     def __init__(
         self,
         draws_on: Context = Context(),  # noqa: B008 -- it is frozen
         channels: Mapping[str, Channel] = MappingProxyType({}),
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._env = draws_on.env
+        self._tried = tuple((name, env.get(name, "sample")) for name in draws_on.env)
         self._others = frozenset(draws_on.others)
         self._sets = {
             name: _SETS.get(channel.type, _SETS[_PLAIN]) for name, channel in channels.items()
         }
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled: dict[tuple[str, bool], Compiled] = {}
 
     def prepare(self) -> None:
         """Compile the built-in templates, so that no turn has to wait for it. Any thread may do
         it."""
         for built_in in (_SETS[_BOTCORD], *self._sets.values()):
-            for template in built_in.values():
-                self._of(template)
+            for key, template in built_in.items():
+                self._of(template, key)
 
     @classmethod
     def compile(
@@ -74,26 +82,27 @@ class Prompts:
         config: Config,
         right: Collection[bytes] = (),
         sources: Mapping[str, str] = MappingProxyType({}),
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple["Prompts", tuple[Problem, ...]]:
         """Compile the templates of a configuration, and try each with sample messages.
 
         Those whose fingerprints are among `right` are known to be so. `sources` are the texts of
-        the files in which the templates stand, by their names.
+        the files in which the templates stand, by their names, `env` the environment variables.
         """
-        prompts = cls(config.context, config.channels)
+        prompts = cls(config.context, config.channels, env)
         problems: dict[tuple[Position, str], Problem] = {}
         for path, template in templates(config):
             if right and fingerprint(template, config.context) in right:
                 continue
-            for finding in prompts._of(template).findings:
+            for finding in prompts._of(template, path.rpartition(".")[2]).findings:
                 problem = _problem(path, template, finding, sources)
                 # One mistake may show in many samples, and in all routes that share a file.
                 problems.setdefault((problem.position, problem.message), problem)
         return prompts, tuple(problems.values())
 
-    def is_right(self, template: Template) -> bool:
-        """Whether a template compiles, and renders the sample messages."""
-        return not self._of(template).findings
+    def is_right(self, template: Template, key: str) -> bool:
+        """Whether a template, of a key of the route, compiles, and renders the sample messages."""
+        return not self._of(template, key).findings
 
     def render(self, context: TurnContext, run: Run = run) -> Rendered:
         """The prompt of a turn. Nothing is raised: the failures are told beside it.
@@ -104,23 +113,22 @@ class Prompts:
         texts = [message.text for message in found["messages"]]
         given = sum(map(len, texts))
         wanted = self._wanted(context.route, context.messages[-1].channel)
-        system, by = self._first(wanted["system_context"], found, given, failures, run)
-        user, user_by = self._first(wanted["user_turn"], found, given, failures, run)
-        note = ""
-        if found["history"]:
-            told, _ = self._first(wanted["recovery"], found, given, failures, run)
-            note = (told or "").strip()
+        made: dict[str, str | None] = {_RECOVERY: None}
+        made_by: dict[str, Template | None] = {}
+        for key in TEMPLATES if found["history"] else (_SYSTEM, _USER):
+            made[key], made_by[key] = self._first(wanted[key], key, found, given, failures, run)
+        user, recovery = made[_USER], (made[_RECOVERY] or "").strip()
         user = ("\n\n".join(texts) if user is None else user).strip()
         prompt = Prompt(
-            system=BLANK_LINES.sub("\n\n", system or "").strip(),
-            user=f"{note}\n\n{user}" if note else user,
+            system=BLANK_LINES.sub("\n\n", made[_SYSTEM] or "").strip(),
+            user=f"{recovery}\n\n{user}" if recovery else user,
         )
-        return Rendered(prompt, (by, user_by), tuple(failures))
+        return Rendered(prompt, recovery, made_by, tuple(failures))
 
     def needs(self, route: Route, channel: str) -> frozenset[str]:
         """The context providers that the templates of a route use in a channel, by name."""
-        firsts = (of[0] for of in self._wanted(route, channel).values())
-        used = frozenset().union(*(self._of(template).names for template in firsts))
+        firsts = ((of[0], key) for key, of in self._wanted(route, channel).items())
+        used = frozenset().union(*(self._of(template, key).names for template, key in firsts))
         return used & (PROVIDERS.keys() | self._others)
 
     def _wanted(self, route: Route, channel: str) -> dict[str, Sequence[Template]]:
@@ -135,6 +143,7 @@ class Prompts:
     def _first(
         self,
         templates: Sequence[Template],
+        key: str,
         found: Values,
         given: int,
         failures: list[TemplateFailed],
@@ -143,13 +152,12 @@ class Prompts:
         """The text of the first template that does not fail, and that template."""
         for template in templates:
             try:
-                return self._run(template, found, given, run), template
+                return self._run(self._of(template, key), template, found, given, run), template
             except TemplateFailed as failed:
                 failures.append(failed)
         return None, None
 
-    def _run(self, template: Template, found: Values, given: int, run: Run) -> str:
-        of = self._of(template)
+    def _run(self, of: Compiled, template: Template, found: Values, given: int, run: Run) -> str:
         if of.template is None:
             raise _failed(template, of.findings[0].line, of.findings[0].message)
         try:
@@ -159,11 +167,13 @@ class Prompts:
                 raise
             raise _failed(template, failed.line, failed.reason) from failed
 
-    def _of(self, template: Template) -> Compiled:
-        text = template.text
-        if text not in self._compiled:
-            self._compiled[text] = compiled(text, self._env, self._others)
-        return self._compiled[text]
+    def _of(self, template: Template, key: str) -> Compiled:
+        known = (template.text, key == _RECOVERY)
+        if known not in self._compiled:
+            self._compiled[known] = compiled(
+                template.text, self._tried, self._others, recovers=key == _RECOVERY
+            )
+        return self._compiled[known]
 
 
 def _problem(

@@ -116,13 +116,13 @@ class _AnyFact(dict[str, object]):
 
 @lru_cache(maxsize=8)
 def sample_values(
-    env: tuple[str, ...], others: frozenset[str] = frozenset()
+    env: tuple[tuple[str, str], ...], others: frozenset[str] = frozenset()
 ) -> Mapping[str, Mapping[str, object]]:
-    """Each sample's values, as its templates see them. `env` names what they may read, `others`
-    the context providers of other packages."""
-    anything, samples = {name: _AnyFact() for name in others}, {}
+    """Each sample's values, as its templates see them. `env` are the environment variables that
+    they may read, `others` names the context providers of other packages."""
+    anything, samples, variables = {name: _AnyFact() for name in others}, {}, dict(env)
     for name, turn in SAMPLES.items():
-        found = values(replace(turn, env=dict.fromkeys(env, "sample")), env)
+        found = values(replace(turn, env=variables), variables)
         messages = [replace(view, _facts=_AnyFact) for view in found["messages"]]
         samples[name] = {**found, **anything, "messages": messages, "message": messages[-1]}
     return samples

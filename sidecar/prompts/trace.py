@@ -129,9 +129,26 @@ def _way(steps: object) -> Iterator[Origin]:
 
 
 def blocks_of(source: str) -> tuple[str, ...]:
-    """The blocks of a template that compiles, in its order; an empty one stands for the text
-    outside of them, where the template extends no other."""
+    """The blocks of a template that compiles, in its order; an empty one stands for what it prints
+    outside of them, where it extends no other."""
     tree = ENVIRONMENT.parse(source)
     found = [block.name for block in tree.find_all(nodes.Block)]
     extends = next(tree.find_all(nodes.Extends), None) is not None
-    return tuple(found if extends else ["", *found])
+    return tuple(["", *found] if not extends and _prints(tree) else found)
+
+
+def _prints(node: nodes.Node) -> bool:
+    """Whether something inside a node, and outside of the blocks there, can print more than
+    blanks."""
+    match node:
+        case nodes.Block() | nodes.Macro() | nodes.AssignBlock():
+            return False
+        case nodes.Include() | nodes.CallBlock():
+            return True
+        case nodes.TemplateData(data=data):
+            return bool(data.strip())
+        case nodes.Output():
+            return any(
+                not isinstance(one, nodes.TemplateData) or _prints(one) for one in node.nodes
+            )
+    return any(map(_prints, node.iter_child_nodes()))

@@ -11,14 +11,17 @@ from sidecar.model import Trust
 LARGEST = 4 << 20
 """Bytes of the largest file that is read: an answer is one line of the protocol."""
 
+_SETTINGS = frozenset({"opencode.json", "opencode.jsonc"})
+"""Files without a dot in front that name programs which an agent starts: those of OpenCode."""
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Folder:
     """The folder of one turn, with what the turn may do in it. All of it blocks.
 
-    A turn below `owner` writes to no name with a dot in front: there lie settings, hooks and
-    servers of agents and of git, and what stands in them runs at the next turn of anybody.
+    A turn below `owner` writes to no name with a dot in front, nor to the settings of OpenCode:
+    there lie settings, hooks and servers of agents and of git, and what stands in them runs at the
+    next turn of anybody.
     """
 
     def __init__(self, root: Path, trust: Trust) -> None:
@@ -74,7 +77,7 @@ class Folder:
         root = Path(os.path.realpath(self._root))
         given = os.path.relpath(os.path.normpath(path), self._root)
         parts = (*real.relative_to(root).parts, *Path(given).parts)
-        return not any(part.startswith(".") and part != ".." for part in parts)
+        return not any(map(_is_settings, parts))
 
     def _inside(self, path: str) -> Path:
         """Where a path leads to, all links followed. Raises PermissionError for other places."""
@@ -84,6 +87,10 @@ class Folder:
         if not real.is_relative_to(os.path.realpath(self._root)):
             raise PermissionError("the path is outside of the folder of this turn")
         return real
+
+
+def _is_settings(name: str) -> bool:
+    return (name.startswith(".") and name != "..") or name.lower() in _SETTINGS
 
 
 def _refuse_devices(descriptor: int) -> None:

@@ -42,8 +42,10 @@ RESTRAINED = (
     "actions refused. Run as another user, or set IS_SANDBOX to 1 in the `env` of the runtime."
 )
 
-_FILE_NAME = re.compile(r"(^|[\s\ufeff\u180e])@")
-"""Where the CLI takes what follows for the name of a file, and puts its text into the prompt."""
+_FILE_NAME = re.compile(r"(?<![A-Za-z0-9._+-])@")
+"""Where the CLI may take what follows for the name of a file, and put its text into the prompt, or
+for that of a subagent: at least after white space and the marks of Chinese sentences. Only the
+addresses of mail are left alone."""
 
 
 class ClaudeCode:

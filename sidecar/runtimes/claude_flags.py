@@ -44,8 +44,12 @@ _ISOLATED: tuple[Flag, ...] = (("--strict-mcp-config",), ("--setting-sources", "
 """Neither servers nor permissions that a checkout, or the user's settings, bring along."""
 _NO_COMMANDS: Flag = ("--disable-slash-commands",)
 _NO_PROMPTS: Flag = ("--permission-prompts", "none")
+_WAKING = "CronCreate,ScheduleWakeup"
+"""Tools with which a process that stays would go to work by itself after its turn was answered. In
+one that ends with its turn, what they promise never comes."""
 _REACHING_OUT = (
-    "WebFetch,WebSearch,Task,CronCreate,Monitor,Workflow,SendMessage,EnterWorktree,Skill"
+    "WebFetch,WebSearch,Task,Monitor,Workflow,SendMessage,EnterWorktree,Skill,"
+    f"ListAgents,CronList,CronDelete,{_WAKING}"
 )
 """Tools with which a trusted turn could leave its folder or its time."""
 _NO_FILES = '{"permissions":{"deny":["Read(//**)"]}}'
@@ -74,7 +78,8 @@ def tier(trust: Trust, known: Set[str], *, may_bypass: bool) -> tuple[Flag, ...]
     """
     match trust:
         case "owner":
-            return ((MODE, "bypassPermissions" if may_bypass else "acceptEdits"),)
+            mode = "bypassPermissions" if may_bypass else "acceptEdits"
+            return ((MODE, mode), ("--disallowedTools", _WAKING))
         case "trusted":
             return (
                 (MODE, "acceptEdits"),

@@ -52,7 +52,7 @@ class Codex:
         return Launch(
             (program, "exec", *flags, *resume, "-"),
             whole(job, _SKILL),
-            CodexCodec(session, job.limits.output, began),
+            CodexCodec(session, job.limits.output, began, job.total),
         )
 
     async def same(

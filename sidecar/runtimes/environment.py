@@ -1,12 +1,14 @@
 """What of the sidecar's environment an agent is given."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 from sidecar.config.model import FileText
+from sidecar.core.redact import SHORTEST_ENCODED
 
 TURN = "SIDECAR_TURN"
 """Names the turn, or a process that stays for several, in the environment of an agent, and so of
@@ -45,6 +47,9 @@ ALLOWED = (
 )
 """What every agent inherits; a final `*` stands for any rest. No secret has such a name."""
 
+_SECRET = re.compile("KEY|TOKEN(?!S)|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
+"""In the names of variables that hold a secret; `TOKENS` are a number of them."""
+
 
 def inherited(base: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     """The variables of `base` that are allowed for every agent or match one of `names`."""
@@ -52,6 +57,17 @@ def inherited(base: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     exact = {name for name in wanted if not name.endswith("*")}
     starts = tuple(name[:-1] for name in wanted if name.endswith("*"))
     return {name: value for name, value in base.items() if name in exact or name.startswith(starts)}
+
+
+def secrets(env: Mapping[str, str], configured: Iterable[str]) -> frozenset[str]:
+    """The secrets in an environment: what a name says is one, and all that is `configured` but
+    paths and short words, which occur in ordinary texts."""
+    long = {name for name in configured if len(env.get(name, "")) >= SHORTEST_ENCODED}
+    return frozenset(
+        value
+        for name, value in env.items()
+        if _SECRET.search(name) or (name in long and not value.startswith(os.sep))
+    )
 
 
 def read(values: Mapping[str, str | FileText]) -> dict[str, str]:

@@ -31,6 +31,8 @@ PATIENCE = 15.0
 Login = Literal["yes", "no", "unknown"]
 Version = tuple[int, ...]
 
+_ON = frozenset({"1", "true", "yes", "on"})
+"""What the tools take for a switch that is on, in letters of any case."""
 _VERSION = re.compile(rb"(?<![\d.])(\d+(?:\.\d+){1,3})")
 
 
@@ -39,15 +41,16 @@ class Tool:
     """What is known of one command line tool.
 
     `oldest` and `newest` are the versions whose behaviour was measured. A login is a variable of
-    `login_names` that is set, or a file: `login_file` below the folder that the variable
-    `home_name` names, or else `home` below the home folder. `drift` tells what a version does
-    without, by the flags that its help names.
+    `login_names` that is set, one of `login_switches` that is on, or a file: `login_file` below the
+    folder that the variable `home_name` names, or else `home` below the home folder. `drift` tells
+    what a version does without, by the flags that its help names.
     """
 
     inherits: Sequence[str]
     oldest: Version
     newest: Version
     login_names: tuple[str, ...]
+    login_switches: tuple[str, ...]
     home_name: str
     home: str
     login_file: str
@@ -63,9 +66,8 @@ TOOLS: Mapping[str, Tool] = {
             "ANTHROPIC_API_KEY",
             "ANTHROPIC_AUTH_TOKEN",
             "CLAUDE_CODE_OAUTH_TOKEN",
-            "CLAUDE_CODE_USE_BEDROCK",
-            "CLAUDE_CODE_USE_VERTEX",
         ),
+        login_switches=("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
         home_name="CLAUDE_CONFIG_DIR",
         home=".claude",
         login_file=".credentials.json",
@@ -76,6 +78,7 @@ TOOLS: Mapping[str, Tool] = {
         oldest=(0, 169),
         newest=(0, 169),
         login_names=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN"),
+        login_switches=(),
         home_name="CODEX_HOME",
         home=".codex",
         login_file="auth.json",
@@ -84,10 +87,11 @@ TOOLS: Mapping[str, Tool] = {
         inherits=Gemini.inherits,
         oldest=(0, 61),
         newest=(0, 61),
-        login_names=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"),
+        login_names=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        login_switches=("GOOGLE_GENAI_USE_VERTEXAI",),
         home_name="GEMINI_CLI_HOME",
-        home=".gemini",
-        login_file="oauth_creds.json",
+        home="",
+        login_file=".gemini/oauth_creds.json",
     ),
 }
 """The tools whose versions and logins are known; of other programs only the place is told."""
@@ -105,8 +109,11 @@ class Found:
     warning: str = ""
 
 
-def probe(runtime: Runtime, base: Mapping[str, str], cwd: Path) -> Found:
-    """Look for the program of a runtime, as its turns would from the environment `base`."""
+def probe(
+    runtime: Runtime, base: Mapping[str, str], cwd: Path, *, patience: float = PATIENCE
+) -> Found:
+    """Look for the program of a runtime, as its turns would from the environment `base`. Each
+    answer of it is waited for `patience` seconds."""
     command = runtime.options.get("command")
     words = command if isinstance(command, list | tuple) else [command]
     program = str(words[0])
@@ -119,17 +126,19 @@ def probe(runtime: Runtime, base: Mapping[str, str], cwd: Path) -> Found:
     path = find_program(str(cwd / program) if "/" in program else program, env)
     if path is None or tool is None:
         return Found(program, path)
-    text = _told(path, "--version", cwd, env)
+    text = _told(path, "--version", cwd, env, patience)
     match = _VERSION.search(text)
     version = match[1].decode() if match else ""
     warnings = [_warning(tool, version)]
-    if version and tool.drift is not None and (told := _told(path, "--help", cwd, env)):
+    if version and tool.drift is not None and (told := _told(path, "--help", cwd, env, patience)):
         warnings.append(tool.drift(named(told)))
     return Found(program, path, version, _login(tool, env), "; ".join(filter(None, warnings)))
 
 
 def _login(tool: Tool, env: Mapping[str, str]) -> Login:
     if any(env.get(name) for name in tool.login_names):
+        return "yes"
+    if any(env.get(name, "").strip().lower() in _ON for name in tool.login_switches):
         return "yes"
     home = env.get(tool.home_name) or os.path.join(env.get("HOME", "/"), tool.home)  # noqa: PTH118
     try:
@@ -158,7 +167,7 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def _told(path: str, flag: str, cwd: Path, env: Mapping[str, str]) -> bytes:
+def _told(path: str, flag: str, cwd: Path, env: Mapping[str, str], patience: float) -> bytes:
     """What `--version` or `--help` prints; nothing when that takes too long or fails."""
     with tempfile.TemporaryFile() as output:
         try:
@@ -175,7 +184,7 @@ def _told(path: str, flag: str, cwd: Path, env: Mapping[str, str]) -> bytes:
         except (OSError, ValueError):
             return b""
         try:
-            process.wait(PATIENCE)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             return b""
         finally:

@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sidecar.core.redact import Redactor
 from sidecar.runtimes.descriptors import PIPE_MOST, Descriptor, child_pipes, exit_descriptor
 from sidecar.runtimes.limits import marked
 from sidecar.runtimes.slices import Slice
@@ -55,7 +56,8 @@ class Process:
     """One child. `active` is the loop time at which it last printed something.
 
     `stdin` is written to it as it takes it, and then closed unless it is a `dialogue`; one that
-    does not want it is fine. Reading stops while nobody reads, so that the child waits.
+    does not want it is fine. `secrets` are what it knows, and nobody is told. Reading stops while
+    nobody reads, so that the child waits.
 
     Raises:
         OSError: it cannot be started. `filename` is `cwd` when it is the folder that is wrong.
@@ -70,7 +72,9 @@ class Process:
         env: Mapping[str, str],
         stdin: bytes = b"",
         dialogue: bool = False,
+        secrets: Collection[str] = (),
     ) -> None:
+        self._secrets = secrets
         self._loop = asyncio.get_running_loop()
         theirs, ours = child_pipes()
         self._stdin, self._stdout, self._stderr = (Descriptor(self._loop, end) for end in ours)
@@ -107,6 +111,10 @@ class Process:
         """The end of what it has written to standard error."""
         self._read_stderr()
         return self._tail.decode("utf-8", "replace")
+
+    def hide(self, text: str) -> str:
+        """What it has said, as it may be told: without its secrets."""
+        return Redactor(self._secrets).redact(text) if text else ""
 
     async def read(self, deadline: float = math.inf) -> bytes:
         """The next piece of standard output; empty at its end.

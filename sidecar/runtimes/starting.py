@@ -22,11 +22,13 @@ _PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBS
 
 
 class Surroundings(NamedTuple):
-    """What a process is started with. `marks` are those variables of `env` that name it."""
+    """What a process is started with. `marks` are those variables of `env` that name it, `secrets`
+    those values that nobody is told."""
 
     program: str
     env: Mapping[str, str]
     marks: Mapping[str, str]
+    secrets: frozenset[str]
 
 
 class Starter:
@@ -53,7 +55,7 @@ class Starter:
         marks = environment.marks(self._host.state, name)
         env = {**self._base, **await self._configured(), **job.env, **marks}
         program = await self._find(job.cwd, env)
-        return Surroundings(program, env, marks)
+        return Surroundings(program, env, marks, environment.secrets(env, self._env))
 
     def start(
         self,
@@ -70,7 +72,14 @@ class Starter:
             LaunchFailed: it cannot be started.
         """
         try:
-            process = Process(argv, cwd=cwd, env=found.env, stdin=stdin, dialogue=dialogue)
+            process = Process(
+                argv,
+                cwd=cwd,
+                env=found.env,
+                stdin=stdin,
+                dialogue=dialogue,
+                secrets=found.secrets,
+            )
         except (OSError, ValueError) as error:
             failure = _not_started(error, found.program, cwd, found_before=bool(self._program))
             self._program = None

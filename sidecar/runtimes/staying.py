@@ -59,6 +59,10 @@ class Staying:
             async for event in events:
                 yield event
 
+    async def retire(self) -> None:
+        """End the processes that wait; none is kept from now on."""
+        await self._pool.close()
+
     async def close(self) -> None:
         """End the processes that wait."""
         await self._pool.close()
@@ -113,8 +117,12 @@ class Staying:
             return None
 
     async def _goes_on(self, resident: Resident, job: Job) -> bool:
-        """Give a process its next turn; one that had better not run it is ended."""
-        dialogue = self._cli.follow(resident.dialogue, job)
+        """Give a process its next turn; one that had better not run it, or cannot, is ended."""
+        try:
+            dialogue = self._cli.follow(resident.dialogue, job)
+        except Exception:
+            await self._pool.end(resident, IDLE_GRACE)
+            raise
         if dialogue is None:
             metrics.count("warm_ended_total", runtime=self._host.name, reason="context")
             await self._pool.end(resident, IDLE_GRACE)
@@ -145,9 +153,8 @@ class Staying:
 
     def _broke_off(self, resident: Resident) -> None:
         process = resident.process
-        self._host.log.warning(
-            "process %d did not finish its turn: %s", process.pid, process.stderr.strip()[-500:]
-        )
+        said = process.hide(process.stderr).strip()[-500:]
+        self._host.log.warning("process %d did not finish its turn: %s", process.pid, said)
         if not resident.used:
             self._not_before = asyncio.get_running_loop().time() + COLD_FOR
 

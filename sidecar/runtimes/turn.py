@@ -100,7 +100,11 @@ class ProcessTurn:
 
     def outcome(self) -> list[AgentEvent]:
         """The last events: a note when the answer was cut, and the `TurnEnded`."""
-        ended = self._codec.end(self._process.returncode, self._process.stderr)
+        hide = self._process.hide  # its words may tell what it knows
+        ended = self._codec.end(self._process.returncode, hide(self._process.stderr))
+        if ended.failure is not None:
+            failure = replace(ended.failure, detail=hide(ended.failure.detail))
+            ended = replace(ended, failure=failure)
         if self._silent:
             seconds = self._job.limits.idle_timeout
             failure = Failure("idle_timeout", f"it printed nothing for {seconds:g} s")

@@ -1,7 +1,6 @@
 """How other commands reach a running sidecar: a file in the state folder tells where it is."""
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 FILE = "server.address"
@@ -27,8 +26,9 @@ def remove(state: Path) -> None:
         (state / FILE).unlink()
 
 
-def find(state: Path) -> Iterator[str]:
-    """The addresses that are told, of `sidecar run` and of `sidecar dev`."""
-    for folder in (state, state / DEVELOPMENT):
-        with contextlib.suppress(OSError):
-            yield (folder / FILE).read_text(encoding="utf-8")
+def find(state: Path) -> str:
+    """The address that is told; empty where none is. One that was killed tells it still."""
+    try:
+        return (state / FILE).read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -74,10 +74,11 @@ class Inside(Protocol):
 class HttpServer:
     """Serves on `host:port` or `unix:/path`.
 
-    `token`, where it is not empty, guards all but `/livez` and `/readyz`.
+    What `token` tells at each request, where it is not empty, guards all but `/livez` and
+    `/readyz`.
     """
 
-    def __init__(self, listen: str, token: str, inside: Inside) -> None:
+    def __init__(self, listen: str, token: Callable[[], str], inside: Inside) -> None:
         self._listen = listen
         self._token = token
         self._inside = inside
@@ -148,14 +149,11 @@ class HttpServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        reasons = self._inside.not_ready()
-        told = [*(reasons or ["ok"]), *self._inside.remarks()]
-        text = "".join(f"{line}\n" for line in told)
-        degraded = self._inside.degraded()
-        if degraded:
-            text += f"degraded: {degraded}\n"
-        fails = bool(reasons or (degraded and "strict" in request.query))
-        return web.Response(text=text, status=503 if fails else 200)
+        reasons, notes = [*self._inside.not_ready()], [*self._inside.remarks()]
+        if degraded := self._inside.degraded():
+            (reasons if "strict" in request.query else notes).append(f"degraded: {degraded}")
+        text = "".join(f"{line}\n" for line in [*(reasons or ["ok"]), *notes])
+        return web.Response(text=text, status=503 if reasons else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._check_token(request)
@@ -190,7 +188,8 @@ class HttpServer:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         # Bytes that are no UTF-8 are lone surrogates in a header.
         sent = given.encode("utf-8", "surrogateescape")
-        if self._token and not hmac.compare_digest(sent, self._token.encode()):
+        token = self._token()
+        if token and not hmac.compare_digest(sent, token.encode()):
             raise web.HTTPUnauthorized(text="give the token of the config as a bearer token\n")
 
 

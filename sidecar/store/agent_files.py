@@ -1,5 +1,6 @@
 """The files in an agent's workspace, for its owner to look at. Everything here blocks."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +9,30 @@ MOST = 200
 """Files that are told."""
 LARGEST = 64 * 1024
 """Bytes of a file whose content is told."""
+MOST_SENT = 1 << 20
+"""Characters of JSON that all contents of one answer have together: a Hub reads no frame of any
+size."""
 _SHOWN = frozenset({".md", ".txt"})
 
 
 def agent_files(workspace: Path, wanted: str | None = None) -> list[dict[str, object]]:
-    """The files as `list_agent_files` tells them, or only the one with the id `wanted`.
+    """The files as `list_agent_files` tells them, or only the one with the id `wanted`. Where the
+    contents are more than MOST_SENT, the later ones have to be asked for one by one.
 
     An id is the way to a file below the workspace; it is looked up, never followed.
     """
-    found = []
+    found, left = [], MOST_SENT
     for path in _files(workspace):
         id_ = str(path.relative_to(workspace))
         if wanted in (None, id_):
-            found.append(_told(path, id_))
+            told = _told(path, id_)
+            size = len(json.dumps(told.get("content", "")))
+            if size > left:
+                del told["content"]
+                told["truncated"] = True
+            else:
+                left -= size
+            found.append(told)
         if len(found) == MOST:
             break
     return found

@@ -178,7 +178,7 @@ class Journal:
         def work(db: sqlite3.Connection) -> list[PendingReply]:
             turn_rows.finish(db, turn, outcome, now)
             if session is not None and key is not None:
-                sessions.keep(db, key, session, _tokens(outcome), now, resumed=resumed)
+                sessions.keep(db, key, session, outcome, now, resumed=resumed)
             return outbox.add(db, [(turn, reply) for reply in replies], now)
 
         return await self._writer.submit(work)
@@ -192,7 +192,9 @@ class Journal:
         return await self._writer.submit(lambda db: sessions.forget_named(db, name))
 
     async def forget_account(self, channel: str, account: str) -> int:
-        """Forget all sessions of an account of a channel; how many there were."""
+        """Forget all sessions of an account of a channel, and what was said last in its
+        conversations; how many of both there were."""
+        self._recent.forget(channel, account)
         return await self._writer.submit(lambda db: sessions.forget_account(db, channel, account))
 
     async def recent(self, key: ConversationKey, *, before: str, most: int) -> list[Exchange]:
@@ -290,8 +292,3 @@ def _refused(
     turn_rows.drop(db, [one.turn], refused.reason, now)
     pending = outbox.add(db, [(one.turn, reply) for reply in refused.replies], now)
     return replace(one, refused=refused.reason, replies=pending)
-
-
-def _tokens(outcome: Outcome) -> int:
-    usage = outcome.usage
-    return 0 if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)

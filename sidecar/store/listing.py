@@ -40,6 +40,19 @@ _REPLIES = """
 _SESSIONS = "select key, session, turns, tokens, used_at from session order by used_at desc limit ?"
 
 
+def has_journal(folder: Path) -> bool:
+    """Whether there is a journal in a state folder.
+
+    Raises:
+        JournalError: the folder cannot be looked at.
+    """
+    try:
+        return (folder / "journal.db").exists()
+    except OSError as error:
+        told = f"the state folder {folder} cannot be looked at: {error.strerror or error}"
+        raise JournalError(told) from error
+
+
 @contextmanager
 def reader(folder: Path) -> Iterator[Connection]:
     """The journal in a state folder.
@@ -48,7 +61,7 @@ def reader(folder: Path) -> Iterator[Connection]:
         JournalError: there is none, it cannot be read, or another version wrote it.
     """
     path = folder / "journal.db"
-    if not path.exists():
+    if not has_journal(folder):
         raise JournalError(f"there is no journal in {folder}")
     try:
         with closing(connect_reader(path)) as connection:

@@ -2,11 +2,17 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sidecar.errors import JournalError, StateLocked
+
+TRIES = 20
+"""Times that the lock is tried: who looks whether it is held has it for a moment."""
+PAUSE = 0.005
+"""Seconds between tries."""
 
 
 class StateLock:
@@ -20,7 +26,7 @@ class StateLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock at once. Makes the folder, mode 0700, when it is missing.
+        """Take the lock, in a moment at most. Makes the folder, mode 0700, when it is missing.
 
         Raises:
             StateLocked: another process holds it.
@@ -77,7 +83,7 @@ class StateLock:
 
     def _take(self, fd: int) -> None:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
             os.ftruncate(fd, 0)
             os.pwrite(fd, str(os.getpid()).encode("ascii"), 0)
         except BlockingIOError as error:
@@ -89,6 +95,21 @@ class StateLock:
             raise JournalError(
                 f"the state folder {self._folder} cannot be locked: {error}"
             ) from error
+
+
+def _lock(fd: int) -> None:
+    """Lock a file. Raises BlockingIOError when another process keeps it locked."""
+    tries = 0
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tries += 1
+            if tries == TRIES:
+                raise
+        else:
+            return
+        time.sleep(PAUSE)
 
 
 def holder(folder: Path) -> int | None:

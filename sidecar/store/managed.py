@@ -3,14 +3,15 @@
 - `managed/managed.yaml`: the agents and routes; an agent is there as soon as this file names it.
 - `credentials/ID.json`: the credentials of an agent that was handed over.
 - `profiles.json`: the names and descriptions of agents, as their owners wrote them.
-- `unfinished.json`: a change that is under way. The next start finds it, and undoes or completes
-  the change, by what `managed.yaml` says.
+- `unfinished.json`: the changes that are under way, one of an agent at most. The next start finds
+  them, and undoes or completes each, by what `managed.yaml` says.
 
 Each file is replaced as a whole, so that half of one is never there.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,6 +52,7 @@ class ManagedFiles:
     def __init__(self, state: Path, wrote: Callable[[bytes, bytes], None]) -> None:
         self.state = state
         self._wrote = wrote
+        self._profiles = threading.Lock()
 
     def read(self) -> Managed:
         """The agents and routes. Raises ManagedUnusable or OSError."""
@@ -106,29 +108,62 @@ class ManagedFiles:
             found = json.loads((self.state / PROFILES).read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
+        found = found if isinstance(found, dict) else {}
         return {agent: one for agent, one in found.items() if isinstance(one, dict)}
 
-    def write_profiles(self, profiles: Mapping[str, Profile]) -> None:
-        """Replace them. Raises OSError."""
-        replace_file(self.state / PROFILES, json.dumps(profiles, indent=2).encode("utf-8"))
+    def change_profiles(self, edit: Callable[[dict[str, Profile]], dict[str, Profile]]) -> bool:
+        """Replace them by what `edit` makes of them; False where that is the same. Raises
+        OSError."""
+        with self._profiles:
+            known = self.profiles()
+            new = edit(known)
+            if new == known:
+                return False
+            replace_file(self.state / PROFILES, json.dumps(new, indent=2).encode("utf-8"))
+        return True
+
+    def forget_profile(self, agent: str) -> bool:
+        """Forget the name and description of an agent; False where there are none. Raises
+        OSError."""
+        return self.change_profiles(
+            lambda known: {name: one for name, one in known.items() if name != agent}
+        )
 
     def begin(self, change: Unfinished) -> None:
-        """Note a change before its first step. Raises OSError."""
-        replace_file(self.state / UNFINISHED, json.dumps(asdict(change)).encode("utf-8"))
+        """Note a change before its first step, instead of an earlier one of the same agent. Raises
+        OSError."""
+        self._note([*self._others(change.agent), change])
 
-    def end(self) -> None:
-        """The change is done or undone. Raises OSError."""
-        (self.state / UNFINISHED).unlink(missing_ok=True)
+    def end(self, agent: str) -> None:
+        """The change of an agent is done or undone. Raises OSError."""
+        self._note(self._others(agent))
 
-    def unfinished(self) -> Unfinished | None:
-        """The change that a sidecar was killed in. Raises ManagedUnusable or OSError."""
+    def unfinished(self) -> list[Unfinished]:
+        """The changes that a sidecar was killed in, or that a command left to its next start.
+        Raises ManagedUnusable or OSError."""
         for folder in (self.state, self.state / CREDENTIALS, (self.state / FILE).parent):
             for left in folder.glob(".*.tmp"):  # half-written, never in its place
                 left.unlink(missing_ok=True)
+        return self._noted()
+
+    def _noted(self) -> list[Unfinished]:
         path = self.state / UNFINISHED
         try:
-            return Unfinished(**json.loads(path.read_bytes()))
+            return [Unfinished(**one) for one in json.loads(path.read_bytes())]
         except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
+            return []
+        except (ValueError, TypeError, RecursionError) as error:
             raise ManagedUnusable(f"{path}: it is not as the sidecar wrote it") from error
+
+    def _others(self, agent: str) -> list[Unfinished]:
+        try:
+            return [one for one in self._noted() if one.agent != agent]
+        except ManagedUnusable:  # told at the start; no later change has to wait for a person
+            return []
+
+    def _note(self, changes: Sequence[Unfinished]) -> None:
+        path = self.state / UNFINISHED
+        if changes:
+            replace_file(path, json.dumps([asdict(one) for one in changes]).encode("utf-8"))
+        else:
+            path.unlink(missing_ok=True)

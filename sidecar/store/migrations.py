@@ -8,8 +8,8 @@ changes; what has to change becomes a new step.
   merged) are final.
 - `message`: `turn` is the one that answers it, so a merged turn gives its message away.
 - `reply`: pending until it is delivered or refused.
-- `session`: the runtime's id to resume, how many turns were finished in it, and how many tokens
-  they used.
+- `session`: the runtime's id to resume, how many turns were finished in it, how many tokens they
+  used, and what the agent told last of the whole of it.
 - `activity`: the last thing said in a conversation.
 - `spending`: what the turns of a route used, by the hour in which they ended; it outlives them.
 - `control_frame`: a frame of the control plane that has acted, or was about to, and its answer.
@@ -114,7 +114,11 @@ create table control_frame(
 create index control_frame_at on control_frame(at);
 """
 
-STEPS = (_TABLES, _SPENDING, _QUOTES, _FRAMES)
+_TOTALS = """
+alter table session add column total text;  -- JSON object
+"""
+
+STEPS = (_TABLES, _SPENDING, _QUOTES, _FRAMES, _TOTALS)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> None:

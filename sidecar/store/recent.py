@@ -46,6 +46,10 @@ class RecentActivity:
         if len(known) > MOST:
             del known[next(iter(known))]
 
+    def forget(self, channel: str, account: str) -> None:
+        """Nothing was said to an account."""
+        self._accounts.pop((channel, account), None)
+
     def since(self, channel: str, account: str, since: float) -> list[Said]:
         """What was said since a time in the conversations of an account, newest first."""
         known = self._accounts.get((channel, account), {})

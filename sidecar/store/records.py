@@ -60,7 +60,8 @@ class StartedTurn:
 
     `attempt` counts from 1. `session` is the id to resume, None to begin a new one;
     `session_turns` is the number of turns that were finished in it, the last one at
-    `session_used_at`, and `session_tokens` what they used together.
+    `session_used_at`, and `session_tokens` what they used together. `session_total` is what its
+    agent told last of that.
     """
 
     attempt: int
@@ -68,15 +69,18 @@ class StartedTurn:
     session_turns: int
     session_tokens: int = 0
     session_used_at: float = 0.0
+    session_total: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a turn that was run ended. `silent` is a success without an answer."""
+    """How a turn that was run ended. `silent` is a success without an answer. `total` is what all
+    turns of its session used, where the agent tells that."""
 
     state: Literal["answered", "silent", "failed", "cancelled"]
     error: str = ""
     usage: Usage | None = None
+    total: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

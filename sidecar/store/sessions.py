@@ -3,17 +3,24 @@
 import json
 from sqlite3 import Connection
 
+from sidecar.model import Usage
 from sidecar.store.encoding import encode
-from sidecar.store.records import SessionKey
+from sidecar.store.records import Outcome, SessionKey
 
-_FIND = "select session, turns, tokens, used_at from session where key = ? and used_at >= ?"
+_FIND = "select session, turns, tokens, used_at, total from session where key = ? and used_at >= ?"
 _KEEP = """
-    insert into session(key, session, turns, tokens, used_at) values(?, ?, 1, ?, ?)
+    insert into session(key, session, turns, tokens, used_at, total)
+        values(:key, :session, 1, :tokens, :now, :total)
     on conflict(key) do update set session = excluded.session, used_at = excluded.used_at,
-        turns = case when session = excluded.session and ? then turns else 0 end + 1,
-        tokens = case when session = excluded.session and ? then tokens else 0 end
-            + excluded.tokens"""
-_OF_ACCOUNT = "delete from session where key >= ? and key < ?"
+        turns = case when session = excluded.session and :resumed then turns else 0 end + 1,
+        tokens = case when session = excluded.session and :resumed then tokens else 0 end
+            + excluded.tokens,
+        total = coalesce(excluded.total,
+            case when session = excluded.session and :resumed then total end)"""
+_OF_ACCOUNT = (
+    "delete from session where key >= ? and key < ?",
+    "delete from activity where conversation >= ? and conversation < ?",
+)
 _LAST = "\x7f"
 """Sorts after all that can follow in a key, which is plain ASCII."""
 _FORGET = "delete from session where key = ?"
@@ -22,25 +29,38 @@ _ALL = "select key, session from session"
 
 def find(
     connection: Connection, key: SessionKey, used_since: float
-) -> tuple[str | None, int, int, float]:
-    """The session, the number of turns finished in it, their tokens, and when it was last used;
-    None and zeros when there is none."""
+) -> tuple[str | None, int, int, float, Usage | None]:
+    """The session, the number of turns finished in it, their tokens, when it was last used, and
+    what its agent told last of the whole of it; None and zeros when there is none."""
     row = connection.execute(_FIND, (encode(key), used_since)).fetchone()
-    return (None, 0, 0, 0.0) if row is None else (json.loads(row[0]), *row[1:])
+    if row is None:
+        return (None, 0, 0, 0.0, None)
+    session, turns, tokens, used_at, total = row
+    told = None if total is None else Usage(**json.loads(total))
+    return (json.loads(session), turns, tokens, used_at, told)
 
 
 def keep(
     connection: Connection,
     key: SessionKey,
     session: str,
-    tokens: int,
+    outcome: Outcome,
     now: float,
     *,
     resumed: bool = True,
 ) -> None:
-    """A turn was finished in this session, which used so many tokens. One that was not `resumed`
-    is new: some agents call each of their sessions the same."""
-    connection.execute(_KEEP, (encode(key), encode(session), tokens, now, resumed, resumed))
+    """A turn was finished in this session. One that was not `resumed` is new: some agents call
+    each of their sessions the same."""
+    usage, total = outcome.usage or Usage(), outcome.total
+    told = {
+        "key": encode(key),
+        "session": encode(session),
+        "tokens": (usage.input_tokens or 0) + (usage.output_tokens or 0),
+        "now": now,
+        "total": None if total is None else encode(total),
+        "resumed": resumed,
+    }
+    connection.execute(_KEEP, told)
 
 
 def forget(connection: Connection, key: SessionKey) -> None:
@@ -61,6 +81,7 @@ def forget_named(connection: Connection, name: str) -> list[SessionKey]:
 
 
 def forget_account(connection: Connection, channel: str, account: str) -> int:
-    """Forget all sessions of an account of a channel; how many there were."""
+    """Forget all sessions of an account of a channel, and what was said last in its conversations;
+    how many of both there were."""
     start = f"{encode((channel, account))[:-1]},"  # how the JSON of each key of it begins
-    return connection.execute(_OF_ACCOUNT, (start, start + _LAST)).rowcount
+    return sum(connection.execute(sql, (start, start + _LAST)).rowcount for sql in _OF_ACCOUNT)

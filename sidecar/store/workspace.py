@@ -1,12 +1,19 @@
 """A folder for each account whose turns no route sends elsewhere: its agent's own.
 
-What is in it belongs to the agent: a file that is there is never written again. Blocks.
+What is in it belongs to the agent: what is there under a name is left as it is. Blocks.
 """
 
+import logging
 import os
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+from sidecar import metrics
+
+log = logging.getLogger(__name__)
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 
@@ -66,27 +73,39 @@ def prepare(
     name: str = "",
     bio: str = "",
 ) -> None:
-    """Make a workspace, mode 0700, and the files in it that are missing, mode 0600. What is known
-    of the agent is in one of them.
+    """Make a workspace, mode 0700, and what is missing in it: a folder and files, mode 0600, one of
+    them with what is known of the agent. What cannot be made in it is logged and counted.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the workspace itself cannot be made.
     """
     created = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
     facts = {"account": account, "channel": channel, "runtime": runtime, "created": created}
     facts |= {"name": name or _NOT_SET, "bio": bio or _NOT_SET}
-    for folder in (workspace.parents[1], workspace.parent, workspace, workspace / "notes"):
+    for folder in (workspace.parents[1], workspace.parent, workspace):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-    _seed(workspace / "AGENTS.md", _AGENTS)
-    _seed(workspace / "CLAUDE.md", _AGENTS)  # the name under which Claude Code looks for it
-    _seed(workspace / "identity.md", _IDENTITY.format_map(facts))
+    _seed(workspace / "notes", lambda path: path.mkdir(0o700))
+    for name, text in (
+        ("AGENTS.md", _AGENTS),
+        ("CLAUDE.md", _AGENTS),  # the name under which Claude Code looks for it
+        ("identity.md", _IDENTITY.format_map(facts)),
+    ):
+        _seed(workspace / name, partial(_write, text=text))
 
 
-def _seed(path: Path, text: str) -> None:
+def _seed(path: Path, make: Callable[[Path], None]) -> None:
+    """Make something unless anything is there, which may be a file of another kind."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        make(path)
     except FileExistsError:
-        return
+        pass
+    except OSError as error:
+        metrics.count("workspace_failures_total")
+        log.warning("%s cannot be made: %s", path, error.strerror)
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

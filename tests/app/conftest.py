@@ -33,6 +33,7 @@ from sidecar.model import (
 from sidecar.plugins import runtime_type
 from sidecar.prompts.render import Prompts
 from sidecar.store.journal import Journal
+from tests.patience import until
 
 runtime_type("command")  # loaded as when a runtime is built: later, that would block the loop
 
@@ -131,8 +132,9 @@ class Rig:
         self._number = 0
 
     def _snapshot(self, route: config.Route) -> Snapshot:
-        checked = config.Config(config.State(route.cwd), route)
-        use = RuntimeUse(config.Runtime("agent", "command"), self.agent)
+        agent = config.Runtime("agent", "command")
+        checked = config.Config(config.State(route.cwd), route, runtimes={"agent": agent})
+        use = RuntimeUse(agent, self.agent)
         return Snapshot(1, checked, Router((), route), Prompts(), {"agent": use})
 
     def reroute(self, **changes: object) -> None:
@@ -152,9 +154,11 @@ class Rig:
 
     async def quiet(self) -> None:
         """Return when no turn is unfinished and no reply waits."""
-        async with asyncio.timeout(20):
-            while await self.journal.unfinished() or await self.journal.pending_replies():
-                await asyncio.sleep(0.005)
+
+        async def settled() -> bool:
+            return not (await self.journal.unfinished() or await self.journal.pending_replies())
+
+        await until(settled)
 
     @property
     def texts(self) -> list[str]:
@@ -162,17 +166,6 @@ class Rig:
 
     async def close(self) -> None:
         await self.supervisor.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], object]], object]:
-    return until
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from sidecar.codecs.control import Ack, Done, Failed, Frame
 from sidecar.config.managed import FILE
 from sidecar.core.managed import Managed, read
 from sidecar.devhub import DevHub, Generation, HubLimits
+from tests.patience import until
 
 # Importing a type reads its schema, which a test on a loop must not.
 LOADED = (plugins.runtime_type("command"), plugins.channel_type("botcord"))
@@ -91,12 +92,18 @@ class Rig:
         assert isinstance(ack, Done), ack
         return ack.result
 
-    async def code(self, type_: str, params: Mapping[str, object] | None = None) -> str:
-        before = self.managed, sorted(self.state.rglob("credentials/*.json"))
+    async def refused(self, type_: str, params: Mapping[str, object] | None = None) -> str:
+        """The code of a refusal."""
         ack = await self.act(type_, params)
         assert isinstance(ack, Failed), ack
-        assert before == (self.managed, sorted(self.state.rglob("credentials/*.json")))
         return ack.code
+
+    async def code(self, type_: str, params: Mapping[str, object] | None = None) -> str:
+        """The code of a refusal that changes nothing."""
+        before = self.managed, sorted(self.state.rglob("credentials/*.json"))
+        code = await self.refused(type_, params)
+        assert before == (self.managed, sorted(self.state.rglob("credentials/*.json")))
+        return code
 
     def agent(self, name: str = "ag_new", **more: object) -> dict[str, object]:
         """What a Hub sends to have an agent provisioned."""
@@ -107,15 +114,10 @@ class Rig:
         path = self.state / FILE
         return read(path.read_text()) if path.exists() else Managed()
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(15):
-            while not condition():
-                await asyncio.sleep(0.005)
-
     async def answer(self, agent: str, text: str) -> str:
         before = len(self.hub.sent)
         self.hub.owner_says(agent, text)
-        await self.until(lambda: len(self.hub.sent) > before)
+        await until(lambda: len(self.hub.sent) > before)
         return self.hub.sent[-1].text
 
 

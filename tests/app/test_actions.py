@@ -12,6 +12,7 @@ from sidecar.errors import ActionRefused, ChannelUnavailable, ReplyRefused
 from sidecar.model import AgentEvent, Failure, Job, Reply, TurnEnded
 from sidecar.store import listing
 from sidecar.store.listing import Row
+from tests.patience import until
 
 
 @pytest.fixture
@@ -33,12 +34,6 @@ async def refused(rig: Any) -> list[Row]:
             return listing.replies(db, state="refused", most=100)
 
     return await asyncio.to_thread(read)
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_running_and_a_waiting_turn_are_stopped_and_the_room_is_told(

@@ -129,7 +129,7 @@ async def test_a_session_at_its_bound_is_left_and_the_fresh_one_is_told_what_was
     assert [job.session for job in rig.agent.jobs[1:]] == ["s1", None, "s2", None]
     third = rig.agent.jobs[2].prompt.user
     assert third.startswith("[BotCord Notice]")
-    assert "- owner a-owner: one\n  → you answered: answer 1\n- owner a-owner: two" in third
+    assert '- owner "a-owner": one\n  → you answered: answer 1\n- owner "a-owner": two' in third
     assert third.endswith("three")
     assert "BotCord Notice" not in rig.agent.jobs[3].prompt.user
 
@@ -149,6 +149,18 @@ async def test_tokens_and_idleness_end_a_session_too(rig: Any, bounds: SessionBo
     assert [job.session for job in rig.agent.jobs] == expected
 
 
+async def test_what_a_session_has_used_in_all_is_told_to_its_next_turn_and_to_no_fresh_one(
+    rig: Any,
+) -> None:
+    rig.reroute(session=SessionBounds(max_turns=3))
+    totals = (Usage(100, 20), None, Usage(300, 60), None)
+    rig.agent.script = [[TurnEnded("fine", "s1", total=total)] for total in totals]
+    for text in ("one", "two", "three", "four"):
+        await rig.say(text)
+        await rig.quiet()
+    assert [job.total for job in rig.agent.jobs] == [None, totals[0], totals[0], None]
+
+
 async def test_a_session_that_is_gone_is_replaced_by_one_that_is_told_what_was_said(
     rig: Any,
 ) -> None:
@@ -160,7 +172,7 @@ async def test_a_session_that_is_gone_is_replaced_by_one_that_is_told_what_was_s
     await rig.quiet()
     assert [job.session for job in rig.agent.jobs] == [None, "s1", None]
     assert "BotCord Notice" not in rig.agent.jobs[1].prompt.user
-    assert "owner a-owner: one" in rig.agent.jobs[2].prompt.user
+    assert 'owner "a-owner": one' in rig.agent.jobs[2].prompt.user
 
 
 def test_nothing_is_shown_of_routes_that_have_neither_cost_nor_budget(tmp_path: Path) -> None:

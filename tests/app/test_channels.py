@@ -1,23 +1,25 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from sidecar.api import Accept, ChannelStatus, ChannelType, Host
-from sidecar.app import channels
+from sidecar.app import channel_run
 from sidecar.app.channels import Channels
 from sidecar.app.supervisor import Supervisor
 from sidecar.config import model as config
 from sidecar.errors import ChannelStopped, PartsFailed
 from sidecar.model import Reply
+from tests.patience import PATIENCE, until
 
 
 class Line:
-    """A channel that does what its options say: `fail`, `stop`, else it stays connected."""
+    """A channel that does what its options say: `fail`, `stop`, else it stays connected. The first
+    `reach` runs get through before that. It ends when all have come to its barrier `together`."""
 
     made: ClassVar[list["Line"]] = []
 
@@ -25,6 +27,7 @@ class Line:
         if options.get("unbuildable"):
             raise ValueError("no such line")
         self.options = options
+        self._host = host
         self.account = host.name
         self.max_text = None
         self.status = ChannelStatus("starting", time.time())
@@ -34,6 +37,8 @@ class Line:
 
     async def run(self, accept: Accept) -> None:
         self.runs += 1
+        if self.runs <= int(str(self.options.get("reach", 0))):
+            self._host.reached()
         if self.options.get("stop"):
             raise ChannelStopped("revoked")
         if self.runs <= int(str(self.options.get("fail", 0))):
@@ -42,7 +47,8 @@ class Line:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(float(str(self.options.get("slow", 0))))
+            if isinstance(barrier := self.options.get("together"), asyncio.Barrier):
+                await barrier.wait()
 
     async def send(self, reply: Reply) -> str | None:
         return None
@@ -75,12 +81,6 @@ class Rig:
 
 def wanted(*names: str, **options: object) -> dict[str, config.Channel]:
     return {name: config.Channel(name, "line", options) for name in names}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -156,9 +156,9 @@ async def test_new_rules_hold_before_the_connections_have_followed(rig: Rig) -> 
 
 async def test_channels_that_are_slow_to_end_are_slow_together(rig: Rig) -> None:
     names = [f"c{number}" for number in range(20)]
-    await rig.channels.apply(wanted(*names, slow=0.3))
+    await rig.channels.apply(wanted(*names, together=asyncio.Barrier(len(names))))
     await until(lambda: all(rig.state(name) == "connected" for name in names))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await rig.channels.stop_receiving()
     assert {rig.state(name) for name in names} == {"stopped"}
 
@@ -166,11 +166,21 @@ async def test_channels_that_are_slow_to_end_are_slow_together(rig: Rig) -> None
 async def test_a_channel_that_worked_is_tried_once_more_before_it_stops(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "HEALTHY_AFTER", 0.0)
+    monkeypatch.setattr(channel_run, "HEALTHY_AFTER", 0.0)
     await rig.channels.apply(wanted("a", stop=True))
     await until(lambda: rig.lines[0].runs >= 2)
-    monkeypatch.setattr(channels, "HEALTHY_AFTER", 30.0)
+    monkeypatch.setattr(channel_run, "HEALTHY_AFTER", 30.0)
     await until(lambda: rig.state("a") == "stopped")
+
+
+@pytest.mark.parametrize(("reach", "runs"), [(0, 2), (3, 5)])
+async def test_a_channel_that_takes_long_to_stop_is_tried_again_while_it_gets_through(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, reach: int, runs: int
+) -> None:
+    monkeypatch.setattr(channel_run, "HEALTHY_AFTER", 0.0)
+    await rig.channels.apply(wanted("a", stop=True, reach=reach))
+    await until(lambda: rig.state("a") == "stopped")
+    assert rig.lines[0].runs == runs
 
 
 async def test_no_reason_tells_a_secret(rig: Rig) -> None:

@@ -13,6 +13,7 @@ from sidecar.app.contexts import ContextUse, ask, build_contexts, hold, release,
 from sidecar.app.supervisor import Supervisor
 from sidecar.config.model import Context
 from sidecar.model import Conversation, Message, Sender
+from tests.patience import PATIENCE, until
 
 PLACE = Conversation("rm_1", "group")
 ASKED = Asked(Message("c", "a", "m", PLACE, Sender("s", "human"), "hi", 0.0), Path("/"), 0.0)
@@ -65,7 +66,7 @@ async def test_only_what_is_needed_is_asked_and_what_fails_or_hangs_is_empty(
     }
     contexts = {name: use(provider) for name, provider in parts.items()}
     before = metrics.value("context_failures_total", context="slow")
-    async with asyncio.timeout(20):  # it returns, though the slow one never does
+    async with asyncio.timeout(PATIENCE):  # it returns, though the slow one never does
         found = await ask(
             contexts, ["good", "bad", "slow"], ASKED, timeout=0.05, spawn=supervisor.spawn
         )
@@ -84,9 +85,7 @@ async def test_a_retired_provider_is_closed_after_its_last_turn(supervisor: Supe
     await asyncio.sleep(0)
     assert not gone.closed
     release(old, supervisor.spawn)
-    async with asyncio.timeout(20):
-        while not gone.closed:
-            await asyncio.sleep(0)
+    await until(lambda: gone.closed)
     assert not kept.closed
 
 

@@ -1,15 +1,20 @@
 """Frames of the control plane on a whole sidecar in this process, with a real Hub and agents."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sidecar import metrics
-from sidecar.config.managed import FILE
+from sidecar.app.managed import ManagedLayer
+from sidecar.config.managed import FILE, UNFINISHED
 from sidecar.store import listing
+from sidecar.store.agent_files import MOST_SENT, agent_files
 from tests.app.control_rig import DEFAULT, Rig, mode, running
+from tests.patience import until
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 async def test_a_provisioned_agent_answers_and_no_other_channel_is_touched(rig: Rig) -> None:
-    await rig.until(lambda: rig.hub.connected("demo"))
+    await until(lambda: rig.hub.connected("demo"))
     user_file = rig.path.read_bytes()
     done = await rig.done("provision_agent", rig.agent(runtime="second"))
     assert done == {
@@ -34,7 +39,7 @@ async def test_a_provisioned_agent_answers_and_no_other_channel_is_touched(rig: 
     assert rig.hub.connects("demo") == 1
     assert rig.path.read_bytes() == user_file
     assert ("agent_provisioned", {"agentId": "ag_new"}) in rig.told
-    assert rig.told[-1][0] == "runtime_snapshot"
+    await until(lambda: rig.told[-1][0] == "runtime_snapshot")
 
 
 async def test_a_control_plane_that_hangs_keeps_no_channel_waiting(tmp_path: Path) -> None:
@@ -46,7 +51,7 @@ async def test_a_control_plane_that_hangs_keeps_no_channel_waiting(tmp_path: Pat
 
     async with running(tmp_path, begin=hang) as rig:
         assert (await rig.answer("demo", "hello")).startswith("first:")
-        await rig.until(lambda: rig.hub.requests["/daemon/ws"])
+        await until(lambda: rig.hub.requests["/daemon/ws"])
         status = rig.sidecar.plane.status
         assert status is not None
         assert status.state == "connecting"
@@ -102,10 +107,33 @@ async def test_a_cwd_outside_the_roots_is_refused_also_by_way_of_a_link(rig: Rig
     assert await rig.answer("ag_new", "hello") == f"second in {inside}"
 
 
+async def test_a_place_that_is_outside_the_roots_by_now_is_not_worked_in(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    repo, other = rig.work / "repo", rig.folder / "other"
+    repo.mkdir()
+    other.mkdir()
+    await rig.done("provision_agent", rig.agent(cwd=str(repo), runtime="second"))
+    assert await rig.answer("ag_new", "hello") == f"second in {repo}"
+    before = rig.path.read_text()
+    rig.path.write_text(before.replace(f"roots: [{rig.work}]", f"roots: [{other}]"))
+    await rig.done("reload_config")
+    await until(lambda: "none of its turns will run" in caplog.text)
+    assert "could not be started here" in await rig.answer("ag_new", "hello")
+    rig.path.write_text(before)
+    await rig.done("reload_config")
+    assert await rig.answer("ag_new", "hello") == f"second in {repo}"
+    repo.rmdir()
+    repo.symlink_to(other)
+    assert "could not be started here" in await rig.answer("ag_new", "hello")
+    assert (await rig.answer("demo", "hello")).startswith("first:")
+
+
 async def test_what_cannot_be_provisioned_leaves_nothing_behind(rig: Rig) -> None:
     assert await rig.code("provision_agent", rig.agent(runtime="gpt")) == "unknown_runtime"
     rig.path.write_text("version: 2\n")
     assert await rig.code("provision_agent", rig.agent()) == "config_refused"
+    assert not (rig.state / UNFINISHED).exists()
     rig.write(DEFAULT)
     await rig.done("provision_agent", rig.agent())
     assert (await rig.answer("ag_new", "hello")).startswith("first:")
@@ -113,15 +141,15 @@ async def test_what_cannot_be_provisioned_leaves_nothing_behind(rig: Rig) -> Non
 
 async def test_a_revoked_agent_is_gone_with_its_turn_and_what_was_asked_for(rig: Rig) -> None:
     await rig.done("provision_agent", rig.agent(runtime="second"))
-    await rig.until(lambda: rig.hub.connected("ag_new"))
+    await until(lambda: rig.hub.connected("ag_new"))
     rig.hub.owner_says("ag_new", "sleep")
-    await rig.until(lambda: rig.sidecar.dispatcher.running)
+    await until(lambda: rig.sidecar.dispatcher.running)
     done = await rig.done("revoke_agent", {"agentId": "ag_new"})
     assert done == {
         "agentId": "ag_new",
         "removed": True,
         "credentialsDeleted": True,
-        "stateDeleted": False,
+        "stateDeleted": True,
         "workspaceDeleted": False,
     }
     assert not rig.sidecar.dispatcher.running
@@ -142,7 +170,7 @@ async def test_what_waits_for_a_revoked_agent_is_given_up_and_told(
     counted = metrics.value("replies_refused_total", channel="ag_new")
     for agent in ("ag_new", "demo"):
         rig.hub.owner_says(agent, "hello")
-    await rig.until(lambda: rig.sidecar.outbox.waiting == 2)
+    await until(lambda: rig.sidecar.outbox.waiting == 2)
     await rig.done("revoke_agent", {"agentId": "ag_new"})
     counts = await rig.sidecar.journal.counts()
     assert (counts.replies_pending, counts.replies_refused) == (1, 1)
@@ -164,6 +192,7 @@ async def test_kept_credentials_serve_when_the_agent_comes_back(rig: Rig) -> Non
 
 
 async def test_an_agent_of_the_user_cannot_be_revoked_by_the_hub(rig: Rig) -> None:
+    await rig.done("set_route", {"agentId": "demo", "pattern": "rm_"})
     assert await rig.code("revoke_agent", {"agentId": "demo"}) == "not_managed"
     unknown = await rig.done("revoke_agent", {"agentId": "ag_unknown"})
     assert not any(unknown[key] for key in unknown if key != "agentId")
@@ -171,10 +200,10 @@ async def test_an_agent_of_the_user_cannot_be_revoked_by_the_hub(rig: Rig) -> No
 
 async def test_an_agent_is_revoked_also_while_the_users_config_is_broken(rig: Rig) -> None:
     await rig.done("provision_agent", rig.agent())
-    await rig.until(lambda: rig.hub.connected("ag_new"))
+    await until(lambda: rig.hub.connected("ag_new"))
     rig.path.write_text("version: 2\n")
     assert (await rig.done("revoke_agent", {"agentId": "ag_new"}))["removed"]
-    await rig.until(lambda: not rig.hub.connected("ag_new"))
+    await until(lambda: not rig.hub.connected("ag_new"))
     assert rig.hub.connected("demo")
 
 
@@ -223,6 +252,19 @@ async def test_frames_that_tell_of_this_machine_are_answered(rig: Rig) -> None:
     assert await rig.code("upsert_gateway") == "unknown_type"
 
 
+async def test_an_agent_goes_by_the_name_of_its_credentials_until_the_hub_tells_another(
+    rig: Rig,
+) -> None:
+    given: Any = rig.agent()
+    given["name"] = None
+    given["credentials"]["displayName"] = "Lazy Bones"
+    await rig.done("provision_agent", given)
+    for name in ("Lazy Bones", "Renamed"):
+        names = {one["id"]: one["name"] for one in (await rig.done("list_agents"))["agents"]}
+        assert names == {"demo": "demo", "ag_new": name}
+        await rig.done("update_agent", {"agentId": "ag_new", "displayName": "Renamed"})
+
+
 async def test_the_files_of_an_agent_are_shown_and_no_others(rig: Rig) -> None:
     await rig.done("provision_agent", rig.agent(bio="Reads *everything*."))
     workspace = rig.state / "agents/ag_new/workspace"
@@ -235,6 +277,21 @@ async def test_the_files_of_an_agent_are_shown_and_no_others(rig: Rig) -> None:
         assert (await rig.done("list_agent_files", asked))["files"] == []
 
 
+def test_contents_of_files_are_told_as_far_as_an_answer_may_be_long(tmp_path: Path) -> None:
+    texts = ["x" * 65_000, "\0" * 65_000]  # of which JSON makes six times as much
+    for number in range(40):
+        (tmp_path / f"{number:02}.md").write_text(texts[number % 2])
+    found = agent_files(tmp_path)
+    assert len(found) == 40
+    assert {"content", "truncated"} & found[0].keys() == {"content"}
+    assert MOST_SENT / 2 < len(json.dumps(found)) < MOST_SENT + 40 * 200
+    assert {tuple(sorted({"content", "truncated"} & one.keys())) for one in found} == {
+        ("content",),
+        ("truncated",),
+    }
+    assert agent_files(tmp_path, "39.md")[0]["content"] == texts[1]
+
+
 async def test_reload_config_takes_over_what_the_user_saved(rig: Rig) -> None:
     rig.path.write_text(rig.path.read_text().replace("demo: {", "other: {agent: demo, "))
     done = await rig.done("reload_config")
@@ -242,6 +299,41 @@ async def test_reload_config_takes_over_what_the_user_saved(rig: Rig) -> None:
     assert await rig.done("reload_config") == {"reloaded": True, "added": [], "removed": []}
     rig.path.write_text("version: 2\n")
     assert await rig.code("reload_config") == "config_refused"
+
+
+async def test_the_hub_is_told_of_runtimes_that_a_save_has_changed(rig: Rig) -> None:
+    rig.sidecar.control.connected()
+    await until(lambda: rig.told)
+    rig.path.write_text(rig.path.read_text().replace("  second:", "  third:"))
+    await rig.sidecar.reloader.reload("file")
+    await until(lambda: "'third'" in str(rig.told[-1]))
+    assert rig.told[-1][0] == "runtime_snapshot"
+
+
+async def test_what_was_begun_is_done_though_nobody_waits_for_it_any_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+    change = ManagedLayer.change
+
+    async def slow(layer: ManagedLayer, *rest: Any) -> None:
+        begun.set()
+        await go.wait()
+        await change(layer, *rest)
+
+    monkeypatch.setattr(ManagedLayer, "change", slow)
+
+    async def act() -> None:
+        await rig.act("provision_agent", rig.agent())
+
+    acting = rig.sidecar.spawn(act(), "test")
+    await begun.wait()
+    acting.cancel()
+    await asyncio.wait([acting])
+    go.set()
+    await until(lambda: ("agent_provisioned", {"agentId": "ag_new"}) in rig.told)
+    assert (await rig.answer("ag_new", "hello")).startswith("first:")
+    assert "failed" not in caplog.text
 
 
 async def test_two_agents_at_once_are_both_there_afterwards(rig: Rig) -> None:
@@ -259,7 +351,7 @@ async def test_what_no_longer_fits_the_users_config_is_left_out_and_told(
     rig.path.write_text(rig.path.read_text().replace("  second:", "  third:"))
     await rig.done("reload_config")
     assert "routes[0] is left out: there is no runtime 'second'" in caplog.text
-    await rig.until(lambda: "'third'" in str(rig.told[-1]))
+    await until(lambda: "'third'" in str(rig.told[-1]))
     assert (await rig.answer("ag_new", "hello")).startswith("first:")
     rig.path.write_text(rig.path.read_text().replace("  third:", "  second:"))
     await rig.done("reload_config")
@@ -270,19 +362,17 @@ async def group(rig: Rig) -> tuple[str, str]:
     """A person, and a room in which they are with the agent demo."""
     person = rig.hub.add_person("Ann")
     room = rig.hub.add_room("Plans", [person, "demo"])
-    await rig.until(lambda: rig.hub.connected("demo"))
+    await until(lambda: rig.hub.connected("demo"))
     return person, room
 
 
 async def dropped(rig: Rig, count: int) -> None:
     """Return when so many messages were recorded as not woken."""
 
-    async def turns() -> int:
-        return (await rig.sidecar.journal.counts()).turns.get("dropped", 0)
+    async def enough() -> bool:
+        return (await rig.sidecar.journal.counts()).turns.get("dropped", 0) >= count
 
-    async with asyncio.timeout(15):
-        while await turns() < count:
-            await asyncio.sleep(0.01)
+    await until(enough)
 
 
 def reasons(state: Path) -> list[str]:
@@ -299,11 +389,11 @@ async def test_a_message_that_is_not_to_wake_the_agent_is_recorded_and_no_turn_r
     person, room = await group(rig)
     rig.hub.say(person, room, "for everybody")
     await dropped(rig, 1)
-    said = rig.sidecar.journal.said_since("demo", "demo", 0)
+    said = await until(lambda: rig.sidecar.journal.said_since("demo", "demo", 0))
     assert [one.preview for one in said] == ["for everybody"]
     assert await asyncio.to_thread(reasons, rig.state) == ["not_woken"]
     rig.hub.say(person, room, "for demo", mentions=["demo"])
-    await rig.until(lambda: rig.hub.sent)
+    await until(lambda: rig.hub.sent)
     assert (await rig.sidecar.journal.counts()).turns["dropped"] == 1
     assert (await rig.answer("demo", "the owner")) == "first: the owner"
 
@@ -311,7 +401,7 @@ async def test_a_message_that_is_not_to_wake_the_agent_is_recorded_and_no_turn_r
 async def test_a_pushed_policy_holds_at_once_and_a_dropped_one_is_asked_for_anew(rig: Rig) -> None:
     person, room = await group(rig)
     rig.hub.say(person, room, "one")
-    await rig.until(lambda: len(rig.hub.sent) == 1)
+    await until(lambda: len(rig.hub.sent) == 1)
     muted = {"agent_id": "demo", "room_id": room, "policy": {"mode": "muted", "keywords": []}}
     assert await rig.done("policy_updated", muted) == {"agent_id": "demo", "applied": True}
     rig.hub.say(person, room, "two")
@@ -321,9 +411,19 @@ async def test_a_pushed_policy_holds_at_once_and_a_dropped_one_is_asked_for_anew
     rig.hub.say(person, room, "three")
     await dropped(rig, 2)
     rig.hub.say(person, room, "the BUILD is red")
-    await rig.until(lambda: len(rig.hub.sent) == 2)
+    await until(lambda: len(rig.hub.sent) == 2)
     unknown = {"agent_id": "ag_none"}
     assert await rig.done("policy_updated", unknown) == {"agent_id": "ag_none", "applied": False}
+
+
+async def test_an_agent_is_known_by_its_id_and_not_by_the_name_of_its_channel(rig: Rig) -> None:
+    rig.path.write_text(rig.path.read_text().replace("demo: {", "mine: {agent: demo, "))
+    await rig.done("reload_config")
+    assert await rig.code("set_route", {"agentId": "mine", "pattern": "rm_"}) == "agent_not_loaded"
+    await rig.done("set_route", {"agentId": "demo", "pattern": "rm_"})
+    for agent, applied in (("mine", False), ("demo", True)):
+        assert (await rig.done("policy_updated", {"agent_id": agent}))["applied"] is applied
+    assert await rig.code("provision_agent", rig.agent("mine")) == "agent_exists"
 
 
 async def test_an_agent_that_is_woken_answers_its_owner_and_only_once(rig: Rig) -> None:
@@ -331,8 +431,15 @@ async def test_an_agent_that_is_woken_answers_its_owner_and_only_once(rig: Rig) 
     assert await rig.code("wake_agent", wake) == "agent_not_loaded"
     await rig.answer("demo", "hello")
     rig.log_in(userId=rig.hub.state.owner.user_id)
+    rig.path.write_text(
+        rig.path.read_text().replace("demo.json}", "demo.json, allow: {senders: [x]}}")
+    )
+    await rig.done("reload_config")
+    assert await rig.code("wake_agent", wake) == "not_allowed"
+    rig.write(DEFAULT)
+    await rig.done("reload_config")
     assert await rig.done("wake_agent", wake) == {"agent_id": "demo", "accepted": True}
     await rig.done("wake_agent", wake)
-    await rig.until(lambda: len(rig.hub.sent) == 2)
+    await until(lambda: len(rig.hub.sent) == 2)
     assert rig.hub.sent[1].room == rig.hub.sent[0].room
     assert sum((await rig.sidecar.journal.counts()).turns.values()) == 2

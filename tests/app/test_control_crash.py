@@ -18,6 +18,7 @@ from sidecar.config.managed import FILE, UNFINISHED
 from sidecar.core.managed import Managed, read
 from sidecar.devhub import DevHub
 from sidecar.store.managed import CREDENTIALS
+from tests.patience import PATIENCE
 
 PROGRAM = Path(__file__).with_name("cut_short.py")
 AGENT = {
@@ -114,7 +115,7 @@ async def cut_at_every_point(
         sys.executable, PROGRAM, json.dumps(cut), json.dumps(frames),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, errors.decode()
     told = json.loads(output)
     assert set(points) <= set(told["points"])

@@ -1,41 +1,44 @@
 """A message that was accepted gets exactly one outcome, and never more trust than it should."""
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sidecar import logs
 from sidecar.app.recover import recover
 from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.config import model as config
 from sidecar.config.reloading import Reloading
 from sidecar.core import wording
+from sidecar.core.redact import Redactor
 from sidecar.core.routing import Router
 from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, TurnEnded
 from sidecar.prompts.render import Prompts
+from sidecar.store import listing
 from sidecar.store.records import UnfinishedTurn
-
-Until = Callable[[Callable[[], object]], Any]
+from tests.patience import until
 
 
 async def test_a_message_is_answered_though_its_channel_was_stopped_while_handing_it_over(
-    rig: Any, wait_until: Until
+    rig: Any,
 ) -> None:
     handing_over = rig.supervisor.spawn(rig.say("hello"), "channel")
     await asyncio.sleep(0)  # it waits for the journal now
     await asyncio.sleep(0)
     assert handing_over.cancel()
-    await wait_until(lambda: rig.texts)
+    await until(lambda: rig.texts)
     assert rig.texts == ["answer 1"]
 
 
 async def test_a_turn_that_was_answered_as_it_was_superseded_has_its_answer_delivered(
-    rig: Any, wait_until: Until
+    rig: Any,
 ) -> None:
     await rig.say("wait")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     [turn] = rig.dispatcher.running
     rig.agent.go.set()  # the outcome stands before the cancellation arrives
     assert rig.dispatcher.cancel(turn, "superseded")
@@ -59,16 +62,35 @@ async def test_a_defect_of_a_part_is_told_and_the_next_turn_runs(rig: Any) -> No
     assert len(rig.texts) == 2
 
 
-async def test_progress_that_cannot_be_closed_does_not_cost_the_answer(
-    rig: Any, wait_until: Until
-) -> None:
+async def test_progress_that_cannot_be_closed_does_not_cost_the_answer(rig: Any) -> None:
     def broken() -> None:
         raise ZeroDivisionError("a defect")
 
     await rig.say("wait")
-    await wait_until(lambda: rig.line.shown)
+    await until(lambda: rig.line.shown)
     rig.line.shown[0].closing = broken
     rig.agent.go.set()
+    await rig.quiet()
+    assert rig.texts == ["answer 1"]
+
+
+async def test_an_answer_comes_after_the_progress_that_led_to_it(rig: Any) -> None:
+    shown, closing = asyncio.Event(), asyncio.Event()
+
+    async def close(*, reply_follows: bool) -> None:
+        closing.set()
+        await shown.wait()
+
+    await rig.say("wait")
+    await until(lambda: rig.line.shown)
+    rig.line.shown[0].close = close
+    rig.agent.go.set()
+    await closing.wait()
+    await until(rig.journal.pending_replies)
+    for _ in range(3):  # time in which it could be sent
+        await rig.journal.pending_replies()
+    assert rig.texts == []
+    shown.set()
     await rig.quiet()
     assert rig.texts == ["answer 1"]
 
@@ -78,6 +100,25 @@ async def test_an_impossible_time_of_reset_is_left_out(rig: Any) -> None:
     await rig.say("hello")
     await rig.quiet()
     assert "try again later" in rig.texts[0]
+
+
+async def test_the_journal_keeps_no_secret_that_the_log_hides(rig: Any) -> None:
+    logs.configure(to=io.StringIO(), redact=Redactor(["hunter2222"]).redact)
+    try:
+        rig.agent.script = [[TurnEnded("", failure=Failure("api", "refused hunter2222"))]]
+        await rig.say("hello")
+        await rig.quiet()
+    finally:
+        await asyncio.to_thread(logs.shutdown)
+
+    def kept() -> list[str]:
+        with listing.reader(rig.folder) as journal:
+            return [
+                turn["error"]
+                for turn in listing.turns(journal, state=None, conversation=None, most=2)
+            ]
+
+    assert await asyncio.to_thread(kept) == ["api: refused ***"]
 
 
 @pytest.mark.parametrize("kind", ["tool_use", "tool_result", "assistant"])
@@ -119,24 +160,20 @@ async def test_a_turn_of_several_senders_is_trusted_like_the_least_trusted_of_th
     assert work.trust == "public"
 
 
-async def test_waiting_turns_of_a_channel_that_is_gone_lose_their_trust(
-    rig: Any, wait_until: Until
-) -> None:
+async def test_waiting_turns_of_a_channel_that_is_gone_lose_their_trust(rig: Any) -> None:
     await rig.say("wait")
     await rig.say("two")
-    await wait_until(lambda: rig.dispatcher.waiting)
+    await until(lambda: rig.dispatcher.waiting)
     del rig.channels["demo"]
     rig.reroute()
     [work] = rig.dispatcher.waiting.values()
     assert work.trust == "public"
 
 
-async def test_nobody_stops_a_turn_that_is_trusted_more_than_their_own(
-    rig: Any, wait_until: Until
-) -> None:
+async def test_nobody_stops_a_turn_that_is_trusted_more_than_their_own(rig: Any) -> None:
     rig.reroute(queue="cancel-previous")
     await rig.say("wait")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     await rig.say("hello", "human")
     assert len(rig.dispatcher.running) == len(rig.dispatcher.waiting) == 1
     rig.agent.go.set()
@@ -196,20 +233,21 @@ class OtherAgent:
 def reconfigured(rig: Any, agent: OtherAgent, *, pins: bool, **route: object) -> Snapshot:
     """The next snapshot: with another runtime, and another template that names it."""
     changed = replace(rig.route, user_turn=config.Template("t", "new"), **route)  # type: ignore[arg-type]
-    checked = config.Config(config.State(rig.folder), changed)
+    kind = config.Runtime("agent", "command")
+    checked = config.Config(config.State(rig.folder), changed, runtimes={"agent": kind})
     checked = replace(checked, reload=Reloading(pin_queued=pins))
-    use = RuntimeUse(config.Runtime("agent", "command"), agent)
+    use = RuntimeUse(kind, agent)
     return Snapshot(2, checked, Router((), changed), Prompts(), {"agent": use})
 
 
 @pytest.mark.parametrize("pins", [False, True])
 async def test_what_waits_is_routed_anew_or_runs_as_it_was_where_that_is_wanted(
-    rig: Any, wait_until: Until, pins: bool
+    rig: Any, pins: bool
 ) -> None:
     rig.reroute(queue="serial", user_turn=config.Template("t", "{{ message.text }}"))
     use = rig.dispatcher._snapshot.runtimes["agent"]
     await rig.say("wait")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     await rig.say("two")
     other = OtherAgent()
     rig.dispatcher.use(reconfigured(rig, other, pins=pins))
@@ -223,12 +261,12 @@ async def test_what_waits_is_routed_anew_or_runs_as_it_was_where_that_is_wanted(
 
 
 async def test_a_pinned_turn_that_is_not_run_lets_go_and_has_no_more_trust_than_now(
-    rig: Any, wait_until: Until
+    rig: Any,
 ) -> None:
     rig.reroute(queue="serial")
     use = rig.dispatcher._snapshot.runtimes["agent"]
     await rig.say("wait")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     await rig.say("two")
     del rig.channels["demo"]
     snapshot = reconfigured(rig, OtherAgent(), pins=True)
@@ -241,11 +279,11 @@ async def test_a_pinned_turn_that_is_not_run_lets_go_and_has_no_more_trust_than_
     assert use.users == 1
 
 
-async def test_pinned_turns_are_merged_with_each_other_only(rig: Any, wait_until: Until) -> None:
+async def test_pinned_turns_are_merged_with_each_other_only(rig: Any) -> None:
     rig.reroute(queue="coalesce")
     use = rig.dispatcher._snapshot.runtimes["agent"]
     await rig.say("wait")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     await rig.say("two")
     await rig.say("three")
     rig.dispatcher.use(reconfigured(rig, OtherAgent(), pins=True))
@@ -256,10 +294,10 @@ async def test_pinned_turns_are_merged_with_each_other_only(rig: Any, wait_until
     assert use.users == 0
 
 
-async def test_what_waits_and_has_no_route_any_more_is_told_so(rig: Any, wait_until: Until) -> None:
+async def test_what_waits_and_has_no_route_any_more_is_told_so(rig: Any) -> None:
     rig.reroute(queue="serial")
     await rig.say("wait")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     await rig.say("two")
     snapshot = rig.dispatcher._snapshot
     rig.dispatcher.use(replace(snapshot, router=Router((), None)))

@@ -1,11 +1,14 @@
 """What the check-up finds, each with the step that mends it."""
 
+import asyncio
 import base64
 import json
+import os
 import shutil
 import socket
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sidecar.app import doctor
+from sidecar.app import doctor, doctor_state
 from sidecar.app.findings import Finding
+from sidecar.control.login import mark_expired
+from sidecar.store.lock import StateLock
+from tests.privileges import as_an_ordinary_user
 
 CONFIG = """\
 version: 1
@@ -80,8 +86,13 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         date = formatdate(time.time() + made[0].ahead, usegmt=True)
         return web.Response(status=404, headers={"Date": date})
 
+    async def status(request: web.Request) -> web.Response:
+        given = request.headers.get("Authorization")
+        return web.json_response({}, status=200 if given == "Bearer s3cret" else 401)
+
     app = web.Application()
     app.router.add_get("/", root)
+    app.router.add_get("/status", status)
     async with TestServer(app) as server:
         made.append(Machine(tmp_path, str(server.make_url("")).rstrip("/")))
         yield made[0]
@@ -107,9 +118,77 @@ async def test_what_the_development_sidecar_does_not_use_is_not_its_worry(machin
     assert found["state"].text.startswith(f"{machine.folder / 'state' / 'dev'}, ")
     (machine.folder / "state" / "dev").chmod(0o755)
     assert (await machine.look(dev=True))["state"].level == "warning"
-    (machine.folder / "state" / "server.address").write_text(machine.hub.removeprefix("http://"))
-    assert "answers at" in (await machine.look())["sidecar"].text
     assert "does not run" in (await machine.look(dev=True))["sidecar"].text
+
+
+async def test_a_sidecar_that_runs_is_asked_and_one_that_was_killed_is_not(
+    machine: Machine,
+) -> None:
+    state = machine.folder / "state"
+    state.mkdir(mode=0o700)
+    (state / "server.address").write_text(machine.hub.removeprefix("http://"))
+    with socket.create_server(("127.0.0.1", machine.port)):
+        found = await machine.look()
+    assert "does not run" in found["sidecar"].text
+    assert found["server"].level == "failure"
+    machine.text = machine.text.replace("listen:", "token: s3cret, listen:")
+    lock = StateLock(state)
+    await asyncio.to_thread(lock.acquire)
+    found = await machine.look()
+    assert (found["sidecar"].level, "server" in found) == ("ok", False)
+    assert "answers at" in found["sidecar"].text
+    machine.text = machine.text.replace("s3cret", "another")
+    found = await machine.look()
+    assert (found["sidecar"].level, "answers 401" in found["sidecar"].text) == ("failure", True)
+    assert "server.token" in found["sidecar"].remedy
+    (state / "server.address").write_text(f"unix:{state / 'gone'}")
+    assert "does not answer" in (await machine.look())["sidecar"].text
+    (state / "server.address").unlink()
+    found = await machine.look()
+    assert (found["sidecar"].level, "no address" in found["sidecar"].text) == ("warning", True)
+    await asyncio.to_thread(lock.release)
+
+
+async def test_an_address_of_ipv6_is_tried_as_such(machine: Machine) -> None:
+    try:
+        free = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with free:
+        port = free.getsockname()[1]
+        machine.text = machine.text.replace(f"127.0.0.1:{machine.port}", f'"[::1]:{port}"')
+        assert "in use" in (await machine.look())["server"].text
+    assert (await machine.look())["server"].text == f"[::1]:{port} is free"
+
+
+async def test_a_state_folder_of_another_user_is_told(machine: Machine) -> None:
+    state = machine.folder / "state"
+    state.mkdir()
+    state.chmod(0)
+    with as_an_ordinary_user():  # what asyncio.to_thread starts from here on is one, too
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        found = await machine.look()
+        state.chmod(0o700)
+        (machine.folder / "above").mkdir()
+        machine.text = machine.text.replace("{dir: state}", "{dir: above/state}")
+        (machine.folder / "above").chmod(0)
+        above = await machine.look()
+        (machine.folder / "above").chmod(0o700)
+    for one in (found, above):
+        assert one["sidecar"].level == "failure"
+        assert "cannot be looked at" in one["sidecar"].text
+        assert f"run this as user {os.geteuid()}" in one["sidecar"].remedy
+
+
+def test_a_folder_that_only_its_owner_can_close_has_another_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o775)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    found = [one for one in doctor_state.examine(tmp_path, None, dev=False) if one.remedy]
+    assert [one.remedy for one in found] == [
+        f"set `state.dir` to {tmp_path / 'state'}, which is made for this user alone"
+    ]
 
 
 async def test_a_clock_that_is_wrong_is_told(machine: Machine) -> None:
@@ -135,12 +214,12 @@ async def test_a_state_folder_that_is_open_remote_or_full_is_told(
     found = (await machine.look())["state"]
     assert (found.level, found.remedy) == ("warning", f"chmod 700 {state}")
     state.chmod(0o700)
-    monkeypatch.setattr(doctor, "_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(doctor_state, "_file_system", lambda path: "nfs4")
     found = (await machine.look())["state"]
     assert (found.level, "nfs4" in found.text) == ("failure", True)
     monkeypatch.undo()
     monkeypatch.chdir(machine.folder)
-    monkeypatch.setattr(doctor, "LEAST_SPACE", shutil.disk_usage(state).total + 1)
+    monkeypatch.setattr(doctor_state, "LEAST_SPACE", shutil.disk_usage(state).total + 1)
     found = (await machine.look())["state"]
     assert (found.level, found.remedy) == ("warning", "make room")
 
@@ -170,13 +249,19 @@ async def test_agents_of_the_discovery_folder_are_examined_too(machine: Machine)
 async def test_the_login_of_the_control_plane_is_looked_at(machine: Machine) -> None:
     machine.text += "control_plane: {enabled: true, credentials: login.json}\n"
     found = (await machine.look())["control plane"]
-    assert (found.level, found.remedy) == ("failure", "log in with `sidecar login`")
     login = machine.folder / "login.json"
+    remedy = f"log in with `sidecar login --file {login}`"
+    assert (found.level, found.remedy) == ("failure", remedy)
     login.write_text(json.dumps(LOGIN))
     login.chmod(0o600)
     found = (await machine.look())["control plane"]
     assert (found.level, "usr_1" in found.text) == ("ok", True)
     assert "secret" not in found.text
+    await asyncio.to_thread(mark_expired, login)
+    os.utime(login, ns=(0, 0))
+    found = (await machine.look())["control plane"]
+    assert (found.level, found.remedy) == ("failure", remedy)
+    assert "taken the login" in found.text
 
 
 async def test_a_channel_whose_credentials_are_anothers_or_open_is_told(machine: Machine) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sidecar import metrics
 from sidecar.app import lag
+from tests.patience import PATIENCE
 
 
 async def test_a_loop_that_is_held_up_is_measured_and_told(
@@ -18,7 +19,7 @@ async def test_a_loop_that_is_held_up_is_measured_and_told(
     caplog.set_level(logging.WARNING)
     before = sum(metrics.durations().get("event_loop_lag_seconds", {}).get((), ((0,), 0))[0])
     task = asyncio.create_task(lag.watch_loop())  # noqa: TID251 -- of a test
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while "held up for" not in caplog.text:
             await asyncio.sleep(0)  # it waits for its timer now
             until = time.monotonic() + 0.1

@@ -10,14 +10,17 @@ import pytest
 from sidecar import plugins
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
+from sidecar.app.hangup import Hangup
 from sidecar.app.last_good import FILE, LastGood, keep, recall
 from sidecar.app.load import Loading
+from sidecar.app.outcome import error_lines
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.termination import LARGEST, leave
 from sidecar.cli import main
 from sidecar.cli.run import _without
 from sidecar.config.model import Config, Route, Runtime, Server, State
 from sidecar.errors import NoLastGood
+from tests.patience import until
 
 # Importing a type reads its schema, which a test on a loop must not.
 LOADED = plugins.runtime_type("command")
@@ -119,11 +122,11 @@ def test_without_the_flag_the_exit_code_is_2_and_kubernetes_is_told(
     broken = Loading(path).wait()
     assert broken.draft is not None
     assert broken.draft.state.dir == tmp_path / "state"
-    assert _without(path, broken, fall_back=True) == 2
+    assert _without(path, broken, Hangup(), fall_back=True) == 2
     assert f"there is nothing to fall back to: {tmp_path}/state/{FILE}" in told.read_text()
     path.write_text("version: [")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "usual"))
-    assert _without(path, check(path), fall_back=True) == 2
+    assert _without(path, check(path), Hangup(), fall_back=True) == 2
     assert f"{tmp_path}/usual/sidecar/{FILE}" in told.read_text()
 
 
@@ -150,8 +153,8 @@ async def test_it_starts_loudly_with_the_last_good_one_and_a_valid_save_takes_ov
     )
     await asyncio.to_thread(path.write_text, "version: [")
     broken = await asyncio.to_thread(lambda: Loading(path).wait())
-    problem = f"{path}:1:11: the document ends inside a list"
-    sidecar = Sidecar(path, last, broken.inputs, rejected=(problem,))
+    [problem] = error_lines(broken.problems)
+    sidecar = Sidecar(path, last, broken.inputs, problems=broken.problems)
     async with sidecar:
         assert "is invalid: this is a start with the last good config" in caplog.text
         status = sidecar.status
@@ -166,11 +169,8 @@ async def test_it_starts_loudly_with_the_last_good_one_and_a_valid_save_takes_ov
 
         text = CONFIG.format(tmp_path).replace(', env: {KEY: "${file:key}"}', "")
         await asyncio.to_thread(path.write_text, text.replace("{file: t.j2}", "hello"))
-        async with asyncio.timeout(20):
-            while status.degraded():
-                await asyncio.sleep(0.01)
-            while not await asyncio.to_thread((state / FILE).exists):
-                await asyncio.sleep(0.01)
+        await until(lambda: not status.degraded())
+        await until(lambda: asyncio.to_thread((state / FILE).exists))
         picture = json.loads(json.dumps(await status.picture(), default=str))
         assert picture["reloads"][-1]["result"] == "applied"
         assert picture["on_disk"]["in_force"] is True

@@ -4,17 +4,18 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar import logs
-from sidecar.config.model import Allow
+from sidecar.app.log_setup import LogSetup
+from sidecar.config.model import Allow, Config, State
 from sidecar.errors import JournalError
-
-Until = Callable[[Callable[[], object]], Any]
+from tests.patience import until
 
 
 @pytest.fixture
@@ -26,13 +27,28 @@ def stream() -> Iterator[io.StringIO]:
     logging.getLogger().setLevel(level)
 
 
+async def test_secrets_of_a_config_that_is_applied_are_hidden_from_then_on(
+    stream: io.StringIO, tmp_path: Path
+) -> None:
+    config = Config(State(tmp_path), None)
+    setup, log = LogSetup(config), logging.getLogger("sidecar")
+    log.warning("hunter2222")
+    await setup.follow(replace(config, secrets=frozenset({"hunter2222"})))
+    log.warning("hunter2222")
+    await setup.follow(config)
+    log.warning("hunter2222")
+    await asyncio.to_thread(logs.shutdown)
+    told = [json.loads(line)["msg"] for line in stream.getvalue().splitlines()]
+    assert told == ["hunter2222", "***", "hunter2222"]
+
+
 async def test_one_line_for_each_message_and_turn_and_their_ids_link_them(
-    rig: Any, wait_until: Until, stream: io.StringIO
+    rig: Any, stream: io.StringIO
 ) -> None:
     rig.reroute(queue="coalesce")
     rig.channels["demo"] = replace(rig.channels["demo"], allow=Allow(senders=("a-owner",)))
     await rig.say("wait hunter2")
-    await wait_until(lambda: rig.agent.jobs)
+    await until(lambda: rig.agent.jobs)
     await rig.say("second hunter2")
     await rig.say("third hunter2")
     await rig.say("of a stranger hunter2", "human")
@@ -60,7 +76,7 @@ async def test_one_line_for_each_message_and_turn_and_their_ids_link_them(
 
 
 async def test_what_a_full_disk_refuses_is_told_by_who_offers_it_or_in_a_line(
-    rig: Any, wait_until: Until, stream: io.StringIO
+    rig: Any, stream: io.StringIO
 ) -> None:
     await rig.journal._writer.submit(lambda db: db.execute("pragma max_page_count = 1").fetchall())
     with pytest.raises(JournalError, match="disk is full"):
@@ -69,7 +85,7 @@ async def test_what_a_full_disk_refuses_is_told_by_who_offers_it_or_in_a_line(
         offering = group.create_task(rig.say("x" * 1_000_000))
         await asyncio.sleep(0)
         offering.cancel()
-    await wait_until(stream.getvalue)
+    await until(stream.getvalue)
     await asyncio.to_thread(logs.shutdown)
     [line] = map(json.loads, stream.getvalue().splitlines())
     assert line["msg"].startswith("messages of a channel that has stopped cannot be kept: ")

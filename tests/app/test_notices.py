@@ -15,6 +15,7 @@ from sidecar.app.outcome import Outcome
 from sidecar.config.model import Channel, Config, State
 from sidecar.config.plan import Change, Plan
 from sidecar.errors import ChannelStopped, ChannelUnavailable
+from tests.patience import until
 
 APPLIED = Outcome(
     0.0, "file", "applied", 2, "a", "b", 0.1, Plan((Change("changed", "routes.ops.trust", "hot"),)),
@@ -57,11 +58,6 @@ class Rig:
     def new(self, pause: float) -> Notices:
         return Notices(lambda: self.config, self.channels.get, pause=pause, first_wait=0.001)
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.001)
-
     async def tell(self, *outcomes: Outcome) -> list[str]:
         """What the owner is told of these, each after the one before."""
         told = self.channels["demo"].texts
@@ -69,7 +65,7 @@ class Rig:
             self.notices.note(outcome)
             if any(self.notices._owed.values()):
                 before = len(told)
-                await self.until(lambda before=before: len(told) > before)  # type: ignore[misc]
+                await until(lambda before=before: len(told) > before)  # type: ignore[misc]
         return list(told)
 
 
@@ -119,14 +115,14 @@ async def test_of_reloads_in_quick_succession_the_last_one_is_told_and_how_many_
     slow = rig.new(3600.0)
     task = asyncio.create_task(slow.run())  # noqa: TID251 -- of a test
     slow.note(APPLIED)
-    await rig.until(lambda: told)
+    await until(lambda: told)
     for outcome in (REJECTED, UNCHANGED, REJECTED):
         slow.note(outcome)
     await asyncio.sleep(0)
     assert len(told) == 1
     task.cancel()
     third = asyncio.create_task(slow.run())  # noqa: TID251 -- of a test
-    await rig.until(lambda: len(told) == 2)
+    await until(lambda: len(told) == 2)
     assert told[1].startswith("The config was saved 3 times. ⚠️ Config rejected")
     third.cancel()
 
@@ -137,17 +133,17 @@ async def test_a_channel_that_cannot_now_is_asked_again_and_one_that_never_can_i
     demo = rig.channels.pop("demo")
     rig.notices.note(APPLIED)
     caplog.set_level(logging.INFO)
-    await rig.until(lambda: "it does not run" in caplog.text)
+    await until(lambda: "it does not run" in caplog.text)
     demo.failures = [ChannelUnavailable("the Hub is away", 0.0)]
     rig.channels["demo"] = demo
-    await rig.until(lambda: demo.texts)
+    await until(lambda: demo.texts)
     for failure in (ChannelStopped("no such agent"), ValueError("a defect"), None):
         before = metrics.value("notices_lost_total", channel="demo")
         demo.failures = [failure] if failure else []
         if failure is None:
             rig.channels["demo"] = object()
         rig.notices.note(APPLIED)
-        await rig.until(
+        await until(
             lambda before=before: metrics.value("notices_lost_total", channel="demo") > before  # type: ignore[misc]
         )
     assert "no such agent" in caplog.text
@@ -159,7 +155,7 @@ async def test_a_channel_that_cannot_now_is_asked_again_and_one_that_never_can_i
 async def test_a_channel_that_no_longer_wants_notices_gets_none(rig: Rig) -> None:
     rig.notices.note(APPLIED)
     rig.use()
-    await rig.until(lambda: not rig.notices._owed)
+    await until(lambda: not rig.notices._owed)
     rig.notices.note(REJECTED)
     rig.use("demo")
     [told] = await rig.tell(replace(APPLIED, pending=("state",)))
@@ -173,7 +169,7 @@ async def test_a_slow_channel_does_not_hold_up_what_others_are_told(rig: Rig) ->
     await rig.tell(APPLIED, REJECTED)
     assert (len(demo.texts), slow.texts) == (2, [])
     slow.free.set()
-    await rig.until(lambda: len(slow.texts) == 2)
+    await until(lambda: len(slow.texts) == 2)
     assert slow.texts == demo.texts
 
 
@@ -182,6 +178,6 @@ async def test_a_notice_that_is_tried_again_tells_what_has_happened_since(rig: R
     demo.failures = [ChannelUnavailable("the Hub is away", 0.0)]
     demo.called = lambda: rig.notices.note(REJECTED)  # which is news once
     rig.notices.note(APPLIED)
-    await rig.until(lambda: demo.texts and not rig.notices._owed)
+    await until(lambda: demo.texts and not rig.notices._owed)
     [told] = demo.texts
     assert told.startswith("The config was saved 2 times. ⚠️ Config rejected")

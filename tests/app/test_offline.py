@@ -14,8 +14,8 @@ from sidecar.core import wording
 from sidecar.errors import ActionRefused, ChannelUnavailable, ReplyRefused, StateLocked
 from sidecar.model import Failure, Reply, TurnEnded
 from sidecar.store.lock import StateLock
-
-Until = Callable[[Callable[[], object]], Any]
+from sidecar.store.records import PendingReply
+from tests.patience import until
 
 
 async def start_again(make_rig: Callable[[], Any]) -> Any:
@@ -28,15 +28,13 @@ async def start_again(make_rig: Callable[[], Any]) -> Any:
     return rig
 
 
-async def test_turns_are_retried_and_cancelled(
-    make_rig: Callable[[], Any], wait_until: Until, tmp_path: Path
-) -> None:
+async def test_turns_are_retried_and_cancelled(make_rig: Callable[[], Any], tmp_path: Path) -> None:
     rig = make_rig()
     rig.agent.script = [[TurnEnded("", failure=Failure("api", "no"))]]
     await rig.say("fails")
     await rig.quiet()
     await rig.say("wait")
-    await wait_until(lambda: len(rig.agent.jobs) == 2)
+    await until(lambda: len(rig.agent.jobs) == 2)
     await rig.say("waits")
     [running], [waiting] = list(rig.dispatcher.running), list(rig.dispatcher.waiting)
     failed = rig.line.taken[0].text.rpartition("reference ")[2].rstrip(")")
@@ -72,7 +70,7 @@ async def test_sessions_are_forgotten(make_rig: Callable[[], Any], tmp_path: Pat
 
 
 async def test_replies_are_dropped_and_tried_again(
-    make_rig: Callable[[], Any], wait_until: Until, tmp_path: Path
+    make_rig: Callable[[], Any], tmp_path: Path
 ) -> None:
     rig = make_rig()
     answers: list[Exception] = [ReplyRefused("no"), ChannelUnavailable("not now", 3600.0)]
@@ -82,12 +80,14 @@ async def test_replies_are_dropped_and_tried_again(
 
     rig.line.send = send
     await rig.say("first")
-    await wait_until(lambda: len(answers) == 1)
+    await until(lambda: len(answers) == 1)
     await rig.say("second")
     await asyncio.sleep(0)
-    async with asyncio.timeout(20):
-        while not [one for one in await rig.journal.pending_replies() if one.attempts]:
-            await asyncio.sleep(0.005)
+
+    async def tried() -> list[PendingReply]:
+        return [one for one in await rig.journal.pending_replies() if one.attempts]
+
+    await until(tried)
     await rig.close()
 
     state = State(tmp_path)

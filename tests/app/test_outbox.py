@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,12 @@ from sidecar.api import ChannelStatus
 from sidecar.app.outbox import Outbox
 from sidecar.app.supervisor import Supervisor
 from sidecar.app.work import reply_to
-from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
+from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyHeld, ReplyRefused
 from sidecar.model import Conversation, Message, Reply, Sender
 from sidecar.store import listing
 from sidecar.store.journal import Journal
 from sidecar.store.records import PendingReply
+from tests.patience import PATIENCE, until
 
 
 class Line:
@@ -73,12 +74,6 @@ def errors(folder: Path) -> list[str]:
     """Why replies were refused."""
     with listing.reader(folder) as database:
         return [one["error"] for one in listing.replies(database, state="refused", most=10)]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -181,7 +176,7 @@ async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(ri
     rig.line.answers = [ChannelUnavailable("away", 60.0)]
     rig.outbox.add(await rig.reply("one", room="away"))
     rig.outbox.add(await rig.reply("two", room="here"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await rig.outbox.drained(by=time.time() + 30.0)
     assert rig.texts == ["two"]
     assert rig.outbox.waiting == 1
@@ -189,9 +184,49 @@ async def test_who_waits_for_the_end_does_not_wait_for_what_is_tried_after_it(ri
     with pytest.raises(TimeoutError):
         await waits
     rig.outbox.retry()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await rig.outbox.drained()
     assert rig.texts == ["two", "one"]
+
+
+def waiting(folder: Path) -> list[tuple[int, str | None]]:
+    """Tries and last error of each reply that waits."""
+    with listing.reader(folder) as database:
+        found = listing.replies(database, state="pending", most=10)
+    return [(one["attempts"], one["error"]) for one in found]
+
+
+async def test_a_reply_without_room_was_not_tried_and_waits_where_all_can_see_it(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.line.answers = [ReplyHeld("no room", 3600.0)]
+    [pending] = await rig.reply("one")
+    rig.outbox.add([pending])
+    await until(lambda: rig.outbox._due)
+    assert await asyncio.to_thread(waiting, tmp_path) == [(0, "no room")]
+    async with asyncio.timeout(PATIENCE):  # who stops does not wait for it
+        await rig.outbox.drained(by=time.time() + 1800.0)
+    assert await rig.outbox.drop(pending.id)
+    await rig.outbox.drained()
+    assert rig.texts == []
+    assert await asyncio.to_thread(errors, tmp_path) == ["dropped by the operator"]
+
+
+async def test_a_reply_without_room_is_sent_as_soon_as_there_is_some(rig: Rig) -> None:
+    rig.outbox._first_wait = 3600.0
+    rig.line.answers = [ReplyHeld("no room", 0.01), ReplyHeld("no room", 0.01)]
+    rig.outbox.add(await rig.reply("one"))
+    await until(lambda: rig.texts == ["one"])
+    assert len(rig.line.tries) == 3
+
+
+async def test_a_reply_that_fails_after_it_was_asked_for_waits_again(rig: Rig) -> None:
+    rig.line.answers = [ChannelUnavailable("away", 3600.0) for _ in range(100)]
+    rig.outbox.add(await rig.reply("one"))
+    for tries in (1, 2, 3):
+        await until(lambda: len(rig.line.tries) >= tries and (rig.outbox._due or rig.texts))  # noqa: B023
+        assert len(rig.line.tries) == tries
+        rig.outbox.retry()
 
 
 async def test_replies_of_an_account_that_is_gone_get_their_outcome_and_no_others(

@@ -14,6 +14,7 @@ from sidecar.app.digests import NOTHING
 from sidecar.app.process import ONE_PRESS, StopSignals, serve, until_stopped
 from sidecar.app.sidecar import Sidecar
 from sidecar.config.model import Config, Log, Server, State
+from tests.patience import PATIENCE, until
 
 
 def test_why_it_does_not_start_is_on_the_screen_also_where_the_log_is_a_file(
@@ -43,14 +44,13 @@ async def test_what_was_made_at_the_start_is_no_garbage_and_memory_is_looked_aft
     tasks: set[str] = set()
 
     async def frozen() -> None:
-        while not gc.get_freeze_count():
-            await asyncio.sleep(0.001)
+        await until(gc.get_freeze_count)
         tasks.update(task.get_name() for task in asyncio.all_tasks())
 
     config = Config(State(tmp_path / "state"), None)
     sidecar, interval = Sidecar(tmp_path / "config.yaml", config, NOTHING), sys.getswitchinterval()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await until_stopped(sidecar, frozen) == 0
     finally:
         sys.setswitchinterval(interval)

@@ -11,6 +11,7 @@ import pytest
 from sidecar.codecs.signing import public_key, signing_key
 from sidecar.config.managed import UNFINISHED
 from tests.app.control_rig import Rig, mode, running
+from tests.patience import until
 
 REGISTER = "/registry/agents"
 VERIFY = "/registry/agents/{agent}/verify"
@@ -40,7 +41,7 @@ async def test_an_agent_is_registered_with_a_key_that_stays_here_and_answers(rig
     assert key.public == public_key(signing_key(base64.b64decode(saved["privateKey"])))
     assert rig.hub.state.agents[agent].signer is None
     assert rig.hub.state.agents[agent].name == saved["displayName"] == "Lazy"
-    await rig.until(lambda: rig.hub.connected(agent))
+    await until(lambda: rig.hub.connected(agent))
     assert (await rig.answer(agent, "hello")).startswith("first:")
     other = await rig.done("provision_agent")
     assert other["agentId"] != agent

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ import pytest
 
 from sidecar import logs, metrics, plugins
 from sidecar.api import RuntimeType
-from sidecar.app.candidate import Candidate
+from sidecar.app import held
+from sidecar.app.candidate import UNCHECKED, Candidate
+from sidecar.app.digests import Digests, digests
 from sidecar.app.outcome import Outcome
+from sidecar.app.server_token import ServerToken
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.snapshot import RuntimeUse
 from sidecar.config.model import (
@@ -30,8 +33,10 @@ from sidecar.config.model import (
     State,
     Template,
 )
+from sidecar.config.problems import Position, Problem
 from sidecar.config.reloading import Reloading
 from sidecar.devhub import DevHub, HubLimits
+from tests.patience import until
 
 FREE = "1000000/1m"
 ECHO = ["sh", "-c", 'echo "$(tail -n 1)" "$@"', "sh"]
@@ -60,15 +65,18 @@ class Rig:
             runtimes={"a": Runtime("a", "command", {"command": ECHO, "protocol": "text"})},
             default_route=Route("default", "a", folder, queue="serial"),
         )
+        self.problems: tuple[Problem, ...] = ()
+        self.inputs: Digests = {}
         self.loads = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def load(self, path: Path, begun: object = None) -> Candidate:
         self.loads += 1
-        config = self.config
+        config, problems, inputs = self.config, self.problems, self.inputs
         await self.gate.wait()
-        return Candidate(config, config, (), {}, {})
+        usable = None if any(one.level == "error" for one in problems) else config
+        return Candidate(usable, config, problems, {}, inputs)
 
     def generation(self, number: int) -> None:
         """Have the arguments of the runtime, those of the route and the prompt tell a number."""
@@ -85,18 +93,12 @@ class Rig:
         self.sidecar = Sidecar(self.folder / "config.yaml", self.config, {})
         await self.sidecar.__aenter__()
         self.sidecar.reloader._load = self.load
-        await self.hub.wait(lambda: self.hub.connected("demo"))
+        await until(lambda: self.sidecar.channels.statuses()["demo"][1].state == "connected")
         return self.sidecar
 
     async def reload(self, **changes: Any) -> Outcome:
         self.config = replace(self.config, **changes)
         return await self.sidecar.reloader.reload("test")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 @pytest.fixture
@@ -123,10 +125,13 @@ def state(rig: Rig) -> tuple[object, ...]:
 class Closing:
     """A runtime that cannot run, but can be closed."""
 
-    closed = 0
+    closed = retired = 0
 
     async def close(self) -> None:
         Closing.closed += 1
+
+    async def retire(self) -> None:
+        Closing.retired += 1
 
 
 def build_closing(options: object, host: object) -> Any:
@@ -178,7 +183,7 @@ async def test_a_channel_that_cannot_be_built_leaves_everything_as_it_was(
     assert state(rig) == before
     await until(lambda: Closing.closed == closed + 1)
     rig.hub.owner_says("demo", "as before")
-    await rig.hub.wait(lambda: rig.hub.sent)
+    await until(lambda: rig.hub.sent)
     assert rig.hub.connects("demo") == 1
     assert (await rig.reload(channels=channels)).result == "applied"
 
@@ -198,9 +203,9 @@ async def test_a_channel_that_does_not_start_is_as_it_was_and_so_is_all_else(rig
     assert problem.startswith("channel demo: does not start: ")
     assert problem.endswith("demo.json is of agent demo, not of somebody")
     assert rig.sidecar.reloader.snapshot is before
-    await rig.hub.wait(lambda: rig.hub.connects("demo") == 2)
+    await until(lambda: rig.hub.connects("demo") == 2)
     rig.hub.owner_says("demo", "as before")
-    await rig.hub.wait(lambda: rig.hub.sent)
+    await until(lambda: rig.hub.sent)
     rig.config = config
     outcome = await rig.reload(
         channels={**config.channels, "new": elsewhere(rig)["demo"]}, limits=Limits(output=1)
@@ -239,7 +244,7 @@ async def test_all_but_what_does_not_start_is_kept_where_that_is_wanted(
     assert picture["degraded"] == told
     assert (await rig.reload(channels=elsewhere(rig))).result == "degraded"
     rig.hub.owner_says("demo", "as before")
-    await rig.hub.wait(lambda: rig.hub.sent)
+    await until(lambda: rig.hub.sent)
     assert (await rig.reload(channels=config.channels, runtimes=config.runtimes)).result in (
         "applied", "unchanged",
     )  # fmt: skip
@@ -276,19 +281,18 @@ async def test_a_log_whose_file_cannot_be_opened_is_a_part_that_does_not_start(
     assert outcome.problems[0].startswith("channel demo: does not start: ")
     assert metrics.value("log_failures_total") == count + 3
     rig.hub.owner_says("demo", "as before")
-    await rig.hub.wait(lambda: rig.hub.sent)
+    await until(lambda: rig.hub.sent)
 
 
-async def test_a_new_secret_is_kept_out_of_the_log_though_its_file_stays_open(
+async def test_a_new_secret_is_kept_out_of_the_log_though_its_keys_stay(
     rig: Rig, own_log: None
 ) -> None:
     file = rig.folder / "l"
     await rig.reload(log=Log(format="text", file=file))
-    await asyncio.to_thread(file.rename, rig.folder / "moved")  # and is not opened again
     await rig.reload(secrets=frozenset({"hunter2hunter2"}))
     logging.getLogger("sidecar.test").error("it is hunter2hunter2")
     await asyncio.to_thread(logs.shutdown)
-    text = await asyncio.to_thread((rig.folder / "moved").read_text)
+    text = await asyncio.to_thread(file.read_text)
     assert ("it is ***" in text, "hunter2" in text) == (True, False)
 
 
@@ -326,6 +330,20 @@ async def test_a_runtime_that_goes_is_closed_and_one_that_stays_is_not(
     assert Closing.closed == closed + 1
 
 
+async def test_a_runtime_that_goes_while_a_turn_runs_ends_what_waits_and_is_closed_by_the_turn(
+    rig: Rig, types: None
+) -> None:
+    runtimes, closed, retired = rig.config.runtimes, Closing.closed, Closing.retired
+    await rig.reload(runtimes={**runtimes, "gone": Runtime("gone", "closing")})
+    running = held.take(rig.sidecar.reloader.snapshot, "gone")
+    await rig.reload(runtimes=runtimes)
+    await until(lambda: Closing.retired == retired + 1)
+    assert Closing.closed == closed
+    held.let_go(running, rig.sidecar.spawn)
+    await until(lambda: Closing.closed == closed + 1)
+    assert Closing.retired == retired + 1
+
+
 async def test_what_fails_half_way_is_taken_back(rig: Rig) -> None:
     before, apply = state(rig), rig.sidecar.channels.apply
     failures = iter([RuntimeError("out of luck")])
@@ -341,7 +359,7 @@ async def test_what_fails_half_way_is_taken_back(rig: Rig) -> None:
     assert outcome.problems == ("RuntimeError: out of luck",)
     assert state(rig) == before
     rig.hub.owner_says("demo", "still here")
-    await rig.hub.wait(lambda: rig.hub.sent)
+    await until(lambda: rig.hub.sent)
     assert not rig.hub.sent[0].text.startswith("7")
 
 
@@ -386,6 +404,144 @@ async def test_a_check_that_began_is_used_unless_somebody_asked_after_it(rig: Ri
     assert checks == [begun, None, None]
 
 
+MISTAKE = Problem("wrong-value", "no such thing", Position("config.yaml", 3, 5), "limits.output")
+
+
+async def held_by(*paths: Path) -> Digests:
+    return await asyncio.to_thread(digests, paths)
+
+
+async def test_who_shares_a_reload_is_told_what_that_led_to_and_not_another_change(
+    rig: Rig,
+) -> None:
+    reloader = rig.sidecar.reloader
+    rig.gate.clear()
+    rig.problems = (MISTAKE,)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(reloader.reload("first"))
+        await until(lambda: rig.loads == 1)
+        second = group.create_task(reloader.reload("second"))
+        await asyncio.sleep(0)
+        smaller = replace(rig.config, limits=replace(rig.config.limits, output=4096))
+        adopted = group.create_task(reloader.adopt("by hand", lambda _: smaller))
+        await asyncio.sleep(0)
+        third = group.create_task(reloader.reload("third"))
+        await asyncio.sleep(0)
+        rig.gate.set()
+    assert adopted.result().result == "applied"
+    assert third.result() is second.result() is not first.result()
+    assert second.result().problems == ("config.yaml:3:5: limits.output: no such thing",)
+    assert reloader.shortfall == "the saved config was rejected, an earlier one is in force"
+
+
+async def test_with_a_mistake_all_that_matters_before_or_now_is_watched_until_it_is_mended(
+    rig: Rig,
+) -> None:
+    reloader, here = rig.sidecar.reloader, rig.folder
+    config, old, new = here / "config.yaml", here / "old.j2", here / "new.j2"
+    rig.inputs = await held_by(config, old)
+    await rig.reload()
+    assert reloader.inputs == rig.inputs
+    old.write_text("changed")
+    rig.problems, rig.inputs = (MISTAKE,), await held_by(config, new)
+    for _ in range(2):
+        assert (await rig.reload()).result == "rejected"
+        assert reloader.inputs == await held_by(config, old, new)
+    rig.problems, rig.inputs = (replace(MISTAKE, code=UNCHECKED),), await held_by(config)
+    assert (await rig.reload()).result == "rejected"
+    assert reloader.unchecked
+    assert reloader.inputs == await held_by(config, old, new)
+    await reloader.adopt("by hand", lambda config: replace(config, limits=Limits(output=4096)))
+    assert reloader.unchecked
+    assert reloader.inputs == await held_by(config, old, new)
+    rig.problems, rig.inputs = (), await held_by(config, new)
+    assert (await rig.reload()).result != "rejected"
+    assert not reloader.unchecked
+    assert reloader.inputs == rig.inputs
+    rig.problems, rig.inputs = (MISTAKE,), await held_by(config)
+    await rig.reload()
+    assert reloader.inputs == await held_by(config, new)
+
+
+async def test_parts_that_stay_as_they_were_have_their_files_watched(rig: Rig) -> None:
+    reloader, here = rig.sidecar.reloader, rig.folder
+    config, old, new, last = (here / name for name in ("config.yaml", "old", "new", "last"))
+    rig.inputs = await held_by(config, old)
+    await rig.reload(reload=Reloading(on_partial="keep"))
+    rig.inputs = await held_by(config, new)
+    assert (await rig.reload(channels=elsewhere(rig))).result == "degraded"
+    assert reloader.inputs.keys() == {config, old, new}
+    rig.problems, rig.inputs = (MISTAKE,), await held_by(config, last)
+    await rig.reload()
+    assert reloader.inputs.keys() == {config, old, new, last}
+
+
+async def test_new_credentials_are_used_though_the_saved_config_is_rejected(rig: Rig) -> None:
+    await until(lambda: "token" in json.loads((rig.folder / "demo.json").read_text()))
+    rig.hub.revoke_key("demo")
+    rig.hub.revoke_token("demo")
+    rig.hub.drop_sockets()
+    await until(lambda: rig.sidecar.channels.statuses()["demo"][1].state == "stopped")
+    (rig.folder / "demo.json").write_text(json.dumps(rig.hub.add_agent("demo")))
+    rig.problems = (MISTAKE,)
+    outcome = await rig.reload()
+    assert outcome.result == "rejected"
+    assert outcome.problems == ("config.yaml:3:5: limits.output: no such thing",)
+    await until(lambda: rig.hub.connected("demo"))
+    (rig.folder / "demo.json").write_text(json.dumps(rig.hub.add_agent("demo")))
+    outcome = await rig.reload()
+    assert outcome.result == "rejected"
+    assert [one.path for one in outcome.plan.changes] == ["channels.demo.credentials"]
+    assert rig.hub.connects("demo") == 3
+    (rig.folder / "demo.json").write_text("{")
+    outcome = await rig.reload()
+    assert outcome.problems[0] == "config.yaml:3:5: limits.output: no such thing"
+    assert outcome.problems[1].startswith("channel demo: goes on with its former credentials")
+
+
+async def test_a_check_that_came_to_no_end_is_done_again_by_itself(rig: Rig) -> None:
+    await rig.reload(reload=Reloading(debounce=0.01, poll=0.05))
+    config = rig.folder / "config.yaml"
+    rig.inputs, rig.problems = await held_by(config), (replace(MISTAKE, code=UNCHECKED),)
+    loads = rig.loads
+    assert (await rig.reload(limits=Limits(output=4096))).result == "rejected"
+    await until(lambda: rig.loads >= loads + 3)
+    rig.problems = ()
+    await until(lambda: rig.sidecar.reloader.snapshot.config.limits.output == 4096)
+    assert not rig.sidecar.status.degraded()
+
+
+async def test_a_warning_of_a_config_that_is_in_force_is_told_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[str]:
+        found = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+        caplog.clear()
+        return found
+
+    late = replace(MISTAKE, level="warning", code="late", message="too late", path="routes[1]")
+    rig.problems = (late,)
+    outcome = await rig.reload(limits=Limits(output=4096))
+    assert (outcome.result, outcome.problems) == ("applied", ())
+    assert outcome.warnings == ("config.yaml:3:5: routes[1]: too late",)
+    assert told() == [*outcome.warnings]
+    picture = json.loads(json.dumps(await rig.sidecar.status.picture(), default=str))
+    assert picture["reloads"][-1]["warnings"] == [*outcome.warnings]
+    rig.problems = (MISTAKE, late)
+    assert (await rig.reload()).warnings == ()
+    await rig.sidecar.reloader.adopt("by hand", lambda config: config)
+    moved = replace(late, position=Position("config.yaml", 4, 5), path="routes[2]")
+    other = replace(late, message="much too late")
+    rig.problems = (moved, other)
+    assert len((await rig.reload(limits=Limits(output=8192))).warnings) == 2
+    assert told() == ["config.yaml:3:5: routes[1]: much too late"]
+    rig.problems = ()
+    assert (await rig.reload()).warnings == ()
+    rig.problems = (late,)
+    await rig.reload()
+    assert len(told()) == 1
+
+
 async def test_one_line_tells_a_reload_and_nothing_secret(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -401,7 +557,7 @@ async def test_one_line_tells_a_reload_and_nothing_secret(
 
     watch = Watch()
     caplog.set_level(logging.INFO)
-    logger = logging.getLogger("sidecar.app.reload")
+    logger = logging.getLogger("sidecar.app.reloaded")
     logger.addFilter(watch)
     before = rig.sidecar.reloader.digest
     runtime = replace(rig.config.runtimes["a"], env={"TOKEN": "hunter2hunter2"})
@@ -418,6 +574,18 @@ async def test_one_line_tells_a_reload_and_nothing_secret(
     assert told["reload"] == "component, process"
     assert told["pending"] == "state.dir"
     assert "hunter2" not in caplog.text + repr(outcome) + repr(facts)
+
+
+async def test_the_token_of_the_server_follows_unless_it_is_for_another_address(rig: Rig) -> None:
+    token = ServerToken(Server("unix:/here", "first"), lambda: rig.sidecar.reloader.snapshot.config)
+    assert token.present() == "first"
+    outcome = await rig.reload(server=Server("unix:/here", "second"))
+    assert "server.token" not in outcome.pending
+    assert token.present() == "second"
+    await rig.reload(server=Server("unix:/there", ""))
+    assert token.present() == "second"
+    await rig.reload(server=None)
+    assert token.present() == "second"
 
 
 async def test_what_needs_a_new_process_stays_pending_until_it_is_taken_back(rig: Rig) -> None:
@@ -439,20 +607,18 @@ async def test_fifty_reloads_under_a_stream_of_messages_lose_and_double_nothing(
         for number in range(60):
             sent.append(f"m{number}")
             rig.hub.owner_says("demo", sent[-1])
-            await rig.hub.wait(lambda: len(rig.hub.sent) + 3 >= len(sent))
+            await until(lambda: len(rig.hub.sent) + 3 >= len(sent))
 
     async def save() -> None:
         for number in range(1, 51):
             rig.generation(number)
             assert (await rig.reload()).result == "applied"
             turns = len(rig.hub.sent)
-            await rig.hub.wait(
-                lambda turns=turns: len(rig.hub.sent) > turns or len(rig.hub.sent) == 60
-            )
+            await until(lambda turns=turns: len(rig.hub.sent) > turns or len(rig.hub.sent) == 60)
 
     async with asyncio.TaskGroup() as group:
         _ = group.create_task(talk()), group.create_task(save())
-    await rig.hub.wait(lambda: len(rig.hub.sent) >= 60, timeout=30)
+    await until(lambda: len(rig.hub.sent) >= 60)
     answers = [answer.text.split() for answer in rig.hub.sent]
     assert [answer[1] for answer in answers] == sent
     assert [answer for answer in answers if not answer[0] == answer[2] == answer[3]] == []
@@ -477,14 +643,15 @@ async def test_two_hundred_reloads_leave_descriptors_tasks_and_runtimes_flat(rig
         await until(lambda: not [t for t in asyncio.all_tasks() if passes(t.get_name())])
         return cost()
 
-    descriptors, *others = await settled(0)
+    descriptors, tasks, uses = await settled(0)
     for number in range(1, 200):
         rig.generation(number)
         await rig.reload()
-    descriptors_after, *others_after = await settled(200)
-    assert others_after == others
+    descriptors_after, tasks_after, uses_after = await settled(200)
+    assert uses_after == uses
     # The HTTP connections that the channel and the Hub keep open may be a few more or fewer.
     assert abs(descriptors_after - descriptors) < 10
+    assert abs(tasks_after - tasks) < 10
     assert len(rig.sidecar.reloader.history) == 10
     assert rig.hub.connects("demo") == 1
 
@@ -535,7 +702,7 @@ async def test_credentials_that_were_replaced_are_used_at_once_and_those_that_fa
         assert key() == new["keyId"]
         await until(lambda: rig.hub.connected("demo"))
         rig.hub.owner_says("demo", told)
-        await rig.hub.wait(lambda told=told: rig.hub.sent and rig.hub.sent[-1].text == told)
+        await until(lambda told=told: rig.hub.sent and rig.hub.sent[-1].text == told)
     file.write_text(json.dumps(new))
     assert (await rig.reload()).result in ("applied", "unchanged")
     assert not rig.sidecar.status.degraded()

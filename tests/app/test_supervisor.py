@@ -1,6 +1,7 @@
 import asyncio
 
 from sidecar.app.supervisor import Supervisor
+from tests.patience import PATIENCE
 
 
 async def test_work_without_an_end_goes_on_after_a_failure() -> None:
@@ -16,7 +17,7 @@ async def test_work_without_an_end_goes_on_after_a_failure() -> None:
         raise OSError("cut")
 
     task = supervisor.keep(work, "work", pause=0.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await third.wait()
     await supervisor.close()
     assert task.cancelled()

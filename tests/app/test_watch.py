@@ -20,9 +20,8 @@ from sidecar.app.digests import Digests, digests
 from sidecar.app.watch import Watcher, changes
 from sidecar.app.written import digest
 from sidecar.config.reloading import Reloading
+from tests.patience import PATIENCE, until
 
-SOON = 10.0
-"""Seconds after which a test gives up."""
 QUIET = 0.25
 """Seconds in which a change that must not be told would have been."""
 
@@ -42,13 +41,10 @@ class Watched:
         self.told.set()
 
     async def until(self, content: str | None) -> None:
-        async with asyncio.timeout(SOON):
-            while not self.seen or self.seen[-1] != content:
-                self.told.clear()
-                await self.told.wait()
+        await until(lambda: self.seen[-1:] == [content])
 
     async def exactly(self, *contents: str | None) -> None:
-        await self.until(contents[-1])
+        await until(lambda: len(self.seen) >= len(contents))
         await asyncio.sleep(QUIET)
         assert self.seen == list(contents)
 
@@ -235,7 +231,7 @@ async def test_it_tells_when_a_change_begins_and_whether_that_was_already_all(
         writer = group.create_task(write_again())
         told = changes(inputs, stirs=stirs)
         config.write_text("new")
-        assert await asyncio.wait_for(anext(told), 10) is not again
+        assert await asyncio.wait_for(anext(told), PATIENCE) is not again
         await told.aclose()
         writer.cancel()
     assert begun == [1]
@@ -317,7 +313,7 @@ async def test_twenty_swaps_of_a_config_map_are_all_seen_and_leave_no_watch_behi
         assert watched.seen == [f"{number}" for number in range(1, 21)]
         if events and Path("/proc/self/fdinfo").exists():
             await watched.inputs.left_alone()
-            assert 0 < held() <= 3
+            await until(lambda: 0 < held() <= 3)
 
 
 async def test_swaps_of_a_config_map_that_follow_at_once_end_in_the_last_one(
@@ -413,7 +409,7 @@ async def test_an_input_that_joins_is_watched_from_then_on(config: Path, tmp_pat
             inputs.taken[template] = content_of(template)
             told.set()
 
-    async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
         task = group.create_task(receive())
         await inputs.looked_at()
         config.write_text("new")
@@ -441,7 +437,7 @@ async def test_an_input_that_changes_before_it_is_watched_is_told(
                 inputs.taken[template] = content_of(template)
                 template.write_text("changed")
 
-    async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
         task = group.create_task(receive())
         await inputs.looked_at()
         config.write_text("new")
@@ -460,7 +456,7 @@ async def test_what_changes_while_the_receiver_is_busy_is_told_afterwards(config
             seen.put_nowait(config.read_text())
             await busy.wait()
 
-    async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
         task = group.create_task(receive())
         await inputs.looked_at()
         config.write_text("one")
@@ -498,16 +494,16 @@ async def test_it_is_told_what_is_watched_and_when_a_change_was_seen(
     before = time.time()
     async with watching(config, tmp_path / "other.j2", debounce=0.01) as watched:
         told = watched.watcher
-        async with asyncio.timeout(SOON):
-            while told.mode == "starting":
-                await asyncio.sleep(0.01)
+        await until(lambda: told.mode != "starting")
         assert (told.mode, told.folders, told.files) == ("inotify", (str(tmp_path),), 2)
-        assert told.looked_at is not None
+        looked = told.looked_at
+        assert looked is not None
         assert told.changed_at is None
         config.write_text("new")
         await watched.until("new")
         assert told.changed_at is not None
-        assert before < told.looked_at <= told.changed_at
+        assert before < looked <= told.changed_at
+        assert looked < told.looked_at
 
 
 async def test_a_watch_that_fails_altogether_is_told(
@@ -530,12 +526,12 @@ async def test_a_file_that_is_written_all_the_time_counts_in_the_end(
 
     async def write() -> None:
         for number in itertools.count():
-            config.write_text(f"{number}")
+            replaced(config, f"{number}")  # and never empty, as it would be twice in a row
             await asyncio.sleep(0.005)
 
     async with watching(config, debounce=0.05) as watched, asyncio.TaskGroup() as group:
         writer = group.create_task(write())
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             await watched.told.wait()
         writer.cancel()
 
@@ -555,9 +551,36 @@ async def test_what_cannot_be_read_counts_as_missing_and_is_not_waited_for(
 
 
 async def test_it_ends_at_once_when_it_is_cancelled(config: Path) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         async with watching(config):
             pass
+
+
+async def test_what_the_receiver_came_to_no_end_with_is_told_again_until_it_has(
+    config: Path,
+) -> None:
+    unchecked = True
+    told = changes(
+        await inputs_of(config),
+        timing=lambda: Reloading(0.01, 0.02),
+        unchecked=lambda: unchecked,
+    )
+    for _ in range(3):
+        assert await asyncio.wait_for(anext(told), PATIENCE) is False
+    unchecked = False
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(told), QUIET)
+
+
+def test_the_time_until_it_is_told_again_doubles_up_to_a_bound() -> None:
+    again, waits, last = watch._Again(), list[int](), 0
+    for now in range(2000):
+        if again.is_due(True, 5, now):
+            waits.append(now - last)
+            last = now
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300]
+    assert not again.is_due(False, 5, 2000)
+    assert [now for now in range(3000, 3012) if again.is_due(True, 5, now)] == [3005]
 
 
 @pytest.mark.parametrize("rejected", [False, True])
@@ -574,7 +597,7 @@ async def test_a_touch_has_what_was_rejected_tried_again_and_nothing_else(
             count += 1
             told.set()
 
-    async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE):
         task = group.create_task(receive())
         await inputs.looked_at()
         config.write_text("new")

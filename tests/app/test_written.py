@@ -7,6 +7,7 @@ from pathlib import Path
 from sidecar.app.watch import changes
 from sidecar.app.written import KEPT, OwnWrites, digest
 from sidecar.config.reloading import Reloading
+from tests.patience import PATIENCE
 
 
 def test_an_own_write_leads_from_what_was_known_to_what_is_there() -> None:
@@ -71,7 +72,7 @@ async def test_an_own_write_is_no_change_and_an_edit_after_it_is_one(tmp_path: P
             looked.clear()
             await looked.wait()
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         task = group.create_task(watch())
         await look(3)
         own.note(b"as the person wrote it", b"with a token")

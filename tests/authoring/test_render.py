@@ -73,7 +73,7 @@ def test_what_stood_in_a_block_is_told_apart_from_what_stands_there_now(
     _, out, _ = sidecar("render", "--group", "--as", "human", "--name", "Bob", "--text", "hi")
     made = dict(re.findall(r"┌ (\S+) · .*\n(.*)", out))
     assert made["turn.j2:header"] == "Mine"
-    assert made["plain/user_turn.j2:header"] == "From Bob:"
+    assert made["plain/user_turn.j2:header"] == 'From "Bob":'
     assert made["turn.j2:body"].startswith("<HUMAN-MESSAGE")
 
 

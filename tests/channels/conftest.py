@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,9 @@ from sidecar.channels.websocket import Limits
 from sidecar.errors import SidecarError
 from sidecar.model import Conversation, Message, Reply
 from tests.channels.scripted_hub import AGENT, KEY_ID, PUBLIC, SEED, Hub, raw, reset, says
+from tests.patience import PATIENCE, until
 
 OWNER_ROOM = "rm_oc_c8a7989f957870b9"
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    """Wait for a condition; its value."""
-    async with asyncio.timeout(20):
-        while not (value := condition()):
-            await asyncio.sleep(0.002)
-    return value
 
 
 class Kept:
@@ -55,14 +48,13 @@ class World:
     says = staticmethod(says)
     raw = staticmethod(raw)
     reset = staticmethod(reset)
-    until = staticmethod(until)
     agent = AGENT
     fast = Timing(
-        socket=Limits(handshake=2.0, login=2.0, ping=5.0, silence=5.0, close=0.2),
-        progress=Pace(blocks=0.01, typing=5.0, close=2.0),
-        poll=5.0,
-        request=2.0,
-        short_request=2.0,
+        socket=Limits(PATIENCE, PATIENCE, ping=PATIENCE, silence=PATIENCE, close=0.2),
+        progress=Pace(blocks=0.01, typing=PATIENCE, close=PATIENCE),
+        poll=PATIENCE,
+        request=PATIENCE,
+        short_request=PATIENCE,
         first_wait=0.01,
         longest_wait=0.02,
         stable=0.5,
@@ -110,7 +102,7 @@ class World:
     async def ending(self, channel: BotcordChannel) -> SidecarError:
         """What `run` ends with by itself."""
         with pytest.raises(SidecarError) as caught:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await channel.run(self.kept)
         return caught.value
 

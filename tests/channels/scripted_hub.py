@@ -143,7 +143,7 @@ class Hub:
         self.handshakes += 1
         step = self.welcome.popleft() if self.welcome else None
         if step == "hang":
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         if isinstance(step, tuple):
             return web.Response(status=step[0])
         socket = web.WebSocketResponse(timeout=0.2)

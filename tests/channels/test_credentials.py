@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,31 @@ def test_a_token_is_written_through_a_link(tmp_path: Path) -> None:
     credentials.store_token(link, AGENT, "new", 9.0, unseen)
     assert link.is_symlink()
     assert credentials.read(real).token == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_stays_theirs(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", document())
+    try:
+        os.chown(path, 4711, 4712)
+    except OSError as error:  # a root of a namespace that has no such users
+        pytest.skip(f"{error}")
+    credentials.store_token(path, AGENT, "new", 9.0, unseen)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4711, 4712, 0o600)
+    assert credentials.read(path).token == "new"
+
+
+def test_a_token_is_kept_though_its_file_cannot_be_given_to_its_former_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    path = write(tmp_path / "a.json", document())
+    monkeypatch.setattr(os, "fchown", refuse)
+    credentials.store_token(path, AGENT, "new", 9.0, unseen)
+    assert credentials.read(path).token == "new"
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", document(agentId="ag_other")])

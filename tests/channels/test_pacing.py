@@ -1,50 +1,79 @@
 import asyncio
 import time
+from typing import Any
+
+import pytest
 
 from sidecar.channels import pacing
-from sidecar.channels.pacing import Pacer
+from sidecar.channels.pacing import LATEST, Pacer
 from sidecar.config.model import Rate
+from sidecar.errors import ReplyHeld
+from tests.patience import PATIENCE
 
 MANY = Rate(1000, 60.0)
 
 
-async def passed(pacer: Pacer, *conversations: str) -> list[tuple[str, float]]:
-    """The conversations in the order in which they passed, and when."""
+async def passed(pacer: Pacer, *conversations: str) -> list[str]:
+    """The conversations in the order in which they passed."""
     order = []
-    started = time.monotonic()
 
     async def one(conversation: str) -> None:
         await pacer.pass_one(conversation)
-        order.append((conversation, time.monotonic() - started))
+        order.append(conversation)
 
     await asyncio.gather(*(one(conversation) for conversation in conversations))
     return order
 
 
+class Clock:
+    """The pacer's time, which a test sets."""
+
+    now = 0.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(pacing, "_now", lambda: clock.now)
+    return clock
+
+
+async def held(pacer: Pacer, *conversations: str) -> list[float]:
+    """Seconds for which a message of each has to wait, one after the other; 0 is passed."""
+    waits = []
+    for conversation in conversations:
+        try:
+            await pacer.pass_one(conversation)
+        except ReplyHeld as error:
+            waits.append(error.wait)
+        else:
+            waits.append(0.0)
+    return waits
+
+
 async def test_messages_within_the_limits_do_not_wait() -> None:
-    pacer = Pacer(Rate(20, 60.0), Rate(10, 60.0))
-    order = await passed(pacer, *["a"] * 10, *["b"] * 10)
-    assert order[-1][1] < 0.1
+    pacer = Pacer(Rate(20, 3600.0), Rate(10, 3600.0))
+    async with asyncio.timeout(PATIENCE):
+        await passed(pacer, *["a"] * 10, *["b"] * 10)
 
 
 async def test_the_total_limit_holds_in_every_window() -> None:
     pacer = Pacer(Rate(3, 0.1), MANY, margin=0.0)
-    times = [at for _, at in await passed(pacer, *(str(number) for number in range(10)))]
+    take, times = pacer._total.take, list[float]()
+    pacer._total.take = lambda now: (times.append(now), take(now))  # type: ignore[assignment]
+    assert len(await passed(pacer, *(str(number) for number in range(10)))) == len(times)
     for first, fourth in zip(times, times[3:], strict=False):
         assert fourth - first >= 0.099
 
 
 async def test_a_busy_conversation_does_not_hold_up_others() -> None:
     pacer = Pacer(MANY, Rate(1, 0.1), margin=0.0)
-    order = await passed(pacer, "a", "a", "a", "b")
-    assert [conversation for conversation, _ in order] == ["a", "b", "a", "a"]
-    assert order[1][1] < 0.09
+    assert await passed(pacer, "a", "a", "a", "b") == ["a", "b", "a", "a"]
 
 
 async def test_conversations_take_turns_when_the_total_is_short() -> None:
     pacer = Pacer(Rate(1, 0.03), MANY, margin=0.0)
-    order = [conversation for conversation, _ in await passed(pacer, *"aaaaa", "b")]
-    assert order.index("b") <= 2
+    assert (await passed(pacer, *"aaaaa", "b")).index("b") <= 2
 
 
 async def test_messages_of_one_conversation_keep_their_order() -> None:
@@ -60,23 +89,24 @@ async def test_messages_of_one_conversation_keep_their_order() -> None:
 
 
 async def test_a_refusal_stops_everybody_for_the_time_that_was_asked() -> None:
-    pacer = Pacer(MANY, MANY)
+    pacer, began = Pacer(MANY, MANY), time.monotonic()
     assert pacer.refused(0.1) == 0.1
-    order = await passed(pacer, "a", "b")
-    assert all(at >= 0.099 for _, at in order)
+    for conversation in ("a", "b"):
+        await pacer.pass_one(conversation)
+        assert time.monotonic() - began >= 0.099
 
 
 async def test_a_refusal_in_a_room_stops_that_room() -> None:
     pacer = Pacer(MANY, MANY)
     pacer.refused_in("a", 0.1)
-    order = await passed(pacer, "a", "b")
-    assert [conversation for conversation, _ in order] == ["b", "a"]
+    assert await passed(pacer, "a", "b") == ["b", "a"]
 
 
 async def test_an_unexplained_refusal_is_waited_out_until_the_own_window_has_room() -> None:
-    pacer = Pacer(Rate(2, 60.0), MANY, margin=0.0)
+    pacer, began = Pacer(Rate(2, 60.0), MANY, margin=0.0), time.monotonic()
     await passed(pacer, "a", "b")
-    assert 59 < pacer.refused(None) <= 60
+    wait = pacer.refused(None)
+    assert 59.9 - (time.monotonic() - began) < wait <= 60
 
 
 async def test_one_who_gives_up_does_not_block_the_others() -> None:
@@ -86,7 +116,7 @@ async def test_one_who_gives_up_does_not_block_the_others() -> None:
         waiting = group.create_task(pacer.pass_one("a"))
         await asyncio.sleep(0)
         waiting.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await pacer.pass_one("a")
 
 
@@ -95,3 +125,50 @@ async def test_conversations_of_long_ago_are_forgotten() -> None:
     for number in range(pacing.MOST_CONVERSATIONS * 2):
         await pacer.pass_one(str(number))
     assert len(pacer._windows) < pacing.MOST_CONVERSATIONS * 2
+
+
+async def test_who_waits_for_long_waits_elsewhere_and_keeps_the_turn(clock: Any) -> None:
+    pacer = Pacer(Rate(2, 60.0), MANY, margin=0.0)
+    assert await held(pacer, *"abcdef") == [0, 0, 60, 60, 120, 120]
+    clock.now = 60.0
+    assert await held(pacer, *"gfcaed") == [120, 60, 0, 120, 60, 0]
+    clock.now = 120.0
+    assert await held(pacer, *"agfe") == [60, 60, 0, 0]
+
+
+async def test_who_does_not_come_back_loses_the_turn(clock: Any) -> None:
+    pacer = Pacer(Rate(1, 60.0), MANY, margin=0.0)
+    assert await held(pacer, *"abc") == [0, 60, 120]
+    clock.now = 60.0
+    assert await held(pacer, "c") == [60]
+    clock.now = 60.0 + LATEST + 0.1
+    assert await held(pacer, *"cb") == [0, 60]
+
+
+async def test_who_has_no_room_in_its_own_conversation_holds_up_no_other(clock: Any) -> None:
+    pacer = Pacer(Rate(1, 60.0), Rate(1, 600.0), margin=0.0)
+    assert await held(pacer, *"aab") == [0, 600, 60]
+    clock.now = 60.0
+    pacer.refused_in("b", 30.0)
+    assert await held(pacer, *"bc") == [30, 0]
+
+
+async def test_who_is_told_to_wait_longer_keeps_the_turn(clock: Any) -> None:
+    pacer = Pacer(Rate(1, 60.0), MANY, margin=0.0)
+    assert await held(pacer, *"abc") == [0, 60, 120]
+    pacer.refused(3600.0)
+    assert await held(pacer, *"cb") == [3600, 3600]
+    clock.now = 3600.0
+    assert await held(pacer, *"cb") == [60, 0]
+
+
+async def test_who_gives_up_leaves_the_line(clock: Any) -> None:
+    pacer = Pacer(Rate(1, 0.9), MANY, margin=0.0)
+    await pacer.pass_one("a")
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(pacer.pass_one("b"))
+        await asyncio.sleep(0)
+        assert await held(pacer, "c") == [1.8]
+        waiting.cancel()
+    clock.now = 0.9
+    assert await held(pacer, "c") == [0]

@@ -7,6 +7,7 @@ import pytest
 from sidecar.channels.progress import Pace
 from sidecar.model import Block, Conversation, Message, Sender
 from tests.channels.scripted_hub import raw, reset, says
+from tests.patience import PATIENCE, until
 
 BLOCKS = "/hub/stream-block"
 
@@ -57,12 +58,12 @@ async def test_the_end_is_told_when_no_reply_follows(world: Any) -> None:
 
 async def test_the_agent_types_from_the_start_until_the_end(world: Any) -> None:
     progress = world.channel(with_pace(world, typing=0.02)).progress(message())
-    await world.until(lambda: len(world.hub.requests("/hub/typing")) >= 3)
+    await until(lambda: len(world.hub.requests("/hub/typing")) >= 3)
     assert world.hub.requests("/hub/typing")[0].body == {"room_id": "rm_oc_1"}
     await progress.close(reply_follows=True)
     count = len(world.hub.requests("/hub/typing"))
     await asyncio.sleep(0.06)
-    assert len(world.hub.requests("/hub/typing")) == count
+    assert len(world.hub.requests("/hub/typing")) <= count + 1  # of one that was on its way
 
 
 @pytest.mark.parametrize("facts", [{}, {"trace_id": None}, {"trace_id": ""}, {"trace_id": [1]}])
@@ -75,9 +76,9 @@ async def test_progress_can_be_switched_off(world: Any) -> None:
 
 
 async def test_pieces_of_text_gather_between_posts(world: Any) -> None:
-    progress = world.channel(with_pace(world, blocks=5.0)).progress(message())
+    progress = world.channel(with_pace(world, blocks=PATIENCE)).progress(message())
     progress.show(Block("assistant", "one ", partial=True))
-    await world.until(lambda: blocks(world))
+    await until(lambda: blocks(world))
     for text in ("two ", "three ", "four"):
         progress.show(Block("assistant", text, partial=True))
         await asyncio.sleep(0.01)
@@ -114,8 +115,8 @@ async def test_a_hub_that_hangs_holds_up_no_turn_for_longer_than_agreed(world: A
     timing = replace(with_pace(world, close=0.1), short_request=3600.0)
     progress = world.channel(timing).progress(message())
     progress.show(Block("tool_use", name="tool"))
-    await world.until(lambda: blocks(world))
-    async with asyncio.timeout(20):
+    await until(lambda: blocks(world))
+    async with asyncio.timeout(PATIENCE):
         await progress.close(reply_follows=False)
 
 
@@ -139,7 +140,7 @@ async def test_an_old_hub_without_typing_is_asked_once(world: Any) -> None:
     world.hub.script("/hub/typing", raw(405, b'{"detail": "Method Not Allowed"}'))
     channel = world.channel(with_pace(world, typing=0.01))
     progress = channel.progress(message())
-    await world.until(lambda: world.hub.requests("/hub/typing"))
+    await until(lambda: world.hub.requests("/hub/typing"))
     await asyncio.sleep(0.05)
     await progress.close(reply_follows=True)
     assert len(world.hub.requests("/hub/typing")) == 1

@@ -15,6 +15,7 @@ from sidecar.errors import ChannelStopped, JournalError
 from sidecar.hubclient.http import LARGEST_BODY
 from sidecar.model import Message
 from tests.channels.scripted_hub import Answer, Hub, raw, reset, says
+from tests.patience import until
 
 BROKEN = {
     "a plain 500": raw(500, b"Internal Server Error"),
@@ -36,7 +37,7 @@ BROKEN = {
 async def test_a_pushed_message_is_accepted_and_acknowledged(world: Any) -> None:
     async with world.running():
         await world.hub.push(world.item())
-        await world.until(lambda: world.hub.acked)
+        await until(lambda: world.hub.acked)
     (message,) = world.kept.messages
     assert (message.channel, message.account, message.id) == ("ch", world.agent, "h_1")
     assert message.text == "text of h_1"
@@ -47,7 +48,7 @@ async def test_a_pushed_message_is_accepted_and_acknowledged(world: Any) -> None
 async def test_what_came_while_nobody_listened_is_fetched_after_the_login(world: Any) -> None:
     world.hub.inbox = {f"h_{n}": world.item(f"h_{n}") for n in range(120)}
     async with world.running():
-        await world.until(lambda: len(world.hub.acked) == 120)
+        await until(lambda: len(world.hub.acked) == 120)
     assert world.kept.ids == [f"h_{n}" for n in range(120)]
     assert world.kept.pages == 3
     assert len(world.hub.requests("/hub/inbox/ack")) <= 3
@@ -62,11 +63,11 @@ async def test_nothing_is_acknowledged_before_it_is_durable(world: Any) -> None:
 
     async with world.running(accept=accept):
         await world.hub.push(world.item())
-        await world.until(lambda: world.hub.leased)
+        await until(lambda: world.hub.leased)
         await world.hub.push(world.item("h_2"))
         assert world.hub.acked == []
         gate.set()
-        await world.until(lambda: world.hub.acked == ["h_1", "h_2"])
+        await until(lambda: world.hub.acked == ["h_1", "h_2"])
 
 
 async def test_messages_that_the_journal_refuses_are_offered_again(world: Any) -> None:
@@ -81,7 +82,7 @@ async def test_messages_that_the_journal_refuses_are_offered_again(world: Any) -
 
     async with world.running(accept=accept):
         await world.hub.push(world.item())
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
     assert world.kept.ids == ["h_1"]
 
 
@@ -90,8 +91,20 @@ async def test_a_poll_that_fails_is_tried_again(world: Any, fault: str) -> None:
     world.hub.script("/hub/inbox", BROKEN[fault], BROKEN[fault], method="GET")
     world.hub.inbox = {"h_1": world.item()}
     async with world.running():
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
     assert world.kept.ids == ["h_1"]
+
+
+async def test_a_look_that_failed_is_repeated_though_nothing_calls_for_one(world: Any) -> None:
+    hub = await world.channel()._hub()
+    inbox = Inbox(hub, world.host, interval=3600.0, first_wait=0.01, longest_wait=0.01)
+    world.hub.script("/hub/inbox", says(503, "maintenance"), method="GET")
+    world.hub.inbox = {"h_1": world.item()}
+    inbox.look()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(inbox.run(world.kept))
+        await until(lambda: world.kept.ids == ["h_1"])
+        task.cancel()
 
 
 async def test_who_is_let_in_again_does_not_wait_for_the_time_of_the_next_look(world: Any) -> None:
@@ -102,9 +115,9 @@ async def test_who_is_let_in_again_does_not_wait_for_the_time_of_the_next_look(w
     inbox.look()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(inbox.run(world.kept))
-        await world.until(lambda: inbox.problem)
+        await until(lambda: inbox.problem)
         inbox.reached()
-        await world.until(lambda: world.kept.ids == ["h_1"])
+        await until(lambda: world.kept.ids == ["h_1"])
         task.cancel()
 
 
@@ -112,11 +125,11 @@ async def test_the_status_tells_that_the_inbox_cannot_be_read(world: Any) -> Non
     async with world.running() as channel:
         world.hub.script("/hub/inbox", *[says(503, "maintenance")] * 50, method="GET")
         await world.hub.send({"type": "inbox_update"})
-        reason = await world.until(lambda: channel.status.reason)
+        reason = await until(lambda: channel.status.reason)
         assert channel.status.state == "connected"
         assert "503 maintenance" in reason
         world.hub.scripts.clear()
-        await world.until(lambda: channel.status.reason == "")
+        await until(lambda: channel.status.reason == "")
 
 
 @pytest.mark.parametrize("fault", ["a plain 500", "a reset", "too many requests", "another 401"])
@@ -124,7 +137,7 @@ async def test_an_acknowledgement_is_tried_until_it_works(world: Any, fault: str
     world.hub.script("/hub/inbox/ack", *[BROKEN[fault]] * 3)
     async with world.running():
         await world.hub.push(world.item())
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
     assert world.kept.ids == ["h_1"]
 
 
@@ -139,11 +152,11 @@ async def test_a_slow_acknowledgement_holds_up_no_message(world: Any) -> None:
     world.hub.script("/hub/inbox/ack", later)
     async with world.running():
         await world.hub.push(world.item("h_1"))
-        await world.until(asked.is_set)
+        await until(asked.is_set)
         await world.hub.push(world.item("h_2"))
-        await world.until(lambda: world.kept.ids == ["h_1", "h_2"])
+        await until(lambda: world.kept.ids == ["h_1", "h_2"])
         gate.set()
-        await world.until(lambda: world.hub.acked == ["h_2"])
+        await until(lambda: world.hub.acked == ["h_2"])
 
 
 @pytest.mark.parametrize("answer", [says(422, "too_many_ids"), raw(422, b'{"detail": []}')])
@@ -154,9 +167,9 @@ async def test_an_acknowledgement_that_is_refused_for_good_is_given_up(
     before = metrics.value("acks_refused_total", channel="ch")
     async with world.running():
         await world.hub.push(world.item("h_1"))
-        await world.until(lambda: metrics.value("acks_refused_total", channel="ch") > before)
+        await until(lambda: metrics.value("acks_refused_total", channel="ch") > before)
         await world.hub.push(world.item("h_2"))
-        await world.until(lambda: world.hub.acked == ["h_2"])
+        await until(lambda: world.hub.acked == ["h_2"])
 
 
 async def test_a_hub_that_gives_the_same_page_again_causes_no_loop(world: Any) -> None:
@@ -164,7 +177,7 @@ async def test_a_hub_that_gives_the_same_page_again_causes_no_loop(world: Any) -
     world.hub.script("/hub/inbox/ack", *[says(500, "broken")] * 1000)
     world.hub.inbox = {f"h_{n}": world.item(f"h_{n}") for n in range(60)}
     async with world.running():
-        await world.until(lambda: len(world.hub.requests("/hub/inbox/ack")) > 10)
+        await until(lambda: len(world.hub.requests("/hub/inbox/ack")) > 10)
         assert len(world.hub.requests("/hub/inbox")) <= 4
 
 
@@ -177,14 +190,14 @@ async def test_an_item_without_an_id_does_not_harm_the_others(world: Any) -> Non
         "4": world.item("h_4"),
     }
     async with world.running():
-        await world.until(lambda: world.hub.acked == ["h_1", "h_4"])
+        await until(lambda: world.hub.acked == ["h_1", "h_4"])
     assert metrics.value("inbox_items_skipped_total", channel="ch") == before + 2
 
 
 async def test_what_cannot_start_a_turn_is_kept_and_acknowledged_too(world: Any) -> None:
     async with world.running():
         await world.hub.push(world.item(envelope={"type": "contact_request"}, room_id=None))
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
     assert [message.unusable for message in world.kept.messages] == ["type:contact_request"]
 
 
@@ -195,12 +208,12 @@ async def test_many_calls_during_one_poll_cause_exactly_one_more(world: Any) -> 
         polls = len(world.hub.requests("/hub/inbox"))
         world.hub.script("/hub/inbox", _held(gate, world.hub), method="GET")
         await world.hub.send({"type": "inbox_update"})
-        await world.until(lambda: len(world.hub.requests("/hub/inbox")) == polls + 1)
+        await until(lambda: len(world.hub.requests("/hub/inbox")) == polls + 1)
         for _ in range(5):
             await world.hub.send({"type": "inbox_update"})
         await world.hub.push(world.item())
         gate.set()
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
         assert len(world.hub.requests("/hub/inbox")) == polls + 2
 
 
@@ -218,7 +231,7 @@ async def test_the_inbox_is_looked_into_now_and_then_without_any_socket(world: A
     channel = world.channel(replace(world.fast, poll=0.05))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(channel.run(world.kept))
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
         task.cancel()
 
 
@@ -231,7 +244,7 @@ async def test_an_agent_that_nobody_claimed_stops_the_channel(world: Any, code: 
     assert code in str(error)
     assert channel.status.state == "stopped"
     assert code in channel.status.reason
-    await world.until(lambda: world.hub.opened == 0)
+    await until(lambda: world.hub.opened == 0)
 
 
 @pytest.mark.parametrize("code", ["agent_not_claimed", "agent_not_claimed_generic"])
@@ -242,14 +255,14 @@ async def test_a_new_agent_that_registered_itself_waits_for_its_owner(
     world.hub.script("/hub/inbox", says(403, code), says(403, code), method="GET")
     world.hub.inbox = {"h_1": world.item()}
     async with world.running():
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
 
 
 async def test_a_page_larger_than_usual_is_read(world: Any) -> None:
     text = "ä" * 1_000_000
     async with world.running():
         await world.hub.push(world.item(envelope={"payload": {"text": text}}))
-        await world.until(lambda: world.hub.acked)
+        await until(lambda: world.hub.acked)
     assert world.kept.messages[0].text == text
 
 
@@ -269,12 +282,16 @@ async def test_an_answer_without_end_is_not_read_and_smaller_pages_are_asked_for
         return response
 
     world.hub.script("/hub/inbox", endless, method="GET")
-    async with world.running(replace(world.fast, request=20.0)):
+    async with world.running():
         await world.hub.push(world.item())
-        await world.until(lambda: world.hub.acked == ["h_1"])
+        await until(lambda: world.hub.acked == ["h_1"])
+        for later in ("h_2", "h_3"):
+            await world.hub.push(world.item(later))
+            await until(lambda: world.hub.acked[-1] == later)  # noqa: B023 -- awaited here
     assert told < 2 * LARGEST_BODY
     limits = [int(one.query["limit"]) for one in world.hub.requests("/hub/inbox")]
-    assert limits[:2] == [50, 7]
+    assert limits[:3] == [50, 7, 49]
+    assert limits[-1] == 50
 
 
 async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up_in_little_memory(
@@ -287,7 +304,7 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up_in_little_m
     try:
         async with world.running():
             await world.hub.push(world.item())
-            await world.until(lambda: world.hub.acked == ["h_1"])
+            await until(lambda: world.hub.acked == ["h_1"])
         assert tracemalloc.get_traced_memory()[1] < 2 * LARGEST_BODY
     finally:
         tracemalloc.stop()

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyRefused
+from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyHeld, ReplyRefused
 from tests.channels.scripted_hub import raw, reset, says
+from tests.patience import PATIENCE, until
 
 SEND = "/hub/send"
 
@@ -32,7 +33,7 @@ async def test_a_reply_goes_into_its_conversation_with_its_key(world: Any) -> No
     assert envelope["msg_id"] == world.reply().key
     assert (envelope["type"], envelope["payload"]) == ("message", {"text": "hello"})
     assert (envelope["reply_to"], envelope["topic"]) == ("their-msg", "launch")
-    assert envelope["ts"] == pytest.approx(time.time(), abs=5)
+    assert envelope["ts"] == pytest.approx(time.time(), abs=PATIENCE)
     assert "trace_id" not in envelope
 
 
@@ -56,7 +57,7 @@ async def test_the_last_reply_to_the_owner_ends_the_stream(world: Any) -> None:
     channel = world.channel()
     await channel.send(world.reply(room="rm_oc_1", extra=facts, last=False))
     await channel.send(world.reply(room="rm_oc_1", extra=facts, key="second"))
-    ends = await world.until(lambda: world.hub.requests("/hub/stream-end"))
+    ends = await until(lambda: world.hub.requests("/hub/stream-end"))
     assert [envelope["trace_id"] for envelope in sent(world)] == ["h_1", "h_1"]
     assert [seen.body for seen in ends] == [{"trace_id": "h_1"}]
 
@@ -67,7 +68,7 @@ async def test_an_old_hub_is_asked_once_for_what_it_does_not_have(world: Any) ->
     for key in "abc":
         facts = extra(room_id="rm_oc_1", trace_id="h_1")
         await channel.send(world.reply(room="rm_oc_1", extra=facts, key=key))
-        await world.until(lambda: world.hub.requests("/hub/stream-end"))
+        await until(lambda: world.hub.requests("/hub/stream-end"))
     assert len(world.hub.requests("/hub/stream-end")) == 1
 
 
@@ -203,8 +204,8 @@ async def test_a_wrong_clock_is_set_by_the_hubs(world: Any) -> None:
     assert await channel.send(world.reply())
     assert await channel.send(world.reply(key="second"))
     times = [envelope["ts"] for envelope in sent(world)]
-    assert times[0] == pytest.approx(time.time(), abs=5)
-    assert times[1:] == [pytest.approx(946684800, abs=5)] * 2
+    assert times[0] == pytest.approx(time.time(), abs=PATIENCE)
+    assert times[1:] == [pytest.approx(946684800, abs=PATIENCE)] * 2
 
 
 async def test_a_clock_that_was_set_meanwhile_is_used_at_once(world: Any) -> None:
@@ -214,7 +215,7 @@ async def test_a_clock_that_was_set_meanwhile_is_used_at_once(world: Any) -> Non
     world.hub.tokens = ["t"]
     world.hub.script(SEND, says(400, "timestamp_out_of_range", Date=date))
     assert await world.channel().send(world.reply())
-    assert sent(world)[1]["ts"] == pytest.approx(946684800, abs=5)
+    assert sent(world)[1]["ts"] == pytest.approx(946684800, abs=PATIENCE)
 
 
 async def test_an_envelope_that_became_too_old_is_signed_anew_under_its_id(world: Any) -> None:
@@ -227,7 +228,7 @@ async def test_an_envelope_that_became_too_old_is_signed_anew_under_its_id(world
     await channel.send(world.reply())
     first, *_, last = sent(world)
     assert (last["msg_id"], last["payload"]) == (first["msg_id"], first["payload"])
-    assert last["ts"] == pytest.approx(first["ts"] + 600, abs=5)
+    assert last["ts"] == pytest.approx(first["ts"] + 600, abs=PATIENCE)
 
 
 async def test_a_hub_that_does_not_agree_on_the_time_at_all_is_tried_later(world: Any) -> None:
@@ -267,6 +268,18 @@ async def test_after_a_limit_the_next_reply_waits_by_itself(world: Any) -> None:
         await channel.send(world.reply())
     await channel.send(world.reply())
     assert time.monotonic() - started > 0.1
+
+
+async def test_a_reply_that_a_limit_keeps_back_for_long_is_handed_back_unsent(world: Any) -> None:
+    world.hub.script(SEND, says(429, "rate_limit_exceeded", Retry_After="3600"))
+    channel = world.channel()
+    with pytest.raises(ChannelUnavailable):
+        await channel.send(world.reply())
+    for room in ("rm_1", "rm_2"):
+        with pytest.raises(ReplyHeld, match="no room") as caught:
+            await channel.send(world.reply(room=room))
+        assert 3600 - PATIENCE < caught.value.wait <= 3600
+    assert len(sent(world)) == 1
 
 
 async def test_what_cannot_be_written_as_unicode_is_mended(world: Any) -> None:

@@ -4,20 +4,22 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE, until
+
 
 async def stopped_cleanly(world: Any, reached: Any, accept: Any = None) -> None:
     """Run a channel until it has reached a place, stop it there, and look what is left."""
-    channel = world.channel(replace(world.fast, first_wait=20.0, longest_wait=20.0))
+    channel = world.channel(replace(world.fast, first_wait=PATIENCE, longest_wait=PATIENCE))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(channel.run(accept or world.kept))
-        await world.until(lambda: reached(channel))
+        await until(lambda: reached(channel))
         task.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait([task])
     assert task.cancelled()
     assert channel.status.state == "stopped"
     assert [left for left in asyncio.all_tasks() if left.get_name().startswith("channel:")] == []
-    await world.until(lambda: world.hub.opened == 0)
+    await until(lambda: world.hub.opened == 0)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ async def test_stopped_during_a_request_nothing_is_left(world: Any, method: str,
 
     async def never(_: Any) -> Any:
         reached.set()
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     world.hub.script(path, never, method=method)
     world.hub.inbox = {"h_1": world.item()}
@@ -56,7 +58,7 @@ async def test_stopped_while_messages_are_handed_over_none_is_acknowledged(world
 
     async def never(_: Any) -> None:
         reached.set()
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     world.hub.inbox = {"h_1": world.item()}
     await stopped_cleanly(world, lambda _: reached.is_set(), never)
@@ -72,13 +74,13 @@ async def test_a_defect_of_the_receiver_ends_the_channel_and_its_socket(world: A
     with pytest.raises(RuntimeError, match="a defect"):
         await channel.run(defect)
     assert channel.status.reason == "a defect"
-    await world.until(lambda: world.hub.opened == 0)
+    await until(lambda: world.hub.opened == 0)
 
 
 async def test_a_stopped_channel_closes_its_socket_in_order(world: Any) -> None:
     async with world.running():
         (socket,) = world.hub.sockets
-    await world.until(lambda: world.hub.opened == 0)
+    await until(lambda: world.hub.opened == 0)
     assert socket.close_code == 1000
 
 
@@ -87,10 +89,10 @@ async def test_a_channel_runs_again_after_it_was_stopped(world: Any) -> None:
     for number in (1, 2):
         async with asyncio.TaskGroup() as group:
             task = group.create_task(channel.run(world.kept))
-            await world.until(lambda: channel.status.state == "connected")
+            await until(lambda: channel.status.state == "connected")
             await world.hub.push(world.item(f"h_{number}"))
-            await world.until(lambda: f"h_{number}" in world.hub.acked)  # noqa: B023 -- awaited here
+            await until(lambda: f"h_{number}" in world.hub.acked)  # noqa: B023 -- awaited here
             task.cancel()
-        await world.until(lambda: world.hub.opened == 0)
+        await until(lambda: world.hub.opened == 0)
     await channel.close()
     assert world.kept.ids == ["h_1", "h_2"]

@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from tests.channels.scripted_hub import says
+from tests.patience import PATIENCE
 
 REFRESH = "/registry/agents/ag_ff73a0647bbc/token/refresh"
 
@@ -180,7 +181,7 @@ async def test_a_clock_that_is_wrong_by_days_does_not_ask_for_tokens_all_the_tim
     await channel.send(world.reply())
     await channel.send(world.reply(key="second"))
     assert refreshes(world) == 1
-    assert world.hub.requests("/hub/send")[1].body["ts"] == pytest.approx(946684800, abs=5)
+    assert world.hub.requests("/hub/send")[1].body["ts"] == pytest.approx(946684800, abs=PATIENCE)
 
 
 async def test_what_others_write_is_new_and_what_it_stored_itself_is_not(world: Any) -> None:

@@ -42,6 +42,15 @@ def test_the_lines_of_a_turn_are_found_in_all_files(logs: Callable[..., list[str
     assert logs("--turn", "b", "-n", "1") == ["b"]
 
 
+def test_the_lines_of_a_turn_come_in_the_order_in_which_they_were_written(
+    logs: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    for number, name in enumerate(("log.2", "log.1", "log"), start=1):
+        with (tmp_path / name).open("a") as file:
+            file.write(f"{number} turn=q\n")
+    assert logs("--turn", "q") == ["1", "2", "3"]
+
+
 def test_a_terminal_shows_json_as_text_that_cannot_steer_it_and_a_program_gets_json(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -36,7 +36,7 @@ def memory(
     """Runs `sidecar memory`; the exit code, and what is printed to both streams."""
 
     def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
         try:
             code = main(["memory", *arguments])
         except SystemExit as error:
@@ -84,7 +84,7 @@ def test_a_value_can_come_from_standard_input(memory: Memory, arguments: list[st
 def test_bytes_that_are_no_text_are_told(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8", "replace"))
     assert main(["memory", "set", "notes"]) == 2
     assert "standard input is no text in UTF-8" in capsys.readouterr().err
 

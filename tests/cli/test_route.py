@@ -78,6 +78,8 @@ def test_routes_are_listed_and_tried(route: Run) -> None:
     ]
     assert json.loads(route("list", "--json")[1])[1]["match"] == {"conversation": ["rm_1", "rm_2"]}
     assert route("test", "--as", "owner")[1].startswith("owner: runtime shell, trust owner")
+    found = json.loads(route("test", "--as", "owner", "--json")[1])
+    assert (found["name"], found["runtime"], found["trust"]) == ("owner", "shell", "owner")
     told = route("test", "--as", "human", "--conversation", "rm_2", "--group")
     assert told[:2] == (0, "team: runtime shell, trust public, queue serial\n")
 
@@ -104,6 +106,21 @@ def test_a_route_is_added_and_all_else_stays_to_the_letter(route: Run, config: P
     assert [one.name for one in config.parent.iterdir()] == ["config.yaml"]
     assert route("remove", "ops")[0] == 0
     assert config.read_text() == CONFIG
+
+
+def test_a_file_of_another_system_keeps_its_ends_of_lines(route: Run, config: Path) -> None:
+    before = CONFIG.replace("\n", "\r\n").encode()
+    config.write_bytes(before)
+    assert route("add", "ops", "--runtime", "shell", "--match", "sender=ag_1")[0] == 0
+    added = config.read_bytes()
+    assert added.count(b"\n") == added.count(b"\r\n") > before.count(b"\n")
+    assert route("remove", "ops")[0] == 0
+    assert config.read_bytes() == before
+    for name in ("owner", "team"):
+        assert route("remove", name)[0] == 0
+    assert b"\r\nroutes: []\r\n" in config.read_bytes()
+    assert route("add", "again", "--runtime", "shell", "--match", "kind=direct")[0] == 0
+    assert config.read_bytes().count(b"\n") == config.read_bytes().count(b"\r\n")
 
 
 def test_a_route_goes_with_its_comment_and_can_come_before_another(

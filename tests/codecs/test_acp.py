@@ -229,7 +229,8 @@ def test_a_session_is_put_in_the_mode_of_the_turns_trust(agent: str, trust: Trus
     params = turn.told[2]["params"]
     assert params.get("modeId", params.get("value")) == MODES[agent][TRUSTS.index(trust)]
     assert turn.codec.peer.session == params["sessionId"]
-    assert not turn.blocks("system")
+    reads_all = trust == "public" and agent in ("codex-acp", "codex-acp2", "opencode")
+    assert [block.text for block in turn.blocks("system")] == [UNGUARDED] * reads_all
 
 
 @pytest.mark.parametrize("agent", [agent for agent in AGENTS if agent != "gemini"])
@@ -599,6 +600,10 @@ def bare(trust: Trust, offer: dict[str, Any], **ask: Any) -> Play:
 def test_it_is_told_when_an_agent_may_not_ask_before_it_acts() -> None:
     assert [block.text for block in bare("public", {}).blocks("system")] == [UNGUARDED]
     assert not bare("owner", {}).blocks("system")
+    for mode in ("read-only", "plan"):
+        told = [block.text for block in bare("public", {}, mode=mode).blocks("system")]
+        assert told == [UNGUARDED]
+        assert not bare("trusted", {}, mode=mode).blocks("system")
     turn = bare("public", {}, mode="ask")
     assert not turn.blocks("system")
     assert turn.told[-1]["method"] == "session/set_mode"

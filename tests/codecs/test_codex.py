@@ -75,7 +75,7 @@ def test_a_plain_turn() -> None:
     thread = "01a201fc-6c12-70e0-845c-900c7065f1d8"
     text = "Hello from the fake model. This is a plain answer."
     assert events == [SessionStarted(thread), Block("assistant", text)]
-    assert end == TurnEnded(text, thread, None, Usage(100, 20, None))
+    assert end == TurnEnded(text, thread, None, Usage(100, 20), total=Usage(100, 20))
 
 
 @pytest.mark.parametrize("scenario", RECORDED.scenarios)
@@ -135,9 +135,8 @@ def test_a_plan_is_shown() -> None:
 def test_an_error_ends_nothing_where_the_cli_tries_again() -> None:
     [retry] = blocks("err_stream_cut", "system")
     assert (retry.name, retry.failed) == ("retry", False)
-    assert replay("err_stream_cut")[1] == TurnEnded(
-        "Hello again.", "01a201fd-75a1-72f2-91c1-f84b380a0111", None, Usage(100, 20, None)
-    )
+    end, used = replay("err_stream_cut")[1], Usage(100, 20)
+    assert (end.text, end.failure, end.usage, end.total) == ("Hello again.", None, used, used)
 
 
 def test_an_error_is_shown_and_is_not_what_the_assistant_said() -> None:
@@ -199,9 +198,23 @@ def test_a_thread_that_outgrew_the_model_is_left_for_a_new_one() -> None:
     assert failure("err_response_failed", thread).kind == "session_missing"
 
 
-def test_a_resumed_turn_has_no_usage_for_the_cli_tells_the_sum_of_all_turns() -> None:
+@pytest.mark.parametrize(
+    ("before", "used"),
+    [
+        (Usage(1000, 200), Usage(100, 20)),
+        (Usage(1000), Usage(100)),
+        (Usage(1101, 0), Usage(None, 220)),
+        (None, None),
+    ],
+)
+def test_a_resumed_turn_used_what_its_thread_has_used_since(
+    before: Usage | None, used: Usage | None
+) -> None:
     assert replay("resume_first")[1].usage == Usage(100, 20, None)
-    assert replay("resume_stdin", THREAD)[1].usage is None
+    codec = CodexCodec(THREAD, before=before)
+    codec.feed(line("turn.completed", usage={"input_tokens": 1100, "output_tokens": 220}))
+    end = codec.end(0, "")
+    assert (end.usage, end.total) == (used, Usage(1100, 220))
 
 
 def test_a_usage_limit_tells_when_it_resets() -> None:

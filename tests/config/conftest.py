@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.app.system import MachineSystem
 from sidecar.config.load import Loaded, load
+from sidecar.config.quick import QuickRoutes
 from sidecar.config.schema import Schema
 
 Check = Callable[[str], Loaded]
@@ -63,5 +64,16 @@ def check(machine: Machine, schema: Schema) -> Check:
     def written(text: str) -> Loaded:
         (machine.folder / "config.yaml").write_text(text, "utf-8")
         return load(Path("config.yaml"), machine, schema)
+
+    return written
+
+
+@pytest.fixture
+def check_quickly(machine: Machine, schema: Schema) -> Check:
+    """As `check`, as a running sidecar does it."""
+
+    def written(text: str) -> Loaded:
+        (machine.folder / "config.yaml").write_text(text, "utf-8")
+        return load(Path("config.yaml"), machine, schema, quick=QuickRoutes())
 
     return written

@@ -1,6 +1,7 @@
 """Model, effort, budget, sessions of a route: what is chosen holds, what cannot be is told."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ FLAGS = [
     ("codex", "effort", "[-c, model_reasoning_effort=high]"),
     ("codex", "effort", "[-cmodel_reasoning_effort=high]"),
     ("gemini", "model", "[--model=pro]"),
+    ("acp, command: [bin/gemini, --acp]", "model", "[-m, pro]"),
 ]
 
 
@@ -25,8 +27,11 @@ def config(runtime: str, route: str = "") -> str:
 
 
 @pytest.fixture(autouse=True)
-def all_programs(machine: object) -> None:
-    machine.programs = ("claude", "codex", "gemini", "sidecar")  # type: ignore[attr-defined]
+def all_programs(machine: Any) -> None:
+    machine.programs = ("claude", "codex", "codex-acp", "gemini", "sidecar")
+    path = machine.folder / "bin" / "gemini"
+    path.parent.mkdir()
+    path.touch(0o755)
 
 
 def test_a_route_has_what_it_chooses(check: Check) -> None:
@@ -62,6 +67,16 @@ def test_what_args_and_a_key_both_set_is_told_where_it_stands(
     assert problem.related is not None
 
 
+def test_a_command_that_sets_what_a_key_sets_is_told(check: Check) -> None:
+    text = config("{type: acp, command: [gemini, --acp, -m, pro]}", ", model: x")
+    [problem] = check(text).problems
+    assert (problem.code, problem.path) == ("set-twice", "runtimes.a.command[2]")
+    # To other programs it may mean anything.
+    for program in ("sidecar", "codex-acp"):
+        command = f"{{type: acp, command: [{program}, -m, it], model: x, effort: high}}"
+        assert check(config(command)).problems == ()
+
+
 @pytest.mark.parametrize("args", ["[--models, a]", "[-c, model_provider=x]", "[--verbose]"])
 def test_other_arguments_stay_beside_a_choice(args: str, check: Check) -> None:
     assert check(config(f"{{type: codex, model: x, args: {args}}}")).problems == ()
@@ -75,6 +90,8 @@ def test_a_runtime_that_knows_no_such_choice_says_so(check: Check) -> None:
         assert (problem.code, problem.path) == ("no-choice", f"default_route.{key}")
         assert f"knows no {key}" in problem.message
         assert text.splitlines()[3][problem.position.column - 1 :].startswith(key)
+        [problem] = check(config(f"{kind[:-1]}, {key}: x}}")).problems
+        assert (problem.code, problem.path) == ("unknown-key", f"runtimes.a.{key}")
 
 
 @pytest.mark.parametrize("name", ["--flag", "a b", "'a\"b'", '"a\\n"', "'-x'"])
@@ -91,6 +108,8 @@ def test_a_choice_cannot_be_a_flag_or_break_out_of_one(name: str, check: Check) 
         ("{type: command, command: [sidecar]}", True),
         ("{type: codex}", True),
         ("{type: gemini}", True),
+        ("{type: acp, command: [sidecar]}", False),
+        ("{type: acp, command: [bin/gemini, --acp]}", True),
     ],
 )
 def test_a_budget_of_a_runtime_that_tells_no_cost_is_warned_of(
@@ -107,6 +126,11 @@ def test_a_budget_of_a_runtime_that_tells_no_cost_is_warned_of(
 )  # fmt: skip
 def test_bounds_that_make_no_sense_are_refused(text: str, check: Check) -> None:
     assert check(config("{type: claude-code}", f", {text}")).config is None
+
+
+def test_a_budget_of_nothing_is_told_in_words(check: Check) -> None:
+    [problem] = check(config("{type: claude-code}", ", budget: {usd: 0}")).problems
+    assert (problem.message, problem.path) == ("0 is not more than 0", "default_route.budget.usd")
 
 
 @pytest.mark.parametrize("text", ["memory_max: 1MiB", "memory_max: 64B", "nice: 20", "nice: -1"])

@@ -84,7 +84,7 @@ CHANGES = {
     ),
     "an environment": (runtime(env={"TOKEN": "new"}), ["~ runtimes.a.env.TOKEN"], {"component"}),
     "a server that goes": (replace(BASE, server=None), ["- server"], {"process"}),
-    "a token": (replace(BASE, server=Server(token="x" * 9)), ["~ server.token"], {"process"}),
+    "a token": (replace(BASE, server=Server(token="x" * 9)), ["~ server.token"], {"hot"}),
     "no default route": (replace(BASE, default_route=None), ["- default_route"], {"hot"}),
     "a template of the default route": (
         replace(BASE, default_route=route("default", user_turn=Template("f", "t"))),

@@ -99,7 +99,7 @@ def take(document: Any, other: Any, path: str) -> None:
     max_examples=3000 if LONG else 15,
     deadline=None,
     phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(old=DOCUMENT, new=DOCUMENT)
 def test_what_a_plan_names_makes_one_config_of_the_other(

@@ -18,9 +18,9 @@ import pytest
 
 from sidecar.cli import main
 from sidecar.config.shipped import folder
+from tests.patience import PATIENCE
 
 SERVER = "yaml-language-server"
-TIMEOUT = 30.0
 GOOD = """\
 version: 1
 channels:
@@ -73,7 +73,7 @@ class Editor:
 
     def _await(self, wanted: Callable[[Any], bool]) -> Any:
         while True:
-            message = self._messages.get(timeout=TIMEOUT)
+            message = self._messages.get(timeout=PATIENCE)
             if wanted(message):
                 return message
             if "id" in message and "method" in message:  # it asks for settings: there are none

@@ -159,11 +159,11 @@ def test_keys_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == (
         "server.token\n"
         "  The bearer token that `/status` asks for. It is required when listening beyond loopback;"
-        " empty is none.\n"
+        " empty is none. Together with another `listen`, it waits for the next start.\n"
         "\n"
         "  value       a text\n"
         '  default     ""\n'
-        "  change      next start (process)\n"
+        "  change      at once (hot)\n"
         "  secret      yes\n"
         '  example     "${SIDECAR_TOKEN:-}"\n'
     )

@@ -86,7 +86,7 @@ def test_another_value_makes_another_configuration(key: Key, check: Check) -> No
         holder = holder[step]
         [told, *_] = [one.told for one in find(SCHEMA, way[:depth])]
         for name in told.get("required", ()):
-            if name not in holder and name != "type" and depth > 2:
+            if name not in holder and name != "type" and depth > 1:
                 holder[name] = another(find(SCHEMA, (*way[:depth], name))[0].told)
     path = dotted(way)
     holder[way[-1]] = VALUES[path] if path in VALUES else another(key.told)

@@ -90,6 +90,24 @@ def test_a_wildcard_takes_files_in_the_order_of_their_names(
     assert tmp_path / "d/10.yaml" in loaded.inputs
 
 
+def test_a_wildcard_does_not_name_what_editors_leave_beside(
+    check: Check, write: Write, tmp_path: Path
+) -> None:
+    write("d/10.yaml", route("a"))
+    write("d/._10.yaml", "\0")
+    (tmp_path / "d/.#10.yaml").symlink_to("ann@host.1234")
+    write("d/..2026_1/10.yaml", route("a"))
+    for pattern in ("d/*.yaml", "d/**/*.yaml"):
+        assert codes(check(f"{BASE}include: ['{pattern}']\n")) == []
+
+
+def test_an_empty_file_is_told_what_it_may_hold(check: Check, write: Write) -> None:
+    write("a.yaml", "# routes: []\n")
+    [problem] = check(BASE + "include: [a.yaml]\n").problems
+    assert (problem.code, problem.position.file) == ("empty", "a.yaml")
+    assert "a file that it includes" in problem.hint
+
+
 def test_a_wildcard_may_match_nothing_and_leaves_out_the_file_that_says_it(check: Check) -> None:
     assert codes(check(BASE + "include: ['*.yaml', 'no/*.yaml']\n")) == []
 
@@ -176,9 +194,10 @@ def test_a_file_is_included_once(check: Check, write: Write) -> None:
 
 
 def test_files_include_each_other_ten_deep_and_no_deeper(check: Check, write: Write) -> None:
-    for number in range(1, 12):
+    for number in range(1, 10):
         write(f"{number}.yaml", f"include: [{number + 1}.yaml]")
     write("10.yaml", "limits: {queue_depth: 7}")
+    write("11.yaml", "limits: {queue_depth: 7}")
     loaded = check(BASE + "include: [1.yaml]\n")
     assert codes(loaded) == []
     write("10.yaml", "include: [11.yaml]")

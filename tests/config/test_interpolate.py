@@ -176,6 +176,21 @@ def test_a_missing_file_in_the_environment_of_a_runtime_is_found_at_once(check: 
     assert Path("/nowhere/key") in loaded.inputs
 
 
+@pytest.mark.parametrize(
+    ("content", "code"), [(None, "unreadable"), (b"caf\xe9", "encoding"), (b"a\0b", "encoding")]
+)
+def test_what_the_environment_of_a_runtime_cannot_hold_is_found_at_once(
+    content: bytes | None, code: str, check: Check, machine: Machine
+) -> None:
+    path = machine.folder / "key"
+    path.mkdir() if content is None else path.write_bytes(content)
+    loaded = check(BASE + "    env: {KEY: '${file:key}'}\n")
+    [problem] = loaded.problems
+    assert (problem.code, problem.path) == (code, "runtimes.claude.env.KEY")
+    assert (problem.position.line, problem.position.column) == (6, 17)
+    assert path in loaded.inputs
+
+
 def test_a_problem_points_at_the_expression_and_not_only_at_the_value(check: Check) -> None:
     loaded = check(BASE + "control_plane:\n  label: >-\n    one\n    two ${MISSING} x\n")
     [problem] = loaded.problems

@@ -142,6 +142,14 @@ def test_commands_are_looked_up_and_paths_to_them_become_absolute(
     assert config.runtimes["c"].options == {"command": ["claude", "-p"], "protocol": "text"}
 
 
+@pytest.mark.parametrize("keys", ["type: command, command: [codex -p]", "command: codex -p"])
+def test_arguments_in_the_name_of_a_command_are_told(keys: str, check: Check) -> None:
+    keys = keys if "type" in keys else f"type: claude-code, {keys}"
+    [problem] = check(BASE.replace("type: claude-code", keys)).problems
+    assert problem.message == "the command 'codex -p' is not found"
+    assert "arguments" in problem.hint
+
+
 def test_a_runtime_that_cannot_run_here_is_a_problem_unless_the_caller_can_run_it(
     machine: Any, schema: Schema, check: Check
 ) -> None:
@@ -185,6 +193,42 @@ def test_a_route_has_its_own_times_or_none(check: Check) -> None:
     assert config.routes[0].name == "routes[0]"
     assert config.default_route is not None
     assert (config.default_route.name, config.default_route.trust) == ("default", "owner")
+
+
+def test_all_mistakes_of_the_default_route_are_told_at_once(check: Check) -> None:
+    route = "runtime: zzz, cwd: /nope, queue: seral, user_turn: {file: nofile.j2}, effort: 5"
+    found = check(f"version: 1\ndefault_route: {{{route}}}\n")
+    assert codes(found) == [
+        "unknown-runtime", "no-folder", "wrong-value", "unreadable", "wrong-type",
+    ]  # fmt: skip
+    route = "runtime: claude, cwd: ., turn_timeout: soon, effort: high, args: [--effort, low]"
+    found = check(BASE.replace("runtime: claude, cwd: .", f"{route}, user_turn: '{{{{'"))
+    assert codes(found) == ["wrong-value", "set-twice"]
+    assert found.draft is not None
+    assert found.draft.default_route is not None
+    assert found.draft.default_route.user_turn is not None
+    for nothing in ("null", "5", "[]", "{}", "{cwd: .}"):
+        assert check(f"version: 1\ndefault_route: {nothing}\n").config is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "written", "meant"),
+    [
+        ("type: claude-code, args: ", "--model sonnet", "[--model, sonnet]"),
+        ("type: claude-code, args: ", "-p 'two words' -1", '[-p, two words, "-1"]'),
+        ("type: claude-code, args: ", "it's", ""),
+        ("type: claude-code, inherit_env: ", '"PATH, HOME LANG"', "[PATH, HOME, LANG]"),
+        ("type: command, command: ", "claude -p", "[claude, -p]"),
+    ],
+)
+def test_a_text_in_place_of_a_list_is_shown_as_the_list_that_was_meant(
+    keys: str, written: str, meant: str, check: Check
+) -> None:
+    text = BASE.replace("type: claude-code", f"{keys}{written}")
+    [problem] = check(text).problems
+    assert problem.hint == (f"did you mean {meant}?" if meant else "")
+    if meant:
+        assert usable(check(BASE.replace("type: claude-code", f"{keys}{meant}")))
 
 
 def test_a_channel_that_may_be_found_later_can_be_matched(check: Check, machine: Any) -> None:
@@ -417,7 +461,9 @@ PLACES = places(FULL)[1:]
 
 
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=3))
 def test_no_document_makes_it_raise(

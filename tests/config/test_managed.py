@@ -52,6 +52,17 @@ def test_managed_routes_come_after_those_of_the_user_and_are_marked(tmp_path: Pa
     assert config.channels["ag_1"].managed
 
 
+def test_a_process_goes_on_with_the_folder_that_it_began_with(tmp_path: Path) -> None:
+    layer = Managed({"ag_1": channel(tmp_path)}, (ROUTE,))
+    loaded(tmp_path, layer)
+    (tmp_path / "state").rename(tmp_path / "begun")
+    found = loaded(tmp_path, inside=str(tmp_path / "begun"))
+    assert found.config is not None
+    assert found.config.state.dir == tmp_path / "state"
+    assert [*found.config.channels] == ["ag_1"]
+    assert tmp_path / "begun" / FILE in found.inputs
+
+
 def test_of_one_channel_id_the_users_wins(tmp_path: Path) -> None:
     own = json.dumps({"ag_1": {**channel(tmp_path), "stream": False}})
     config = loaded(tmp_path, Managed({"ag_1": channel(tmp_path)}), f"channels: {own}\n").config

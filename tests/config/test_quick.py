@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidecar import plugins
 from sidecar.app.system import MachineSystem
-from sidecar.config import items
+from sidecar.config import items, reach, routes
 from sidecar.config import quick as quick_module
 from sidecar.config.accepts import quick_check
 from sidecar.config.load import Loaded, load
@@ -170,6 +170,72 @@ def test_known_routes_are_no_good_once_anything_else_changed(saved: Saved) -> No
     saved.head = saved.head.replace("echo: {", "other: {")
     _, quick = saved.load()
     assert quick.misled
+
+
+def test_known_routes_are_no_good_once_a_file_gives_something_else(saved: Saved) -> None:
+    file = saved.path.with_name("type")
+    file.write_text("claude-code\n")
+    saved.head = saved.head.replace("{echo: ", "{c: {type: '${file:type}', command: cat}, echo: ")
+    saved.routes[1] = saved.route(1, ", effort: high").replace("runtime: echo", "runtime: c")
+    assert saved.load()[0].problems == ()
+    assert not saved.load()[1].misled
+    file.write_text("gemini\n")
+    _, quick = saved.load()
+    assert quick.misled
+    assert [one.code for one in saved.read(QuickRoutes()).problems] == ["no-choice"]
+
+
+def test_what_a_file_gives_to_one_route_says_nothing_of_the_others(saved: Saved) -> None:
+    file = saved.path.with_name("model")
+    file.write_text("one\n")
+    saved.routes[1] = saved.route(1, ", args: ['${file:model}']")
+    saved.load()
+    file.write_text("two\n")
+    found, quick = saved.load()
+    assert (quick.kept, quick.misled) == ([0, None, 2, 3, 4, 5], False)
+    assert found.config is not None
+    assert found.config.routes[1].args == ("two",)
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many routes were looked at, each time, for those that nothing reaches."""
+    found: list[int] = []
+
+    def note(told: Any) -> Any:
+        found.append(len(told))
+        return reach.unreached(told)
+
+    monkeypatch.setattr(routes, "unreached", note)
+    return found
+
+
+def test_what_nothing_reaches_is_found_out_again_where_a_match_or_the_order_changed(
+    saved: Saved, looked: list[int]
+) -> None:
+    def told() -> list[str]:
+        quick = QuickRoutes(saved.known)
+        saved.path.write_text(f"{saved.head}routes:\n{''.join(saved.routes)}")
+        found = saved.read(quick)
+        assert not quick.misled
+        saved.known = quick.learned
+        looks = len(looked)
+        assert found.problems == saved.read().problems
+        del looked[looks:]
+        return [one.path for one in found.problems]
+
+    saved.routes.append(saved.route(2).replace("name: r2", "name: again"))
+    assert told() == ["routes[6]"]
+    assert looked == [7]
+    saved.routes[0] = saved.route(0, ", args: [x]")
+    saved.routes[6] = saved.routes[6].replace("echo", "echo, args: [x]")
+    assert told() == ["routes[6]"]
+    assert looked == [7]
+    saved.routes.insert(0, saved.routes.pop(6))
+    assert told() == ["routes[3]"]
+    saved.routes[0] = saved.routes[0].replace("rm_2", "rm_9")
+    assert told() == []
+    assert looked == [7, 7, 7]
 
 
 def test_a_folder_that_went_is_noticed_though_the_text_is_the_same(saved: Saved) -> None:

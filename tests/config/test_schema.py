@@ -290,6 +290,6 @@ def test_the_printed_schema_and_the_check_agree_on_what_is_generated() -> None:
         right = alone.is_valid(data)
         valid += right
         document = Document(data, {}, {(): Position("file")})
-        for found in (known.check(document), quick_mistakes(document, known, ())):
+        for found in (known.check(document), quick_mistakes(document, known, {})):
             assert (found == []) is right, data
     assert valid > 10

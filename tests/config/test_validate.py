@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from sidecar.cli import main
+from sidecar.config.mistakes import MOST
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +99,7 @@ def test_templates_are_checked_where_they_are_written(
     assert main(["validate"]) == 2
     out = capsys.readouterr().out
     assert re.search(r"^x\.j2:2:\d+: error: .*messsage", out, re.MULTILINE)
+    assert "= used by routes[0].system_context\n" in out
     assert re.search(r"^config\.yaml:11:\d+: error: .*mesage", out, re.MULTILINE)
 
 
@@ -155,8 +157,66 @@ def test_other_repositories_can_check_their_configs_before_a_commit(folder: Path
         "config.yaml.md": False,
     }.items():
         assert bool(re.search(hook["files"], name)) is taken
-    (folder / "config.yaml").write_text(GOOD)
+    assert main(["init", "--template", "kubernetes", "config.yaml"]) == 0
     (folder / "config.yml").write_text(GOOD)
     program, *arguments = hook["entry"].split()
     assert program == "sidecar"
-    assert main([*arguments, "config.yaml", "config.yml"]) == 0
+    assert main(["validate", "config.yaml", "config.yml"]) == 2
+    assert main([*arguments, "--strict", "config.yaml", "config.yml"]) == 0
+
+
+ELSEWHERE = """\
+version: 1
+state: {dir: state}
+server: {token: "${TOKEN}"}
+channels: {demo: {type: botcord, credentials: "${file:no-file}"}}
+runtimes:
+  script: {type: command, command: [no-such-command], env: {KEY: "${file:no-key}"}}
+default_route: {runtime: script, cwd: no-folder}
+"""
+
+
+def test_what_a_machine_lacks_is_left_out_where_the_config_is_for_another_one(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "config.yaml").write_text(ELSEWHERE)
+    monkeypatch.delenv("TOKEN", raising=False)
+    assert main(["validate", "--json"]) == 2
+    assert len(json.loads(capsys.readouterr().out)) == 5
+    assert main(["validate", "--no-env", "--strict"]) == 0
+    told = "config.yaml is valid, as far as it does not depend on its machine\n"
+    assert capsys.readouterr().out == told
+    assert main(["validate", "--no-env", "--json", "--strict"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_for_another_machine_neither_variables_nor_the_state_of_this_one_count(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "config.yaml").write_text(GOOD + "state: {dir: state}\nlimits: {output: '${SIZE}'}\n")
+    monkeypatch.setenv("SIZE", "huge")
+    assert main(["validate"]) == 2
+    (folder / "state/managed").mkdir(parents=True)
+    (folder / "state/managed/managed.yaml").write_text("channels: {x: {type: no}}\n")
+    assert main(["validate", "--no-env", "--strict"]) == 0
+    monkeypatch.setenv("SIZE", "1MiB")
+    assert main(["validate", "--strict"]) == 1
+    capsys.readouterr()
+
+
+def test_for_another_machine_all_else_is_a_mistake_however_much_this_one_lacks(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routes = "".join(
+        f"  - {{name: r{number}, match: {{sender: h{number}}}, runtime: script, cwd: no-folder}}\n"
+        for number in range(MOST + 1)
+    )
+    text = f"{ELSEWHERE}routes:\n{routes}"
+    (folder / "config.yaml").write_text(text)
+    assert main(["validate", "--no-env"]) == 0
+    wrong = "  - {name: w, runtime: scirpt, cwd: no-folder, user_turn: {file: no.j2}}\n"
+    (folder / "config.yaml").write_text(text + wrong)
+    capsys.readouterr()
+    assert main(["validate", "--no-env", "--json"]) == 2
+    told = [one["code"] for one in json.loads(capsys.readouterr().out)]
+    assert sorted(told) == ["unknown-runtime", "unreadable"]

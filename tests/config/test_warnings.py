@@ -42,7 +42,8 @@ def test_a_file_that_is_mounted_alone_is_said_to_miss_changes(
         ("30s", "", False),
         ("25s", "", True),
         ("30s", "limits: {drain_timeout: 30s}\n", True),
-        ("1m", "limits: {drain_timeout: 30s}\n", False),
+        ("40s", "limits: {drain_timeout: 39s}\n", True),
+        ("40s", "limits: {drain_timeout: 35s}\n", False),
         ("", "limits: {drain_timeout: 30s}\n", False),
     ],
 )

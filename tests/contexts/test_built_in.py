@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -195,3 +196,71 @@ def test_nothing_that_a_checkout_would_have_git_run_is_run(tmp_path: Path) -> No
     assert found is not None
     assert found["branch"] == "trunk"
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_checkout_lacks_is_not_fetched(tmp_path: Path) -> None:
+    source, folder, trap = tmp_path / "source", tmp_path / "part", tmp_path / "trap"
+    source.mkdir()
+    git(source, "init", "-q", "-b", "trunk")
+    lines = "".join(f"{number}\n" for number in range(2000))
+    (source / "a").write_text(lines)
+    git(source, "add", "a")
+    git(source, "commit", "-q", "-m", "one")
+    git(source, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--no-checkout", "--filter=blob:none", source.as_uri(), "part")
+    git(folder, "reset", "-q")
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    trap.chmod(0o700)
+    git(folder, "config", "remote.origin.uploadpack", str(trap))
+    (folder / "b").write_text(f"{lines}more\n")  # whether it is `a` renamed takes the text of `a`
+    git(folder, "rm", "-q", "--cached", "a")
+    git(folder, "add", "b")
+    repo.look(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_look_writes_nothing_into_a_checkout(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "trunk")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    os.utime(tmp_path / "a", (1, 1))  # git would note in its index that the file is the same
+    before = (tmp_path / ".git" / "index").read_bytes()
+    assert (repo.look(tmp_path) or {})["dirty"] == 0
+    assert (tmp_path / ".git" / "index").read_bytes() == before
+
+
+def test_the_checkout_of_another_user_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "trunk")
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    real = shutil.which("git")
+    # As git's own tests have it, since only root can give files away.
+    text = f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {real} "$@"\n'
+    program.write_text(text)
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    refused = subprocess.run(["git", "status"], cwd=folder, capture_output=True, check=False)
+    assert b"dubious ownership" in refused.stderr
+    assert (repo.look(folder) or {})["branch"] == "trunk"
+
+
+async def test_so_many_rooms_are_remembered_and_what_they_are_for_is_cut(
+    host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MOST_ROOMS", 2)
+    calls: list[str] = []
+
+    async def fetch(message: Message) -> Room:
+        calls.append(message.conversation.id)
+        return Room(message.conversation.id, "Kitchen", "x" * 1000)
+
+    provider = room.build({}, host(room_of=fetch))
+    for name in ("rm_1", "rm_2", "rm_3", "rm_2", "rm_3", "rm_1"):
+        found: Any = await value_of(provider, asked(conversation=Conversation(name, "group")))
+    assert calls == ["rm_1", "rm_2", "rm_3", "rm_1"]
+    assert len(found["description"]) == room.LONGEST_DESCRIPTION

@@ -5,18 +5,18 @@ import json
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from sidecar.api import Asked
-from sidecar.contexts.memory import MEMORY, MemoryProvider, tool_server
+from sidecar.contexts.memory import FRESH, MEMORY, MemoryProvider, tool_server
 from sidecar.contexts.memory_file import MemoryFile, file_name, memory_file
 from sidecar.core.memory import Memory, changed, cleared
 from sidecar.errors import MemoryRefused, MemoryUnavailable
 from sidecar.model import Conversation, Message, Sender
 from tests.contexts.asking import value_of
+from tests.patience import PATIENCE
 
 NOW = 1_780_000_000.0
 
@@ -118,6 +118,22 @@ def test_a_file_of_a_newer_version_is_left_as_it_is(state: Path) -> None:
     assert list(file.path.parent.glob("*.damaged-*")) == []
 
 
+async def test_what_the_daemon_notes_later_is_found_after_a_while(state: Path, home: Path) -> None:
+    here = Conversation("rm_1", "direct")
+    message = Message("demo", "ag_1", "m_1", here, Sender("hu_1", "owner"), "hello", NOW)
+    provider = MemoryProvider(state)
+
+    async def goal(after: float) -> object:
+        return (await value_of(provider, Asked(message, state, NOW + after)))["goal"]
+
+    assert await goal(0.0) == ""
+    path = home / ".botcord" / "agents" / "ag_1" / "state" / "working-memory.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"version": 2, "goal": "ship it", "sections": {}}))
+    assert await goal(FRESH) == ""
+    assert await goal(FRESH + 1.0) == "ship it"
+
+
 def test_the_memory_of_the_daemon_is_taken_over_and_left_as_it_is(state: Path, home: Path) -> None:
     name = "working-memory.json"
     newer = home / ".botcord" / "agents" / "ag_1" / "state" / name
@@ -161,9 +177,10 @@ def test_a_file_that_cannot_be_used_is_told_with_its_path(state: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from sidecar.contexts.memory_file import memory_file
+from sidecar.contexts import memory_file as files
 from sidecar.core.memory import changed
-file = memory_file(Path(sys.argv[1]), "ag_1")
+files.PATIENCE = float(sys.argv[4])
+file = files.memory_file(Path(sys.argv[1]), "ag_1")
 sys.stdin.read()
 for number in range(int(sys.argv[3])):
     name = f"w{sys.argv[2]}_{number}"
@@ -175,7 +192,7 @@ def test_twenty_processes_that_write_at_once_lose_nothing(state: Path) -> None:
     writers, each = 20, 5
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(state), str(number), str(each)],
+            [sys.executable, "-c", WRITER, str(state), str(number), str(each), str(PATIENCE)],
             stdin=subprocess.PIPE,
         )
         for number in range(writers)
@@ -183,7 +200,7 @@ def test_twenty_processes_that_write_at_once_lose_nothing(state: Path) -> None:
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()
-    assert [process.wait(30) for process in processes] == [0] * writers
+    assert [process.wait(PATIENCE) for process in processes] == [0] * writers
     found = memory_file(state, "ag_1").read()
     assert found is not None
     assert len(found.sections) == writers * each
@@ -195,7 +212,7 @@ def test_a_reader_never_sees_half_of_a_change(state: Path) -> None:
     file = memory_file(state, "ag_1")
     put(file, "notes", "x" * 9_000)
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(state), "1", "50"], stdin=subprocess.PIPE
+        [sys.executable, "-c", WRITER, str(state), "1", "50", str(PATIENCE)], stdin=subprocess.PIPE
     )
     assert writer.stdin is not None
     writer.stdin.close()
@@ -255,10 +272,8 @@ def test_a_lock_that_is_held_for_ever_is_told(state: Path, monkeypatch: pytest.M
     file = memory_file(state, "ag_1")
 
     def inside(memory: Memory) -> Memory:
-        began = time.monotonic()
         with pytest.raises(MemoryUnavailable, match="another process has been changing it"):
             put(memory_file(state, "ag_1"), "notes", "milk")
-        assert time.monotonic() - began < 5
         return memory
 
     file.change(inside)

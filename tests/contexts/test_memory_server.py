@@ -19,6 +19,7 @@ from sidecar.contexts.memory import TOOLS, tool_server
 from sidecar.contexts.memory_file import memory_file
 from sidecar.contexts.memory_server import server
 from sidecar.core.memory import changed
+from tests.patience import PATIENCE
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -38,7 +39,7 @@ def connect(state: Path, tmp_path: Path) -> Connect:
         parameters = StdioServerParameters(
             command=told.command, args=list(told.args), env=dict(told.env), cwd=cwd
         )
-        return Client(parameters, read_timeout_seconds=20)
+        return Client(parameters, read_timeout_seconds=PATIENCE)
 
     return connected
 
@@ -54,7 +55,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> tuple[str, bool]:
 def within(state: Path) -> Client:
     """Connects to a server in this process, whose account is ag_1: for what is no matter of the
     process, whose start takes a second."""
-    return Client(server(memory_file(state, "ag_1")), read_timeout_seconds=20)
+    return Client(server(memory_file(state, "ag_1")), read_timeout_seconds=PATIENCE)
 
 
 async def test_an_agent_notes_reads_and_deletes_wherever_it_runs(
@@ -117,7 +118,7 @@ async def test_a_server_and_others_that_change_one_memory_at_once_lose_nothing(
 def test_it_ends_when_its_input_ends(state: Path) -> None:
     told = tool_server(state, "ag_1")
     command = [told.command, *told.args]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -125,7 +126,12 @@ def test_it_ends_when_its_input_ends(state: Path) -> None:
 def test_a_person_is_told_what_it_is_for(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "sidecar", "mcp", *arguments]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 2
     assert "no need to start it by hand" in done.stderr
@@ -138,7 +144,7 @@ def test_a_person_at_a_terminal_is_told_too_instead_of_waiting(state: Path) -> N
         told = tool_server(state, "ag_1")
         done = subprocess.run(
             [told.command, *told.args],
-            stdin=theirs, capture_output=True, text=True, timeout=20, check=False,
+            stdin=theirs, capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
     finally:
         os.close(ours)

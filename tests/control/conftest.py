@@ -18,16 +18,9 @@ from sidecar.control.link import ControlLink, State, Waits
 from sidecar.control.socket import Limits
 from sidecar.devhub import DevHub
 from sidecar.store.journal import Journal
+from tests.patience import until
 
 QUICK = Waits(first=0.02, longest=0.05, displaced=60.0, stable=0.0, look=0.02)
-
-
-async def until(condition: Callable[[], object], timeout: float = 5.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -61,12 +54,12 @@ def login(hub: DevHub, tmp_path: Path) -> Path:
 
 
 def write_login(path: Path, document: dict[str, object]) -> Path:
-    """Put a login into its file."""
+    """Put a login into its file, which nobody sees without it."""
     path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(document))
-    return path
+    beside = path.with_name(".fresh")
+    beside.touch(mode=0o600)
+    beside.write_text(json.dumps(document))
+    return beside.replace(path)
 
 
 @pytest.fixture

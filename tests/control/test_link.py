@@ -11,16 +11,23 @@ import pytest
 
 from sidecar.api import Host
 from sidecar.control import login as logins
-from sidecar.control.login import FLAG, remove
+from sidecar.control.login import FLAG, Login, remove
 from sidecar.control.socket import Limits
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.devhub import DevHub
-from tests.control.conftest import QUICK, Acted, Running, until, write_login
+from sidecar.devhub.control import Instance
+from tests.control.conftest import QUICK, Acted, Running, write_login
+from tests.patience import PATIENCE, until
 
 
 def saved(path: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads(path.read_text())
     return found
+
+
+def machine(hub: DevHub) -> Instance:
+    """The only machine that has a login."""
+    return next(iter(hub.control.instances.values()))
 
 
 def mode(path: Path) -> int:
@@ -77,7 +84,7 @@ async def test_a_connection_that_is_lost_is_made_again(
             )
         )
     assert link.status.reconnects == 3
-    assert (await hub.control.ask("ping", timeout=5))["ok"] is True
+    assert (await hub.control.ask("ping", timeout=PATIENCE))["ok"] is True
 
 
 async def test_a_hub_that_answers_no_ping_is_left(
@@ -86,7 +93,7 @@ async def test_a_hub_that_answers_no_ping_is_left(
     hub.control.pongs = False
     link = await running(acted, limits=Limits(ping=0.1))
     hub.control.pongs = True
-    await until(lambda: link.status.reconnects == 1 and link.status.state == "connected")
+    await until(lambda: link.status.reconnects >= 1 and link.status.state == "connected")
 
 
 async def test_a_hub_that_is_away_is_waited_for(
@@ -136,6 +143,21 @@ async def test_a_displaced_link_comes_back_when_the_other_may_be_gone(
     instance = next(iter(hub.control.instances.values()))
     await until(lambda: instance.connects == 3)
     await until(lambda: first.status.state == "connected")
+
+
+async def test_a_link_that_is_displaced_again_stays_away_for_longer(
+    hub: DevHub, running: Running, acted: Acted, caplog: pytest.LogCaptureFixture
+) -> None:
+    await running(acted, waits=replace(QUICK, displaced=0.05))
+    instance = machine(hub)
+    for connects in (3, 5, 7):
+        await running(acted)
+        await until(lambda count=connects: instance.connects == count)
+    waits = [record.args[0] for record in caplog.records  # type: ignore[index]
+             if "given up for" in record.msg and isinstance(record.args, tuple)
+             and float(str(record.args[0])) < 15.0]  # fmt: skip
+    assert len(waits) == 3
+    assert float(str(waits[0])) < float(str(waits[2]))  # at most 0.05, at least 0.1
 
 
 async def test_a_token_that_is_about_to_end_is_replaced_before_it_is_used(
@@ -273,6 +295,7 @@ async def test_logging_out_ends_the_link_and_another_login_takes_its_place(
     await asyncio.to_thread(remove, login)
     await until(lambda: link.status.state == "login")
     assert "somebody has logged out" in caplog.text
+    assert f"log in again with `sidecar login --file {login}`" in caplog.text
     assert other.socket is None
     assert not login.with_name(FLAG).exists()
 
@@ -284,6 +307,7 @@ async def test_close_codes_that_refuse_the_login_end_it(
         link = await running(acted)
         hub.control.drop(code)
         await until(lambda one=link: one.status.state == "login")
+        assert link.status.reason == f"the Hub has taken it away (code {code})"
         assert login.with_name(FLAG).exists()
         login.with_name(FLAG).unlink()
         write_login(login, saved(login))
@@ -319,6 +343,40 @@ async def test_a_login_that_another_process_refreshed_is_used_as_it_is(
     other = await theirs.replace(used)
     assert (await ours.replace(used)).access == other.access
     assert hub.requests["/daemon/auth/refresh"] == 1
+
+
+async def test_a_refresh_that_another_process_made_in_this_moment_is_taken_up(
+    hub: DevHub, host: Host, login: Path
+) -> None:
+    ours = LoginToken(login, host)
+    read, stale = ours._read, await ours._read()
+    other = await LoginToken(login, host).replace(stale.access)
+    found = [stale]
+
+    async def late() -> Login:
+        return found.pop() if found else await read()
+
+    ours._read = late  # type: ignore[method-assign]
+    assert (await ours.replace(stale.access)).access == other.access
+    assert hub.requests["/daemon/auth/refresh"] == 2
+
+
+async def test_a_refresh_that_nobody_waits_for_any_more_is_kept(
+    hub: DevHub, host: Host, login: Path
+) -> None:
+    hub.faults.add("/daemon/auth/refresh", delay=0.2, after=True)
+    before = saved(login)
+
+    async def refresh() -> None:
+        await LoginToken(login, host).replace(str(before["accessToken"]))
+
+    task = host.spawn(refresh(), "test")
+    await until(lambda: machine(hub).refreshes)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert saved(login)["refreshToken"] == machine(hub).refresh
+    assert saved(login) != before
 
 
 async def test_a_hub_that_fails_a_refresh_is_asked_again_and_nothing_is_lost(

@@ -21,7 +21,7 @@ from sidecar.control.login import FLAG
 from sidecar.devhub import DevHub
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from tests import starting
-from tests.control.conftest import until
+from tests.patience import until
 
 
 def nobody(_: Invitation) -> None:
@@ -59,7 +59,7 @@ async def command(
             when(result)
         return process.returncode is not None
 
-    await until(read, timeout=20)
+    await until(read)
     read()
     os.close(ours)
     result.code = process.returncode
@@ -113,6 +113,30 @@ async def test_a_new_login_takes_the_flag_of_the_old_one_away(hub: DevHub, tmp_p
     again = await command(*arguments, home=tmp_path, terminal=False)
     assert again.code == 1
     assert "does not know the install token" in again.text
+
+
+async def test_a_token_is_not_used_up_for_a_login_that_cannot_be_kept(
+    hub: DevHub, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    token = hub.control.add_install_token()
+    arguments = ("login", "--hub", hub.url, "--install-token", token, "--file")
+    for path, why in ((tmp_path / "file/login.json", "Not a directory"),
+                      (tmp_path / "folder", "Is a directory")):  # fmt: skip
+        found = await command(*arguments, str(path), home=tmp_path, terminal=False)
+        assert found.code == 1
+        assert found.text == f"sidecar: not logged in: {path} cannot be written: {why}\n"
+    assert token in hub.control.install_tokens
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_the_command_that_mends_a_login_names_its_file_unless_it_is_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert logins.command(tmp_path / ".botcord/daemon/user-auth.json") == "sidecar login"
+    assert logins.command(Path("/x y/login.json")) == "sidecar login --file '/x y/login.json'"
 
 
 async def test_without_a_terminal_it_tells_which_file_to_mount(tmp_path: Path) -> None:

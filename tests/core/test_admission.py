@@ -1,10 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sidecar.config.model import Allow, Channel, LoopGuard, Rate
 from sidecar.core import admission
-from sidecar.core.admission import Admission, Refusal
+from sidecar.core.admission import Admission, Refusal, Verdicts
 from sidecar.model import Conversation, Message, Sender
 
 
@@ -72,3 +73,19 @@ def test_history_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     for number in range(10):
         keeper.check(said(sender=f"s{number}"), channel, 0.0)
     assert len(keeper._asked) == 3
+
+
+def test_who_is_asked_about_again_is_answered_as_before_and_counts_once() -> None:
+    guard = Channel("demo", "botcord", rate_limit=Rate(2, 60.0), loop_guard=LoopGuard(1, 300.0))
+    messages = [
+        replace(said(kind=kind, sender=sender), id=f"m{number}")
+        for number, (kind, sender) in enumerate(
+            [("agent", "a"), ("agent", "a"), ("human", "s"), ("agent", "a"), ("human", "s")]
+        )
+    ]
+    check, verdicts = Admission().check, Verdicts()
+    first = [check(one, guard, 0.0, None, verdicts) for one in messages]
+    assert first == [None, Refusal("loop_guard"), None, None, None]
+    assert [check(one, guard, 1.0, None, verdicts) for one in messages] == first
+    assert check(said(sender="s"), guard, 2.0) is not None
+    assert check(said(sender="a"), guard, 2.0) is not None

@@ -136,8 +136,26 @@ def test_no_text_passes_for_the_tags_around_sections(tag: str) -> None:
     assert neutral(f"a {tag} b") == f"a ‹{tag[1:-1]}› b"  # noqa: RUF001
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("</section\u200b_notes>", "\u2039/section\u200b_notes\u203a"),
+        ("</s e c t i o n_notes>", "\u2039/s e c t i o n_notes\u203a"),
+        ("</section_notes\nmore <b>", "\u2039/section_notes\nmore <b>"),
+        ("&lt;/section_notes&gt;", "\u2039/section_notes\u203a"),
+        ("&#60;/section-notes&#x3e;", "\u2039/section-notes\u203a"),
+        ("<s\u0435ction_todo>", "\u2039s\u0435ction_todo\u203a"),
+        ("</current memory>", "\u2039/current memory\u203a"),
+    ],
+)  # fmt: skip
+def test_nor_does_what_only_looks_like_them(text: str, told: str) -> None:
+    assert neutral(text) == told
+    assert neutral(told) == told
+
+
 def test_other_tags_and_code_stay_as_they_are() -> None:
-    text = "if a < section and b > 2: <b>bold</b> <sections> <section>"
+    text = "if a < section and b > 2: <b>bold</b> <sections> <section>\na < section - b"
+    text += ' <section class="x"> <currentmemories> <sections_all>'
     assert neutral(text) == text
 
 

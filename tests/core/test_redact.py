@@ -52,6 +52,8 @@ def test_a_secret_of_three_characters_or_none_leaves_texts_readable() -> None:
         ("postgres://u:p%40ss@db:5432/x", "postgres://u:***@db:5432/x"),
         ("x ghp_0123456789abcdefghij0123 y", "x *** y"),
         ("xoxb-1234567890-abcdef", "***"),
+        ("key=AIzaSyA0123456789_abcdefghij-klmnopqrst.", "key=***."),
+        ("got ya29.a0AfH6SMBx-0123456789", "got ***"),
         (
             "-----BEGIN PRIVATE KEY-----\nMIIE\nvQ-IB\n-----END PRIVATE KEY-----\nnext",
             "-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\nnext",

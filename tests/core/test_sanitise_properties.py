@@ -4,6 +4,7 @@ as they are, and nothing that somebody can send takes more than linear time."""
 import re
 import sysconfig
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -97,7 +98,7 @@ def test_doing_it_twice_changes_nothing_more(text: str) -> None:
 @given(st.lists(ANYTHING, max_size=12).map("".join))
 def test_what_is_not_marked_is_still_there(text: str) -> None:
     """Nothing is deleted up to a bracket far away: what marks leave is a part of the text."""
-    seen = iter(clean(text))
+    seen = iter(re.sub("[\ufb00-\ufb06]", lambda one: normalize("NFKC", one[0]), clean(text)))
     kept = re.sub(r"\[⚠ (?:fake|stripped): [^\]\n]*\]?", "", sanitise(text))
     assert all(char in seen for char in kept if not char.isspace())
 

@@ -5,6 +5,7 @@ import pytest
 from aiohttp import ClientConnectionError, WSServerHandshakeError
 
 from sidecar.devhub import DevHub
+from tests.patience import PATIENCE
 
 
 async def test_a_fault_happens_as_often_as_ordered(hub: DevHub, demo: Any) -> None:
@@ -57,7 +58,7 @@ async def test_an_answer_can_be_late(hub: DevHub, demo: Any) -> None:
     hub.faults.add("/hub/send", delay=0.1, after=True)
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(demo.send("ag_peer"))
-        await hub.wait_sent()
+        await hub.wait_sent(timeout=PATIENCE)
         assert not sending.done()
     assert sending.result()[0] == 202
     hub.faults.add("/hub/inbox", delay=5)

@@ -5,6 +5,7 @@ import pytest
 
 from sidecar.codecs.signing import envelope_input, payload_hash, verify
 from sidecar.devhub import DevHub, HubLimits
+from tests.patience import PATIENCE, until
 
 HASTY = HubLimits(lease=0.05, sweep=0.02)
 
@@ -58,12 +59,12 @@ async def test_a_lease_that_ran_out_brings_the_same_message_again_in_its_old_pla
 
 
 async def test_a_renewed_lease_does_not_run_out(start_hub: Any, connect: Any) -> None:
-    hub = await start_hub(limits=HubLimits(lease=0.5, sweep=0.02))
+    hub = await start_hub(limits=HubLimits(lease=1.0, sweep=0.02))
     client = await connect(hub, "ag_demo")
     renewed = hub.owner_says("ag_demo", "renewed")
     left = hub.owner_says("ag_demo", "left")
     assert len(await client.inbox()) == 2
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (again := await client.inbox()):
             _, answer = await client.call(
                 "POST", "/hub/inbox/lease/renew", {"message_ids": [renewed, "h_unknown"]}
@@ -103,16 +104,16 @@ async def test_a_poll_out_of_range_is_invalid(demo: Any, query: str) -> None:
 async def test_a_long_poll_returns_as_soon_as_mail_comes(hub: DevHub, demo: Any) -> None:
     async with asyncio.TaskGroup() as group:
         polling = group.create_task(demo.inbox(timeout=30))
-        await hub.wait(lambda: hub.requests["/hub/inbox"])
+        await until(lambda: hub.requests["/hub/inbox"])
         hub.owner_says("ag_demo", "hi")
     assert [item["text"] for item in polling.result()] == ["hi"]
     assert await demo.inbox(timeout=0.01) == []
 
 
 async def test_a_stopping_hub_does_not_wait_for_long_polls(hub: DevHub, demo: Any) -> None:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         polling = group.create_task(demo.inbox(timeout=30))
-        await hub.wait(lambda: hub.requests["/hub/inbox"])
+        await until(lambda: hub.requests["/hub/inbox"])
         await hub.stop()
     assert polling.result() == []
 

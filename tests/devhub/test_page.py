@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSServerHandshakeError
 
 from sidecar.devhub import DevHub
+from tests.patience import PATIENCE
 
 
 async def open_socket(http: ClientSession, hub: DevHub, **headers: str) -> ClientWebSocketResponse:
@@ -19,7 +20,7 @@ async def open_socket(http: ClientSession, hub: DevHub, **headers: str) -> Clien
 async def until(socket: ClientWebSocketResponse, kind: str) -> Any:
     """The next frame of a kind."""
     while True:
-        frame = json.loads((await asyncio.wait_for(socket.receive(), 20)).data)
+        frame = json.loads((await asyncio.wait_for(socket.receive(), PATIENCE)).data)
         if frame["type"] == kind:
             return frame
 
@@ -119,13 +120,13 @@ async def test_agents_and_rooms_that_come_later_appear(
 ) -> None:
     await until(page, "hello")
     await asyncio.to_thread(hub.add_agent, "ag_late", name="Late")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(places := (await until(page, "hello"))["places"]) < 5:
             pass
     [room] = [place for place in places if place["role"] == "human"]
     assert [agent["name"] for agent in room["agents"]] == ["Demo", "Late"]
     own = hub.add_room("Own", [hub.add_person("Ann"), "ag_late"])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while own not in {place["room"] for place in (await until(page, "hello"))["places"]}:
             pass
 

@@ -5,12 +5,13 @@ import pytest
 from aiohttp import WSMsgType
 
 from sidecar.devhub import DevHub, HubLimits
+from tests.patience import PATIENCE, until
 
 
 async def ended(socket: Any) -> int | None:
     """The close code with which a socket ends."""
     while True:
-        message = await asyncio.wait_for(socket.receive(), 20)
+        message = await asyncio.wait_for(socket.receive(), PATIENCE)
         if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR):
             return int(socket.close_code)
 
@@ -24,7 +25,7 @@ async def test_a_token_opens_the_socket_and_mail_is_signalled_there(hub: DevHub,
     await socket.send_json({"type": "ping"})
     assert await socket.receive_json() == {"type": "pong"}
     await socket.close()
-    await hub.wait(lambda: not hub.connected("ag_demo"))
+    await until(lambda: not hub.connected("ag_demo"))
 
 
 async def test_every_socket_of_an_agent_hears_of_mail(hub: DevHub, demo: Any) -> None:
@@ -74,7 +75,7 @@ async def test_who_does_not_authenticate_in_time_is_closed_with_4001(
 async def test_a_silent_client_gets_heartbeats_and_is_closed_with_4002(
     start_hub: Any, connect: Any
 ) -> None:
-    client = await connect(await start_hub(limits=HubLimits(heartbeat=0.05, idle=0.22)))
+    client = await connect(await start_hub(limits=HubLimits(heartbeat=0.02, idle=0.5)))
     socket = await client.socket()
     frames = [frame.json()["type"] async for frame in socket]
     assert (frames[0], set(frames[1:])) == ("auth_ok", {"heartbeat"})
@@ -100,11 +101,11 @@ async def test_pings_of_the_websocket_protocol_do_not_keep_a_client_alive(
 
 
 async def test_json_frames_keep_a_client_alive(start_hub: Any, connect: Any) -> None:
-    client = await connect(await start_hub(limits=HubLimits(heartbeat=5.0, idle=0.6)))
+    client = await connect(await start_hub(limits=HubLimits(heartbeat=5.0, idle=1.0)))
     socket = await client.socket()
     await socket.receive_json()
     for _ in range(8):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.15)
         await socket.send_json({"type": "ping"})
         assert await socket.receive_json() == {"type": "pong"}
 
@@ -129,7 +130,7 @@ async def test_sockets_can_be_dropped_with_any_code(hub: DevHub, demo: Any, code
     await socket.receive_json()
     hub.drop_sockets(code, "ag_demo")
     assert await ended(socket) == code
-    await hub.wait(lambda: not hub.connected("ag_demo"))
+    await until(lambda: not hub.connected("ag_demo"))
 
 
 async def test_dropping_one_agents_sockets_leaves_the_others(
@@ -163,7 +164,7 @@ async def test_a_hub_that_stops_says_1012_and_can_start_again_with_its_state(
 async def test_a_silenced_hub_keeps_sockets_open_and_says_nothing(hub: DevHub, demo: Any) -> None:
     hub.faults.silence = True
     socket = await demo.socket()
-    await hub.wait(lambda: hub.connected("ag_demo"))
+    await until(lambda: hub.connected("ag_demo"))
     hub.owner_says("ag_demo", "hi")
     await socket.send_json({"type": "ping"})
     with pytest.raises(TimeoutError):

@@ -11,6 +11,7 @@ from sidecar.devhub import DevHub
 from sidecar.devhub.describe import Line, describe
 from sidecar.devhub.lines import InputLines, printable
 from sidecar.devhub.terminal import chat
+from tests.patience import PATIENCE, until
 
 
 class Terminal:
@@ -27,14 +28,12 @@ class Terminal:
             self.lines.put_nowait(line)
 
     async def run(self, **options: Any) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await chat(self.hub, self.agents, self.lines.get, out=self.out, **options)
         return self.out.getvalue()
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(20):
-            while text not in self.out.getvalue():
-                await asyncio.sleep(0.005)
+        await until(lambda: text in self.out.getvalue())
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ Answer = Callable[[], Awaitable[dict[str, Any]]]
 
 async def answer(hub: DevHub, client: Any, text: str, *blocks: dict[str, Any]) -> dict[str, Any]:
     """Wait for a message and answer it."""
-    await hub.wait(lambda: hub.unacknowledged(client.id))
+    await until(lambda: hub.unacknowledged(client.id))
     [item] = await client.inbox()
     trace = item["hub_msg_id"]
     await client.call("POST", "/hub/inbox/ack", {"message_ids": [trace]})
@@ -101,7 +100,7 @@ async def test_progress_is_shown_before_the_reply_and_text_only_once(
     async with asyncio.TaskGroup() as group:
         running = group.create_task(terminal.run(colour=True))
         socket = await demo.socket()
-        await hub.wait(lambda: hub.connected("ag_demo"))
+        await until(lambda: hub.connected("ag_demo"))
         await answer(hub, demo, "Two files.", *blocks)
     shown = running.result()
     lines = [line for line in shown.splitlines() if "not connected" not in line]
@@ -121,7 +120,7 @@ async def test_a_turn_that_ends_without_an_answer_does_not_hold_the_input_up(
     terminal.type("be silent", None)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(terminal.run())
-        await hub.wait(lambda: hub.unacknowledged("ag_demo"))
+        await until(lambda: hub.unacknowledged("ag_demo"))
         [item] = await demo.inbox()
         await demo.call("POST", "/hub/stream-end", {"trace_id": item["hub_msg_id"]})
     assert "No answer" not in running.result()
@@ -208,7 +207,7 @@ async def test_lines_come_from_a_pipe_until_its_end(text: str) -> None:
     os.close(writer)
     lines = InputLines(reader)
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (line := await lines()) is not None:
             found.append(line)
     assert found == text.removesuffix("\n").split("\n")
@@ -224,8 +223,8 @@ async def test_a_character_may_come_in_two_pieces() -> None:
     await asyncio.sleep(0)
     os.write(writer, encoded[1:])
     os.close(writer)
-    assert await asyncio.wait_for(lines(), 20) == "é"
-    assert await asyncio.wait_for(lines(), 20) is None
+    assert await asyncio.wait_for(lines(), PATIENCE) == "é"
+    assert await asyncio.wait_for(lines(), PATIENCE) is None
     os.close(reader)
 
 
@@ -264,13 +263,13 @@ async def run_program(timeout: str, text: bytes | None) -> str:
     if text is not None:
         process.stdin.write(text)
         process.stdin.close()
-    output = await asyncio.wait_for(process.stdout.read(), 20)
+    output = await asyncio.wait_for(process.stdout.read(), PATIENCE)
     assert await process.wait() == 0, output
     return output.decode()
 
 
 async def test_a_program_reads_its_own_input_and_ends_with_it() -> None:
-    output = await run_program("10", b"hello\n")
+    output = await run_program(f"{PATIENCE}", b"hello\n")
     assert "No answer in 0.05 s to: hello" in output
     assert "\x1b" not in output
 

@@ -26,11 +26,11 @@ from sidecar.runtimes.environment import STATE, state_mark
 from sidecar.runtimes.gemini import GEMINI
 from sidecar.runtimes.tree import Member, marked
 from tests.e2e.played_api import Call, PlayedApi
+from tests.patience import PATIENCE
 
 CLIS = os.environ.get("E2E_CLIS")
 collect_ignore_glob = [] if CLIS else ["test_*.py"]
 
-PATIENCE = 30.0
 GEMINI_MODEL = "gemini-3.8-flash"
 CODEX_MODEL = "gpt-5.5"
 PROVIDER = (

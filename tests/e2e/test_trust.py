@@ -6,6 +6,7 @@ The model is hostile: it asks at once for whatever it is told to, whichever tool
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,22 @@ async def test_a_trusted_turn_leaves_no_trap_for_the_next_one(bench: Bench) -> N
         await bench.answered(trust="trusted")
         assert len(bench.api.requests) == 2
         assert not path.exists(), name
+
+
+@pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
+async def test_no_turn_has_its_agent_go_on_after_the_answer(
+    make_bench: Callable[[str], Bench], trust: str
+) -> None:
+    """Claude Code's tools for that, of which others have none."""
+    bench = make_bench("claude-code warm")
+    later = {"delaySeconds": 60, "reason": "later", "prompt": "go on"}
+    cron = {"cron": "* * * * *", "prompt": "go on", "recurring": False}
+    calls = [Call("ScheduleWakeup", later), Call("CronCreate", cron)]
+    bench.api.plays(Answer(calls=calls), Answer("I tried."))
+    events = await bench.events(trust=trust)
+    results = [one for one in events if isinstance(one, Block) and one.kind == "tool_result"]
+    assert [one.failed for one in results] == [True, True]
+    assert all("No such tool" in one.text for one in results)
 
 
 async def test_an_owner_may_do_all(bench: Bench, outside: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from sidecar.codecs.botcord_blocks import BlockFeed
 from sidecar.model import Block, SessionStarted, TurnEnded
+from sidecar.runtimes.staying import Staying
 from tests.e2e.conftest import Bench
 from tests.e2e.played_api import Answer
+from tests.patience import PATIENCE, until
 
 RESET = int(time.time()) // 60 * 60 + 7200
 """When a limit is over, as the APIs tell it, in seconds since the epoch."""
@@ -36,12 +38,28 @@ async def test_a_plain_answer(bench: Bench) -> None:
     assert ended.usage.output_tokens == 20
 
 
+async def test_each_turn_of_a_session_tells_its_own_tokens(bench: Bench) -> None:
+    if bench.way.name == "gemini-acp":
+        pytest.skip("it loses a session that is loaded in the minute in which it was begun")
+    first = await bench.answered()
+    second = await bench.answered(session=first.session, total=first.total)
+    assert first.usage is not None
+    assert first.usage.input_tokens
+    assert second.usage == first.usage
+    if bench.way.name == "codex warm":  # whose server tells the same sum as the command
+        await bench.runtime.close()
+        cold = bench.rebuilt(warm=None)
+        *_, third = await bench.run(cold, "again", session=second.session, total=second.total)
+        assert isinstance(third, TurnEnded)
+        assert (third.usage, third.failure) == (first.usage, None)
+
+
 async def test_an_answer_is_shown_while_it_is_written(bench: Bench) -> None:
     if bench.way.name == "codex":
         pytest.skip("`codex exec` prints whole messages alone")
     bench.api.plays(Answer("It begins so", hangs=True))
     async with aclosing(bench.runtime.run(bench.job("and then?"))) as events:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async for event in events:
                 if isinstance(event, Block) and event.kind == "assistant":
                     break
@@ -178,15 +196,16 @@ async def test_a_cancelled_turn_ends_all_and_its_session_goes_on(bench: Bench) -
     others = set() if session is not None else await bench.left()
     bench.api.plays(Answer("It begins so", hangs=True))
     async with aclosing(bench.runtime.run(bench.job("and then?", session=session))) as events:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             reading = asyncio.ensure_future(_read(events))  # noqa: TID251 -- a test's own
-            while not bench.api.hanging:
-                await asyncio.sleep(0.01)
+            await until(lambda: bench.api.hanging)
             reading.cancel()
             await asyncio.wait([reading])
-    async with asyncio.timeout(1):
-        while await bench.left() - others:
-            await asyncio.sleep(0.01)
+
+    async def ended_all() -> bool:
+        return not await bench.left() - others
+
+    await until(ended_all)
     bench.api.plays(Answer("Well."))
     ended = await bench.answered("again", session=session)
     assert ended.text == "Well."
@@ -217,6 +236,27 @@ async def test_a_message_is_no_flag_and_no_command(bench: Bench, text: str, trus
     assert text in shown
 
 
+async def test_a_session_goes_on_in_the_runtime_that_takes_the_place_of_a_busy_one(
+    bench: Bench,
+) -> None:
+    if not isinstance(bench.runtime, Staying) or bench.way.cli == "gemini-acp":
+        pytest.skip("no process of it stays, or it loses the session")
+    first = await bench.answered("my name is Zebedee")
+    bench.api.plays(Answer("It begins so", hangs=True))
+    async with aclosing(bench.runtime.run(bench.job("and then?"))) as events:
+        reading = asyncio.ensure_future(_read(events))  # noqa: TID251 -- a test's own
+        await until(lambda: bench.api.hanging)
+        await bench.runtime.retire()
+        successor = bench.rebuilt(nice=1)
+        bench.api.plays(Answer("Zebedee."))
+        *_, ended = await bench.run(successor, "who am I?", session=first.session)
+        reading.cancel()
+        await asyncio.wait([reading])
+    await successor.close()
+    assert isinstance(ended, TurnEnded)
+    assert (ended.text, ended.session, ended.failure) == ("Zebedee.", first.session, None)
+
+
 @pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
 async def test_a_message_names_no_file(bench: Bench, tmp_path: Path, trust: str) -> None:
     inside, outside = bench.checkout / "inside.txt", tmp_path / "outside.txt"
@@ -224,6 +264,7 @@ async def test_a_message_names_no_file(bench: Bench, tmp_path: Path, trust: str)
     outside.write_text("it is roses")
     bench.api.plays(Answer("Read."))
     text = f"@inside.txt and @{outside} and @../outside.txt"
+    text += "".join(f" 好{mark}@{outside}" for mark in "\u3001\u3002\uff1f\uff01")
     assert (await bench.answered(text, trust=trust)).text == "Read."
     assert "outside.txt" in bench.api.asked
     assert "tulips" not in bench.api.asked

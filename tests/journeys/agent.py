@@ -114,7 +114,8 @@ def prompt(rest: str, job: dict, session: str) -> None:
 
 
 def bounds(rest: str, job: dict, session: str) -> None:
-    time.sleep(0.1)  # they are set right after the start
+    while resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY:
+        time.sleep(0.01)  # they are set right after the start
     memory, _ = resource.getrlimit(resource.RLIMIT_DATA)
     emit(type="text", text=f"memory {memory}, nice {os.nice(0)}")
     emit(type="result", session=session)

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
 
+from tests.patience import PATIENCE, until
+
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --remote-debugging-port=0"
@@ -35,7 +37,7 @@ class Page:
         number = next(self._ids)
         await self._socket.send_json({"id": number, "method": method, "params": params})
         while True:
-            frame = await self._socket.receive_json(timeout=20)
+            frame = await self._socket.receive_json(timeout=PATIENCE)
             if frame.get("method") == "Runtime.exceptionThrown":
                 self.errors.append(json.dumps(frame["params"]))
             if frame.get("id") == number:
@@ -48,10 +50,7 @@ class Page:
 
     async def until(self, expression: str) -> Any:
         """The value of an expression, when it is true."""
-        async with asyncio.timeout(20):
-            while not (value := await self.js(expression)):
-                await asyncio.sleep(0.05)
-        return value
+        return await until(lambda: self.js(expression), poll=0.05)
 
     async def type(self, text: str) -> None:
         """Type into what has the focus, then press Enter."""
@@ -77,7 +76,7 @@ async def open_page(folder: Path, url: str) -> AsyncIterator[Page]:
     )  # fmt: skip
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while b"DevTools listening on" not in (line := await process.stderr.readline()):
                 assert line, "the browser has ended"
         port = line.decode().rpartition("ws://")[2].split("/")[0].rpartition(":")[2]

@@ -1,6 +1,7 @@
 """A real sidecar process, a real development Hub, a scripted agent."""
 
 import asyncio
+import inspect
 import json
 import os
 import signal
@@ -16,16 +17,16 @@ from aiohttp import ClientSession, UnixConnector
 from sidecar.devhub import DevHub, HubLimits
 from sidecar.runtimes.orphans import sweep
 from tests import starting
+from tests.patience import PATIENCE, until
 
 AGENT = Path(__file__).with_name("agent.py")
-PATIENCE = 40.0
 
 CONFIG = """\
 version: 1
 state: {{dir: {state}}}
 server: {{listen: "unix:{socket}"}}
 log: {{level: debug, format: json}}
-limits: {{stop_grace: 500ms, drain_timeout: 3s}}
+limits: {{stop_grace: 500ms, drain_timeout: 30s}}
 channels:
   demo:
     type: botcord
@@ -73,7 +74,9 @@ class World:
         for old, new in replacements.items():
             assert old in text, old
             text = text.replace(old, new)
-        self.config.write_text(text)
+        beside = self.config.with_name(".fresh")
+        beside.write_text(text)
+        beside.replace(self.config)
 
     async def start(self, *, connected: bool = True) -> None:
         before = self.hub.connects("demo")
@@ -121,22 +124,22 @@ class World:
             found: dict[str, Any] = await told.json()
             return found
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition; show the sidecar's log when it does not come true, and at once
-        when the sidecar has failed."""
-        reason = "never came true"
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Wait for a condition; show the sidecar's log when it does not hold, and at once when the
+        sidecar has failed."""
+
+        async def held() -> object:
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await found
+            if not found and (code := self.failed) is not None:
+                raise AssertionError(f"the sidecar ended with exit code {code}")
+            return found
+
         try:
-            async with asyncio.timeout(self.patience):
-                while not condition():
-                    if (code := self.failed) is not None:
-                        reason = f"the sidecar ended with exit code {code}"
-                        break
-                    await asyncio.sleep(0.01)
-                else:
-                    return
-        except TimeoutError:
-            pass
-        pytest.fail(f"{reason}; the log:\n{self.log.read_text()[-8000:]}")
+            await until(held, poll=0.01, patience=self.patience)
+        except AssertionError as error:
+            pytest.fail(f"{error}; the log:\n{self.log.read_text()[-8000:]}")
 
     async def replies(self, count: int) -> list[str]:
         """The texts of the first replies, when there are so many."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import starting
+from tests.patience import PATIENCE
 
 CONFIG = """\
 version: 1
@@ -44,7 +45,7 @@ def sidecar(tmp_path: Path) -> Sidecar:
     async def run(*arguments: str) -> tuple[int, str]:
         """The exit code, and what it says on both its streams."""
         running = starting.run("-m", "sidecar", *arguments, cwd=tmp_path, env=environment())
-        code, output = await asyncio.wait_for(running, 30)
+        code, output = await asyncio.wait_for(running, PATIENCE)
         return code, output.decode()
 
     return run
@@ -75,7 +76,7 @@ async def test_a_message_can_come_from_a_file(sidecar: Sidecar, tmp_path: Path) 
     assert (code, out.splitlines()[-1]) == (0, "Say: from a file")
     (tmp_path / "m.json").write_text('{"txt": 1}')
     process = await start(tmp_path, "render", "--message", "m.json")
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert (process.returncode, out) == (2, b"")
     assert b"m.json is no message" in err
 
@@ -85,16 +86,21 @@ async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path:
     assert process.stdout is not None
 
     async def until(text: bytes) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while text not in await process.stdout.readline():  # type: ignore[union-attr]
                 pass
 
+    def save(text: str) -> None:
+        beside = tmp_path / ".turn.j2"
+        beside.write_text(text)
+        beside.replace(tmp_path / "turn.j2")
+
     await until(b"Say: hello")
-    (tmp_path / "turn.j2").write_text("Tell: {{ message.text }}\n")
+    save("Tell: {{ message.text }}\n")
     await until(b"Tell: hello")
     await until(b"-Say: hello")
     await until(b"+Tell: hello")
-    (tmp_path / "turn.j2").write_text("Ask: {{ message.text }}\n")
+    save("Ask: {{ message.text }}\n")
     await until(b"Ask: hello")
     process.send_signal(signal.SIGINT)
     assert (await process.communicate())[1] == b""

@@ -94,7 +94,10 @@ async def test_an_agent_that_nobody_claims_stops_with_a_reason_and_a_save_tries_
     await world.start()
     world.hub.unclaim("demo")
     world.hub.drop_sockets(1012)
+
+    async def stopped() -> bool:
+        told = (await world.status())["channels"]["demo"]
+        return (told["state"], "agent_not_claimed" in told["reason"]) == ("stopped", True)
+
+    await world.until(stopped)
     await world.until(lambda: "agent_not_claimed" in world.log.read_text())
-    picture = await world.status()
-    assert picture["channels"]["demo"]["state"] == "stopped"
-    assert "agent_not_claimed" in picture["channels"]["demo"]["reason"]

@@ -11,6 +11,7 @@ import pytest
 
 from sidecar import __version__
 from tests import starting
+from tests.patience import PATIENCE
 
 
 async def sidecar(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[int, str, str]:
@@ -20,7 +21,7 @@ async def sidecar(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[int, 
         stderr=asyncio.subprocess.PIPE, cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(cwd)},
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(stdin), 40)
+    out, err = await asyncio.wait_for(process.communicate(stdin), PATIENCE)
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -28,7 +29,7 @@ async def said(*arguments: str, cwd: Path) -> tuple[int, str]:
     """The exit code, and what a command without input says on both its streams."""
     env = {**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(cwd)}
     running = starting.run("-m", "sidecar", *arguments, cwd=cwd, env=env)
-    code, output = await asyncio.wait_for(running, 40)
+    code, output = await asyncio.wait_for(running, PATIENCE)
     return code, output.decode()
 
 
@@ -112,5 +113,5 @@ async def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> No
         f"{sys.executable} -m sidecar --help | true", stderr=asyncio.subprocess.PIPE, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(starting.ROOT)},
     )  # fmt: skip
-    _, err = await asyncio.wait_for(process.communicate(), 20)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert b"Traceback" not in err

@@ -27,14 +27,14 @@ async def test_room_activity_and_quote_reach_the_prompt(world: World) -> None:
     world.hub.say(bob, kitchen, "job prompt", reply_to=first)
     prompt = await prompt_of(world, 3)
     system, user = prompt["system"], prompt["user"]
-    assert "[BotCord Room Context]\nRoom: Kitchen (" in system
+    assert '[BotCord Room Context]\nRoom: "Kitchen" (' in system
     assert "Description: We cook\n" in system
     assert ">\nBe kind.\n</room-rule>" in system
     assert "[BotCord Cross-Room Awareness]\nYou are active in 2 sessions now." in system
-    assert f"- Garden ({garden}) — last " in system
-    assert "human Bob: say the roses bloom" in system
+    assert f'- "Garden" ({garden}) — last ' in system
+    assert 'human "Bob": say the roses bloom' in system
     assert system.index("[BotCord Room") < system.index("[BotCord Cross-Room")
-    assert "[BotCord Reply] | to: Bob | said: just now\n<human-message" in user
+    assert '[BotCord Reply] | to: "Bob" | said: just now\n<human-message' in user
     assert user.index("say soup") < user.index("[BotCord Message]")
 
 

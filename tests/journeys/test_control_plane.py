@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import PATIENCE, World
+from tests.journeys.conftest import World
+from tests.patience import PATIENCE
 
 
 def log_in(world: World) -> Path:
@@ -38,9 +39,13 @@ def snapshots(world: World) -> int:
 
 async def becomes(world: World, name: str, value: object) -> dict[str, Any]:
     """The status, as soon as it tells this of the control plane."""
-    async with asyncio.timeout(PATIENCE):
-        while (status := await world.status())["control_plane"][name] != value:
-            await asyncio.sleep(0.02)
+    status: dict[str, Any] = {}
+
+    async def told() -> bool:
+        status.update(await world.status())
+        return bool(status["control_plane"][name] == value)
+
+    await world.until(told)
     return status
 
 
@@ -62,7 +67,11 @@ async def test_a_save_connects_the_control_plane_and_leaves_the_channels_alone(
     assert status["remarks"] == []
     world.config.write_text(world.text)
     await world.until(lambda: machines(world) == 0)
-    assert (await world.status())["control_plane"] is None
+
+    async def gone() -> bool:
+        return (await world.status())["control_plane"] is None
+
+    await world.until(gone)
     assert world.hub.connects("demo") == 1
 
 
@@ -88,7 +97,7 @@ async def test_a_revoked_login_is_told_and_the_agents_go_on(world: World) -> Non
     await world.hub.control.revoke()
     await world.until(path.with_name("auth-expired.flag").exists)
     status = await becomes(world, "state", "login")
-    assert "log in again" in status["remarks"][0]
+    assert f"log in again with `sidecar login --file {path}`" in status["remarks"][0]
     assert status["not_ready"] == []
     world.hub.owner_says("demo", "hello")
     assert len(await world.replies(1)) == 1
@@ -108,10 +117,12 @@ async def test_an_agent_that_the_hub_adds_connects_and_answers(world: World) -> 
     assert ack["ok"] is True, ack
     agent = ack["result"]["agentId"]
     await world.until(lambda: world.hub.connected(agent))
-    told = [one for one in world.hub.control.only().events if one["type"] == "agent_provisioned"]
-    assert told[0]["params"] == {"agentId": agent}
+    events = world.hub.control.only().events
+    await world.until(lambda: "agent_provisioned" in [one["type"] for one in events])
+    [told] = [one for one in events if one["type"] == "agent_provisioned"]
+    assert told["params"] == {"agentId": agent}
     world.hub.owner_says(agent, "hello")
-    assert (await world.hub.wait_sent(1))[0].envelope["from"] == agent
+    assert (await world.hub.wait_sent(timeout=PATIENCE))[0].envelope["from"] == agent
     control = world.hub.control
     at_once = await asyncio.gather(
         control.ask("set_route", {"agentId": agent, "pattern": "rm_", "route": {}}),

@@ -53,8 +53,15 @@ async def test_a_broken_config_is_told_with_its_place(world: Any) -> None:
 
 
 async def test_status_tells_by_its_exit_code_whether_all_is_well(world: Any) -> None:
+    token = world.folder / "token"
+    token.write_text("first")
+    world.text = world.text.replace("listen: ", "token: '${file:token}', listen: ")
+    world.write()
     assert (await world.run("status", str(world.config)))[0] == 1
     await world.start()
+    assert (await world.run("status", str(world.config)))[0] == 0
+    token.write_text("second")
+    await world.until(lambda: "config applied" in world.log.read_text())
     assert (await world.run("status", str(world.config)))[0] == 0
     watching = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sidecar", "status", "--watch", str(world.config),

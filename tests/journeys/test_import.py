@@ -37,4 +37,8 @@ async def test_a_file_that_is_none_is_told(world: Any) -> None:
     broken = world.folder / "broken.json"
     broken.write_text("{")
     assert (await world.run("import", str(broken)))[0] == 1
+    deep = 200_000
+    broken.write_text(f'{{"routes": {"[" * deep}{"]" * deep}}}')
+    code, output = await world.run("import", str(broken))
+    assert (code, output) == (1, f"sidecar: {broken} is nested too deeply\n")
     assert (await world.run("import", str(world.folder / "missing.json")))[0] == 1

@@ -1,6 +1,7 @@
 """A start with a config that is broken."""
 
 import asyncio
+import json
 import os
 from typing import Any
 
@@ -25,6 +26,7 @@ async def test_a_start_with_a_broken_file_falls_back_and_answers(world: Any) -> 
     told = world.log.read_text()
     assert "there is no runtime 'agnt'" in told
     assert "is invalid: this is a start with the last good config" in told
+    assert all(json.loads(line) for line in told[: told.rindex("\n")].splitlines())
     await world.until(lambda: world.hub.notices)
     assert world.hub.notices[0].startswith("⚠️ Config rejected, the last good one is in force:\n")
     assert "there is no runtime 'agnt'" in world.hub.notices[0]

@@ -79,13 +79,17 @@ async def test_an_agent_that_breaks_is_told_with_a_reference_that_the_log_explai
     [text] = await world.replies(1)
     assert "stopped before it had finished" in text
     reference = text.partition("(reference ")[2].rstrip(")")
-    lines = [json.loads(line) for line in world.log.read_text().splitlines() if line[:1] == "{"]
-    assert any(
-        line["level"] == "error"
-        and line["context"]["turn"] == reference
-        and "turn failed" in line["msg"]
-        for line in lines
-    )
+
+    def is_explained() -> bool:
+        whole = world.log.read_text().rpartition("\n")[0].splitlines()
+        return any(
+            line["level"] == "error"
+            and line["context"]["turn"] == reference
+            and "turn failed" in line["msg"]
+            for line in (json.loads(text) for text in whole if text[:1] == "{")
+        )
+
+    await world.until(is_explained)
 
 
 async def test_a_long_turn_in_one_room_does_not_delay_another_room(world: Any) -> None:

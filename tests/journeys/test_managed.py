@@ -25,6 +25,18 @@ async def agents(world: World) -> dict[str, str]:
     return {one["agent"]: one["by"] for one in json.loads(text)}
 
 
+async def save(world: World, text: str) -> None:
+    """Save a config that is valid, and wait until it was applied."""
+    before = len((await world.status())["reloads"])
+    world.config.write_text(text)
+
+    async def applied() -> bool:
+        reloads = (await world.status())["reloads"]
+        return len(reloads) > before and reloads[-1]["result"] == "applied"
+
+    await world.until(applied)
+
+
 async def test_a_managed_agent_is_told_as_such_and_can_be_forgotten(world: World) -> None:
     agent = await provisioned(world)
     assert await agents(world) == {"demo": "config", agent: "control plane"}
@@ -38,6 +50,14 @@ async def test_a_managed_agent_is_told_as_such_and_can_be_forgotten(world: World
     taken.write_text(world.config.read_text().replace("\nchannels:", f"\nchannels:{own}"))
     code, text = await world.run("plan", str(taken))
     assert (code, f"~ channels.{agent}.managed" in text) == (0, True), text
+    text = world.config.read_text()
+    await save(world, text.replace(f"dir: {world.folder}/state", f"dir: {world.folder}/other"))
+    assert (await world.status())["pending"] == ["state.dir"]
+    assert sorted((await world.status())["channels"]) == sorted(["demo", agent])
+    code, told = await world.run("stop", str(world.config))
+    assert code == 1
+    assert f"none runs with the state folder {world.folder}/other (" in told
+    await save(world, text)
     code, text = await world.run("agents", "forget", agent, "--config", str(world.config))
     assert code == 0, text
     assert not world.hub.connected(agent)

@@ -10,6 +10,8 @@ import pytest
 from aiohttp import ClientSession, UnixConnector
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.patience import PATIENCE
+
 MOST_WAKES = 25.0
 """Times that all threads together wake up in a second: ten are to watch files, one is to measure
 the loop."""
@@ -77,7 +79,9 @@ async def test_a_listener_hears_of_a_turn_and_of_a_reload(world: Any) -> None:
         await world.replies(1)
         world.write(**{"cwd: " + str(world.cwd): f"cwd: {world.cwd}, trust: public"})
         while "event: reload" not in heard:
-            heard.append((await asyncio.wait_for(answer.content.readline(), 20)).decode().strip())
+            heard.append(
+                (await asyncio.wait_for(answer.content.readline(), PATIENCE)).decode().strip()
+            )
     names = [line for line in heard if line.startswith("event: ")]
     wanted = ("channel", "turn.started", "block", "turn.ended", "reload")
     assert [f"event: {name}" for name in wanted if f"event: {name}" not in names] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, UnixConnector
+from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 
 from tests.app.test_watch import ConfigMap
 
@@ -63,11 +63,19 @@ async def start_pod(world: Any, config: Path) -> int:
     return family(world.process.pid)[0]
 
 
-async def probe(world: Any, path: str) -> int:
-    """The answer to a probe of the kubelet."""
-    connector = UnixConnector(str(world.folder / "s.sock"))
-    async with ClientSession(connector=connector) as http, http.get(f"http://x{path}") as answer:
-        return answer.status
+async def probed(world: Any, path: str) -> None:
+    """Return when a probe of the kubelet succeeds."""
+
+    async def succeeds() -> bool:
+        connector = UnixConnector(str(world.folder / "s.sock"))
+        async with ClientSession(connector=connector) as http:
+            try:
+                async with http.get(f"http://x{path}") as answer:
+                    return answer.status == 200
+            except ClientConnectorError:
+                return False
+
+    await world.until(succeeds)
 
 
 async def test_it_is_process_1_with_read_only_root_and_config_and_a_repo_of_somebody_else(
@@ -87,10 +95,10 @@ async def test_it_is_process_1_with_read_only_root_and_config_and_a_repo_of_some
     port = int(world.hub.url.rpartition(":")[2])
     await world.hub.stop()
     pid = await start_pod(world, mount / "config.yaml")
-    assert await probe(world, "/livez") == 200
+    await probed(world, "/livez")
     await world.hub.start(port=port)
     await world.until(lambda: world.hub.connects("demo"))
-    assert await probe(world, "/readyz") == 200
+    await probed(world, "/readyz")
     status = await asyncio.to_thread(Path(f"/proc/{pid}/status").read_text)
     assert "\nNSpid:" in status
     assert status.partition("\nNSpid:")[2].split("\n")[0].split()[-1] == "1"

@@ -67,7 +67,9 @@ async def test_a_turn_over_its_limit_is_stopped_and_told(world: Any) -> None:
     world.hub.owner_says("demo", "stubborn never")
     [text] = await world.replies(1)
     assert "did not finish within 1 second" in text
-    assert not alive(int((world.cwd / "children").read_text()))
+    children = world.cwd / "children"
+    # Where the machine is slow, the second was over before the agent noted itself.
+    assert not children.exists() or not alive(int(children.read_text()))
 
 
 async def test_no_output_for_too_long_is_stopped_and_told(world: Any) -> None:
@@ -92,7 +94,7 @@ async def test_told_to_stop_it_lets_the_running_turn_finish_and_delivers(world: 
 async def test_a_turn_that_does_not_finish_in_time_is_cut_and_runs_at_the_next_start(
     world: Any,
 ) -> None:
-    world.write(**{"drain_timeout: 3s": "drain_timeout: 500ms"})
+    world.write(**{"drain_timeout: 30s": "drain_timeout: 500ms"})
     await world.start()
     world.hub.owner_says("demo", "wait go")
     await world.until(lambda: world.runs)
@@ -104,7 +106,7 @@ async def test_a_turn_that_does_not_finish_in_time_is_cut_and_runs_at_the_next_s
 
 
 async def test_a_second_signal_ends_it_at_once_with_all_that_it_started(world: Any) -> None:
-    world.write(**{"drain_timeout: 3s": "drain_timeout: 1h"})
+    world.write(**{"drain_timeout: 30s": "drain_timeout: 1h"})
     await world.start()
     world.hub.owner_says("demo", "child never")
     children = world.cwd / "children"

@@ -105,9 +105,13 @@ async def test_a_running_turn_is_cancelled_from_the_terminal(world: Any) -> None
     assert (code, text) == (0, f"turn {running['turn']} is stopped\n")
     [told] = await world.replies(1)
     assert told == "This request was stopped by the operator."
-    assert await listed(world, "outbox", "list") == []
-    [delivered] = await listed(world, "outbox", "list", "--state", "delivered")
-    assert delivered["text"] == told
+
+    async def delivered() -> bool:
+        return await listed(world, "outbox", "list") == []
+
+    await world.until(delivered)  # the Hub has it before the sidecar knows
+    [reply] = await listed(world, "outbox", "list", "--state", "delivered")
+    assert reply["text"] == told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux only")

@@ -40,6 +40,10 @@ async def test_a_token_that_the_sidecar_stores_is_no_save_and_a_new_key_is(world
     stored.write_text(json.dumps(world.hub.add_agent("demo")))
     await world.until(lambda: world.hub.connects("demo") == 2)
     await world.until(lambda: "~ channels.demo.credentials" in world.log.read_text())
+    world.config.write_text("version: [")
+    await world.until(lambda: "config rejected" in world.log.read_text())
+    stored.write_text(json.dumps(world.hub.add_agent("demo")))
+    await world.until(lambda: world.hub.connects("demo") == 3)
 
 
 async def test_a_mistake_is_told_with_its_place_and_changes_nothing(world: Any) -> None:
@@ -104,7 +108,7 @@ async def test_a_secret_that_a_save_brings_is_kept_out_of_the_log(world: Any) ->
     await world.until(lambda: "config applied" in world.log.read_text())
     world.hub.owner_says("demo", "exit hunter2hunter2")
     await world.replies(1)
-    assert "***" in world.log.read_text()
+    await world.until(lambda: "***" in world.log.read_text())
     assert "hunter2hunter2" not in world.log.read_text()
 
 
@@ -178,6 +182,11 @@ async def test_rubbish_of_every_kind_is_told_and_changes_nothing(world: Any) -> 
     await world.until(lambda: "config unchanged (file): it is valid again" in world.log.read_text())
     template.unlink()
     await world.until(lambda: "hello.j2' cannot be read" in world.log.read_text())
+    later = world.folder / "later.j2"
+    put(good.replace(b"hello.j2", b"later.j2"))
+    await world.until(lambda: "later.j2' cannot be read" in world.log.read_text())
+    later.write_text("{{ message.text }}")
+    await world.until(lambda: "config applied" in world.log.read_text())
     world.hub.owner_says("demo", "say as before")
     assert await world.replies(1) == ["as before"]
     assert (await world.status())["channels"]["demo"]["connection"] == connection
@@ -195,6 +204,38 @@ async def test_a_mistake_is_told_once_and_again_when_a_signal_asks(world: Any) -
     await world.until(lambda: "config unchanged (SIGHUP)" in world.log.read_text())
     triggers = [one["trigger"] for one in (await world.status())["reloads"]]
     assert triggers == ["file", "SIGHUP", "file", "SIGHUP"]
+
+
+HANGS_UP = """\
+import os, signal
+from sidecar.app.load import Loading
+from sidecar.cli import main
+
+start = Loading._start
+
+def hang_up(loading, path):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return start(loading, path)
+
+Loading._start = hang_up
+raise SystemExit(main())
+"""
+"""The sidecar, to which a SIGHUP comes while it checks its config."""
+
+
+async def test_a_hangup_during_the_start_is_a_reload_after_it_and_a_warning_is_a_line_of_the_log(
+    world: Any,
+) -> None:
+    route = f"match: {{}}, runtime: agent, cwd: {world.cwd}"
+    late = f"{{name: first, {route}}}, {{name: late, {route}}}"
+    world.write(**{"default_route:": f"routes: [{late}]\ndefault_route:"})
+    world.program = ("-c", HANGS_UP)
+    await world.start()
+    await world.until(lambda: "config unchanged (SIGHUP)" in world.log.read_text())
+    text = world.log.read_text()
+    told = [json.loads(line) for line in text[: text.rindex("\n")].splitlines()]
+    [warning] = [one for one in told if "never reached" in json.dumps(one)]
+    assert warning["level"] == "warning"
 
 
 async def test_what_waits_is_routed_anew_and_what_runs_keeps_its_route(world: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
+
 
 async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(
     world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -19,7 +21,7 @@ async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(
         monkeypatch.setenv("WATCHDOG_USEC", "200000")
         await world.start()
         told: list[bytes] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while told.count(b"WATCHDOG=1") < 3 or b"READY=1" not in told:
                 told.append(await loop.sock_recv(manager, 100))
             world.terminate()

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from sidecar.store.lock import holder
+from tests.patience import PATIENCE
 
 
 async def test_stop_lets_the_running_turn_finish_and_returns_when_all_has_ended(
@@ -32,6 +33,7 @@ async def test_stop_now_cuts_the_running_turn(world: Any) -> None:
     await world.until(lambda: world.runs)
     assert await world.run("stop", "--now", str(world.config)) == (0, "")
     await world.ended()
+    assert "told twice to stop: ending at once" in world.log.read_text()
 
 
 async def test_logs_shows_the_file_follows_it_and_picks_one_turn(world: Any) -> None:
@@ -46,7 +48,7 @@ async def test_logs_shows_the_file_follows_it_and_picks_one_turn(world: Any) -> 
     )  # fmt: skip
     assert following.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while b"connected as" not in await following.stdout.readline():
                 pass
             world.hub.owner_says("demo", "say hello")

@@ -86,5 +86,5 @@ async def test_what_a_killed_sidecar_leaves_ends_at_the_next_start(world: Any) -
     await world.kill()
     assert is_running(first["pid"])
     await world.start()
-    assert not is_running(first["pid"])
+    await world.until(lambda: not is_running(first["pid"]))
     assert (await say(world))["session"] == first["session"]

@@ -65,6 +65,22 @@ def containers(overlay: str) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in [*spec["initContainers"], *spec["containers"]]}
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_network_policy_holds_for_the_pods_of_the_sidecar_and_leaves_them_dns(
+    overlay: str,
+) -> None:
+    found = {one["kind"]: one for one in built(overlay)}
+    policy, work = found["NetworkPolicy"]["spec"], found.get("StatefulSet", found.get("Deployment"))
+    labels = work["spec"]["template"]["metadata"]["labels"].items() if work else ()
+    assert policy["podSelector"]["matchLabels"].items() <= labels
+    assert policy["podSelector"]["matchLabels"]
+    dns = next(
+        rule for rule in policy["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"]
+    )
+    system = {"kubernetes.io/metadata.name": "kube-system"}
+    assert dns["to"] == [{"namespaceSelector": {"matchLabels": system}}]
+
+
 def test_every_manifest_is_what_kubernetes_takes() -> None:
     found = [
         document
@@ -143,7 +159,10 @@ def test_the_manifests_name_only_what_there_is(overlay: str) -> None:
     for words in re.findall(r"^(?:CMD|    CMD) (\[.+\])$", image, re.MULTILINE):
         line = json.loads(words)
         line = line[1:] if line[0] == "sidecar" else line
-        assert build_parser(line[:1]).parse_args(line).command in ("run", "status")
+        parsed = build_parser(line[:1]).parse_args(line)
+        assert parsed.command in ("run", "status")
+        if parsed.command == "status":  # a bad config makes nothing unhealthy
+            assert f'VOLUME ["{parsed.live}"]' in image
 
 
 def test_the_config_of_the_manifests_is_valid(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from sidecar.runtimes.orphans import sweep
 from tests import starting
+from tests.patience import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
-PATIENCE = 40.0
 CONFIG = f"""\
 version: 1
 state: {{dir: state}}
@@ -57,12 +57,11 @@ class Desk:
         return [json.loads(line)["text"] for line in lines]
 
     async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition; show the sidecar's log when it does not hold."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not condition():
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            pytest.fail(f"never came true; the log:\n{self.log.read_text()[-8000:]}")
+            await until(condition, poll=0.01)
+        except AssertionError as error:
+            pytest.fail(f"{error}; the log:\n{self.log.read_text()[-8000:]}")
 
     async def status(self) -> dict[str, Any]:
         status = ("-m", "sidecar", "status", "--json")
@@ -92,9 +91,11 @@ async def test_a_line_is_answered_once_also_when_the_sidecar_is_killed(desk: Des
     desk.say("good morning")
     await desk.until(lambda: len(desk.replies()) == 1)
     assert desk.replies()[0].endswith("good morning")
-    async with asyncio.timeout(PATIENCE):
-        while (await desk.status())["outbox"]["pending"]:  # killed before, it would say it again
-            pass
+
+    async def is_noted() -> bool:  # killed before, it would say it again
+        return not (await desk.status())["outbox"]["pending"]
+
+    await until(is_noted)
     assert desk.process is not None
     desk.process.kill()
     await desk.process.wait()

@@ -31,6 +31,7 @@ OPTIONS = {
         "number": {"type": "string", "pattern": "^[+][0-9]+$", "x-expected": "such as +4930123"},
         "pin": {"description": "The key.", "type": "string", "x-secret": True},
         "login": {"type": "object", "properties": {"word": {"type": "string", "x-secret": True}}},
+        "headers": {"type": "object", "x-secret": True},
         "every": {"$ref": "config.schema.json#/definitions/duration", "default": "5s"},
         "retry": {"$ref": "#/definitions/count", "default": 3},
     },
@@ -125,6 +126,7 @@ def test_valid_options_are_filled_in(told: Check) -> None:
         "number": "+49",
         "pin": None,
         "login": {"word": None},
+        "headers": None,
         "every": "1m",
         "retry": 3,
     }
@@ -194,10 +196,12 @@ def test_secrets_are_covered_wherever_the_schema_says_so(told: Check) -> None:
     assert "pin: **********, login: {word: **********}" in shown
     found = told(
         HEAD + "channels:\n"
-        "  a: {type: sms, number: '+49', pin: opensesame, login: {word: shibboleth}}\n"
+        "  a: {type: sms, number: '+49', pin: opensesame, login: {word: shibboleth},\n"
+        "    headers: {X-Key: abracadabra, X-More: [alohomora]}}\n"
     )
     assert found.config is not None
-    assert {"opensesame", "shibboleth"} <= found.config.secrets
+    secrets = {"opensesame", "shibboleth", "abracadabra", "alohomora"}
+    assert secrets <= found.config.secrets
 
 
 @pytest.mark.usefixtures("sms")

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from jinja2.exceptions import SecurityError
 
 from sidecar.config.model import Config
 from sidecar.errors import TemplateFailed
+from sidecar.prompts.meter import MOST_LISTS, Meter
 from sidecar.prompts.render import Prompts, TurnContext
 from tests.growth import seconds
 
@@ -76,6 +78,21 @@ RUNAWAYS = {
         STEPS,
     "{% set x = range(900) | list %}{% for i in range(3000) %}{{ x is eq(x + []) }}{% endfor %}":
         STEPS,
+    "{{ 1 | round(100000000, 'floor') }}": "small numbers",
+    "{{ 3.14 | round('3000000' | int, 'ceil') }}": "small numbers",
+    "{{ 1 | round(-100000000) }}": "small numbers",
+    "{{ [1] | map('round', 100000000, 'floor') | list }}": "small numbers",
+    "{{ 3 % 10**19 }}": "small numbers",
+    "{{ 10**19 // 3 }}": "small numbers",
+    "{{ 10**19 / 3 }}": "small numbers",
+    "{{ (10**19) is divisibleby(3) }}": "small numbers",
+    "{{ '%100000000d' is divisibleby(1) }}": "small numbers",
+    "{% set n = namespace() %}{% set n.n = n %}{{ n == n }}": STEPS,
+    "{% set n = namespace(x=['é' * 90000]) %}{% for i in range(10) %}{% set n.x = n.x + n.x %}"
+    "{% endfor %}{{ n.x | map('upper') | list | length }}": STEPS,
+    "{% set x = range(3000) | list %}{{ x | select('in', x + [0.5]) | list | length }}": STEPS,
+    "{% set x = range(4900) %}{% for a in [0] recursive %}{% if not loop.depth0 %}{{ loop(x) }}"
+    "{% endif %}{% endfor %}": STEPS,
     "{{ 'a' | indent(10**8) }}": "at most 100 characters",
     "{{ [1] | tojson(indent=10**8) }}": "at most 100 characters",
     "{% for i in range(4000) %}" + "x" * 10_000 + "{% endfor %}": TEXT,
@@ -153,3 +170,28 @@ def test_a_list_made_of_many_messages_is_no_runaway(user_turn: Callable[..., str
         "{% for n in range(2000) %}{{ loop.index }}{% if not loop.last %},{% endif %}{% endfor %}"
     )
     assert user_turn(source) == ",".join(str(number) for number in range(1, 2001))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{% set n = namespace() %}{% set n.n = n %}{{ n == n }}", "{{ 1 | round(9 ** 9, 'floor') }}"],
+)
+def test_what_is_endless_stays_so_with_a_long_message(
+    config: Callable[..., Config], turn: Callable[..., TurnContext], moment: float, source: str
+) -> None:
+    checked = config(source)
+    context = replace(turn(text="a" * 1_000_000), route=checked.default_route)
+    began = time.process_time()
+    rendered = Prompts().render(context)
+    assert time.process_time() - began < 20 * moment
+    assert len(rendered.failures) == 1
+
+
+def test_lists_inside_of_one_another_are_bounded_however_long_the_message_is() -> None:
+    with pytest.raises(SecurityError, match=STEPS):
+        Meter(given=10_000_000).pay([[]] * (MOST_LISTS + 1))
+
+
+def test_a_number_of_thousands_of_digits_is_none(user_turn: Callable[..., str]) -> None:
+    source = "{{ message.text | int(7, 16) }} {{ '42.7' | int }} {{ 1.26 | round(1) }}"
+    assert user_turn(source, text="f" * 60_000) == "7 42 1.3"

@@ -1,17 +1,17 @@
 """What templates see of a turn: everything that is promised, and nothing unsafe."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from sidecar.model import Conversation, Message, Sender
-from sidecar.prompts.context import TurnContext, values
+from sidecar.prompts.context import ExchangeView, TurnContext, values
 from sidecar.prompts.contract import CONTRACT, NAMES, PROVIDERS
-from sidecar.prompts.environment import View
-from sidecar.prompts.facts import DEEPEST, WIDEST
+from sidecar.prompts.facts import DEEPEST, LONGEST, WIDEST, safe
 from sidecar.prompts.samples import SAMPLES
+from sidecar.prompts.view import View
 
 Turn = Callable[..., TurnContext]
 
@@ -41,6 +41,8 @@ def names_in(name: str, value: object) -> set[str]:
 def test_the_table_of_names_is_what_templates_get(turn: Turn) -> None:
     found = values(turn(facts=SAMPLES["a message of a person in a group"].facts))
     told = {part for name in PROVIDERS for part in names_in(name, found[name])}
+    told |= {f"history[].{part}" for part in ("messages", "answer")}
+    assert {field.name for field in fields(ExchangeView)} == {"messages", "answer"}
     assert names_of(found) | told == {entry.name for entry in CONTRACT}
     assert set(found) == NAMES
     assert len(CONTRACT) == len({entry.name for entry in CONTRACT})
@@ -48,7 +50,8 @@ def test_the_table_of_names_is_what_templates_get(turn: Turn) -> None:
 
 def test_the_table_tells_the_types(turn: Turn) -> None:
     types = {"text": str, "bool": bool, "int": int, "seconds": float}
-    found = values(turn(facts=SAMPLES["a message of a person in a group"].facts))
+    history = SAMPLES["a fresh session in place of another"].history
+    found = values(turn(facts=SAMPLES["a message of a person in a group"].facts, history=history))
     for entry in CONTRACT:
         value: Any = found
         for part in entry.name.split("."):
@@ -163,3 +166,7 @@ def test_a_time_beyond_the_calendar_is_cut_to_it(turn: Turn) -> None:
     for seconds in (float("inf"), float("-inf"), float("nan"), 1e300):
         found: Any = values(turn(received_at=seconds))
         assert 1970 <= found["message"].time.year <= 9999
+
+
+def test_a_text_that_is_told_is_cut() -> None:
+    assert len(str(safe("x" * (LONGEST + 1)))) == LONGEST

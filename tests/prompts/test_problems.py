@@ -48,25 +48,115 @@ def test_all_unknown_names_at_once(problems: Problems) -> None:
     assert "message, messages" in found[0].hint
 
 
-def test_an_unknown_attribute_is_found_by_trying(problems: Problems) -> None:
+def test_an_unknown_attribute_with_the_one_that_was_meant(problems: Problems) -> None:
     (problem,) = problems("one\n {{ message.txt }}")
     assert problem.message == (
         "message has no 'txt', did you mean 'text'? "
         "It has extra, id, mentioned, reply_to, sender, text, time"
     )
     assert problem.position == Position("user.j2", 2, 13, 3)
+    assert problem.code == "template-error"
+
+
+def test_what_only_a_run_tells_is_found_by_trying(problems: Problems) -> None:
+    (problem,) = problems("one\n {{ message.text[99] }}")
+    assert problem.message == "str object has no element 99"
     assert problem.hint == "found by trying a direct message of the owner"
     assert problem.code == "template-error"
 
 
 @pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ('{% if conversation.id == "rm_alerts" %}{{ sender.nme }}{% endif %}', ["sender 'nme'"]),
+        ('{% if sender.name == "Zoe" %}{{ message.txt }}{% endif %}', ["message 'txt'"]),
+        ("{{ message.txt }}\n{{ sender.nme }}\n{{ route.nam }}",
+         ["message 'txt'", "sender 'nme'", "route 'nam'"]),
+        ("{{ message.sender.nme }}{{ message['txt'] }}", ["sender 'nme'", "message 'txt'"]),
+        ("{% for one in messages %}{{ one.txt }}{% endfor %}", ["message 'txt'"]),
+        ("{% for e in history %}{% for m in e.messages %}{{ m.txt }}{% endfor %}{{ e.awser }}"
+         "{% endfor %}", ["message 'txt'", "exchange 'awser'"]),
+        ("{% set who = sender %}{{ who.nme }}", ["sender 'nme'"]),
+        ("{% if room %}{{ room.members[0].nme }}{{ (room.members | first).rol }}{% endif %}",
+         ["member 'nme'", "member 'rol'"]),
+        ("{% if repo %}{{ repo.brach }}{% endif %}{{ memory.goals }}",
+         ["repo 'brach'", "memory 'goals'"]),
+    ],
+    ids=lambda found: found[:40] if isinstance(found, str) else "",
+)  # fmt: skip
+def test_unknown_attributes_are_found_where_no_sample_comes(
+    problems: Problems, source: str, wrong: list[str]
+) -> None:
+    found = [problem.message.partition(",")[0].partition(":")[0] for problem in problems(source)]
+    assert [one.replace(" has no", "") for one in found] == wrong
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ message.extra.topic }}{{ env.REGION.upper() }}{{ sender.name.upper() }}",
+        "{% for sender in [{'nme': 1}] %}{{ sender.nme }}{% endfor %}",
+        "{% set room = {'nme': 1} %}{{ room.nme }}",
+        "{% set it = sender %}{% set it = {'nme': 1} %}{{ it.nme }}",
+        "{% macro m(message) %}{{ message.txt }}{% endmacro %}{{ m({'txt': 1}) }}",
+        "{% with sender = {'nme': 1} %}{{ sender.nme }}{% endwith %}",
+        "{% import 'botcord/quoted.j2' as sender with context %}{{ sender.nme is defined }}",
+        "{% set n = namespace(sender=1) %}{% set n.sender = 2 %}{{ n.sender }}",
+        "{{ sender.nme | default('x') }}{{ sender.nme | d('x') }}",
+        "{% if sender.nme is defined %}{{ sender.nme }}{% endif %}",
+        "{% for key, value in memory.items() %}{{ key }}{% endfor %}",
+        "{% for a, sender in [(1, {'nme': 2})] %}{{ sender.nme }}{% endfor %}",
+        "{{ (quoted or room or {'nme': 1}).nme | d(1) }}",
+    ],
+)
+def test_attributes_that_there_may_be_are_left_alone(problems: Problems, source: str) -> None:
+    assert problems(source, env=("REGION",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("{{ sender }}", "sender is no text: did you mean sender.label?"),
+        ("{{ message }}", "message is no text: did you mean message.text?"),
+        ("{{ turn ~ '' }}", "turn is no text: did you mean turn.id?"),
+        ("{{ route | label }}", "route is no text: did you mean route.name?"),
+        ("{{ session | string }}", "session is no text: did you mean session.turns?"),
+        ("{{ messages }}", "message is no text: did you mean message.text?"),
+        ("{{ messages | join(', ') }}", "message is no text: did you mean message.text?"),
+        ("{{ 'at ' ~ [conversation] }}", "conversation is no text"),
+    ],
+)
+def test_what_is_no_text_is_not_printed(problems: Problems, source: str, told: str) -> None:
+    (problem,) = problems(source)
+    assert told in problem.message
+
+
+def test_a_variable_is_tried_with_its_value(config: Configure) -> None:
+    checked = config("{{ env.TEAM.split(',')[1] }}", env=("TEAM",))
+    assert Prompts.compile(checked, env={"TEAM": "5,b"})[1] == ()
+    (problem,) = Prompts.compile(checked, env={"TEAM": "5"})[1]
+    assert "no element 1" in problem.message
+
+
+def test_all_kinds_of_mistakes_are_told_at_once(problems: Problems) -> None:
+    source = "{{ sender.name | uper }} {{ sendr.name }}\n{{ sender.nme }}{{ 1 is evn }}"
+    found = [(problem.message.partition(",")[0], problem.position) for problem in problems(source)]
+    assert found == [
+        ("there is no filter 'uper'", Position("user.j2", 1, 18, 4)),
+        ("there is no test 'evn'", Position("user.j2", 2, 25, 3)),
+        ("templates have no 'sendr'", Position("user.j2", 1, 29, 5)),
+        ("sender has no 'nme'", Position("user.j2", 2, 11, 3)),
+    ]
+
+
+@pytest.mark.parametrize(
     ("source", "sample"),
     [
-        ('{% if sender.kind == "agent" %}{{ sender.nme }}{% endif %}', "an agent"),
-        ("{% if message.mentioned %}{{ sender.nme }}{% endif %}", "a person in a group"),
-        ("{% if conversation.thread %}{{ sender.nme }}{% endif %}", "a thread"),
-        ("{% if messages | length > 1 %}{{ sender.nme }}{% endif %}", "several messages"),
-        ("{% if turn.attempt > 1 %}{{ sender.nme }}{% endif %}", "second attempt"),
+        ('{% if sender.kind == "agent" %}{{ 1 // 0 }}{% endif %}', "an agent"),
+        ("{% if message.mentioned %}{{ 1 // 0 }}{% endif %}", "a person in a group"),
+        ("{% if conversation.thread %}{{ 1 // 0 }}{% endif %}", "a thread"),
+        ("{% if messages | length > 1 %}{{ 1 // 0 }}{% endif %}", "several messages"),
+        ("{% if turn.attempt > 1 %}{{ 1 // 0 }}{% endif %}", "second attempt"),
         ("{{ conversation.title[0] }}", "without a title"),
     ],
 )

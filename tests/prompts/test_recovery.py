@@ -24,9 +24,9 @@ def test_it_stands_in_front_of_the_turn_oldest_first(turn: Turn, message: Any) -
     note, _, rest = told.partition("\n\n")
     assert note.startswith("[BotCord Notice] You begin a new session here")
     assert note.splitlines()[1:] == [
-        "- human Bob: is it open?",
+        '- human "Bob": is it open?',
         "  → you answered: yes",
-        "- human Bob: and now?",
+        '- human "Bob": and now?',
     ]
     assert "well?" in rest
     assert user_of(turn(text="well?")) == rest
@@ -67,6 +67,19 @@ def test_a_route_has_its_own_and_a_broken_one_gives_way(
     broken = rendered("{{ history[9].answer }}")
     assert broken.prompt.user.startswith("[BotCord Notice]")
     assert len(broken.failures) == 1
+
+
+def test_it_is_tried_only_with_a_history(config: Callable[..., Config]) -> None:
+    base, source = config(), "Last answer: {{ history[-1].answer }}"
+    assert base.default_route is not None
+    told = Template("r.j2", source)
+    route = replace(base.default_route, recovery=told)
+    prompts, problems = Prompts.compile(replace(base, default_route=route))
+    assert problems == ()
+    assert prompts.is_right(told, "recovery")
+    assert not prompts.is_right(told, "user_turn")
+    _, [problem] = Prompts.compile(config(source))
+    assert problem.message == "list object has no element -1"
 
 
 def test_a_mistake_in_it_is_found_when_the_config_is_loaded(config: Callable[..., Config]) -> None:

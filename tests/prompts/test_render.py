@@ -103,15 +103,17 @@ def test_a_reload_compiles_only_templates_that_are_new(config: Configure) -> Non
     first, _ = Prompts.compile(config("{{ message.text }} 1"))
     again, _ = Prompts.compile(config("{{ message.text }} 1"))
     source = "{{ message.text }} 1"
-    assert first._compiled[source] is again._compiled[source]
+    key = (source, False)
+    assert first._compiled[key] is again._compiled[key]
     other, _ = Prompts.compile(config(source, env=("REGION",)))
-    assert other._compiled[source] is not first._compiled[source]
+    assert other._compiled[key] is not first._compiled[key]
 
 
 def test_templates_that_no_configuration_uses_are_forgotten(config: Configure) -> None:
     source = "{{ message.text }} once"
     prompts, _ = Prompts.compile(config(source))
-    assert (source, (), frozenset()) in compiled._cache
+    key = (source, (), frozenset(), False)
+    assert key in compiled._cache
     del prompts
     gc.collect()
-    assert (source, (), frozenset()) not in compiled._cache
+    assert key not in compiled._cache

@@ -55,6 +55,14 @@ def test_what_is_included_and_extended_counts_and_what_is_replaced_does_not(
     assert needs(source) == expected
 
 
+def test_what_a_fresh_session_is_told_may_need_something_too() -> None:
+    told = Template("r.j2", "{{ repo.branch if repo }}")
+    route = Route(
+        "r", "x", Path("/"), system_context=BARE, user_turn=BARE, recovery=told
+    )  # fmt: skip
+    assert Prompts().needs(route, "demo") == {"repo"}
+
+
 def test_a_template_whose_name_only_a_run_can_tell_may_need_anything_built_in() -> None:
     source = '{% set which = "room" %}{% include "botcord/" ~ which ~ ".j2" %}'
     assert needs(source) == PROVIDERS.keys() - {"repo"}
@@ -97,8 +105,8 @@ def test_a_rule_is_shown_with_its_version(turn: Callable[..., TurnContext]) -> N
     context = replace(turn(), facts={"room": room})
     assert Prompts().render(context).prompt.system == (
         "[BotCord Room Context]\n"
-        "Room: Kitchen (rm_1)\n"
+        'Room: "Kitchen" (rm_1)\n'
         "Rule, as the members of the room have set it:\n"
         '<room-rule version="0a1b">\nBe kind.\n</room-rule>\n'
-        "Members (2): Al (owner), and 1 more"
+        'Members (2): "Al" (owner), and 1 more'
     )

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.devhub import DevHub, HubLimits
+from tests import patience
 from tests.journeys.conftest import World, opened
 
 MINUTES = float(os.environ.get("PROOFS_MINUTES", "0"))
@@ -32,7 +33,7 @@ SEED = int(os.environ.get("PROOFS_SEED", "1"))
 HERE = Path(__file__).parent
 FINAL = {"answered", "silent", "failed", "cancelled", "dropped", "merged"}
 BEGAN = time.monotonic()
-PATIENCE = 300.0 if LONG else 40.0
+PATIENCE = 300.0 if LONG else patience.PATIENCE
 
 LIMITS = HubLimits(
     sends_per_minute=1_000_000,

@@ -30,7 +30,9 @@ HOSTILE = st.one_of(
     st.text(st.characters(), max_size=40),
 )  # fmt: skip
 QUICK = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

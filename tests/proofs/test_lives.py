@@ -33,7 +33,7 @@ from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, Message
 from sidecar.prompts.render import Prompts
 from sidecar.store.journal import Journal
 from tests.app.conftest import Line, Rig
-from tests.proofs.conftest import LONG, SEED, seconds_left, tell
+from tests.proofs.conftest import LONG, PATIENCE, SEED, seconds_left, tell
 
 ROOMS = ("one", "two", "three")
 FINAL = {"answered", "silent", "failed", "cancelled", "dropped", "merged"}
@@ -110,8 +110,11 @@ class Life(Rig):
     def _snapshot(self, route: config.Route) -> Snapshot:
         limits = config.Limits(concurrent_turns=self.slots, queue_depth=self.depth)
         found = replace(route, queue=self.queue, turn_timeout=self.timeout, user_turn=None)
-        checked = config.Config(config.State(route.cwd), found, limits=limits)
-        use = RuntimeUse(config.Runtime("agent", "command"), self.agent)
+        agent = config.Runtime("agent", "command")
+        checked = config.Config(
+            config.State(route.cwd), found, limits=limits, runtimes={"agent": agent}
+        )
+        use = RuntimeUse(agent, self.agent)
         return Snapshot(1, checked, Router((), found), PROMPTS, {"agent": use})
 
 
@@ -259,7 +262,7 @@ class Lives(RuleBasedStateMachine):
             self.place.cleanup()
 
     async def settle(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await self.journal.unfinished() or await self.journal.pending_replies():
                 for turn in list(self.puppet.turns):
                     self.puppet.end(turn, "answer")

@@ -83,11 +83,16 @@ def _link(path: Path, target: str) -> None:
     beside.replace(path)
 
 
-async def rest(proof: Proof) -> dict[str, int]:
-    """The figures when nothing is under way any more."""
+async def rest(proof: Proof, rests: list[dict[str, int]], more: int) -> None:
+    """Add the figures when nothing is under way any more to those of the rests before. `more` is
+    what memory may have grown by."""
     await proof.settled()
-    await asyncio.sleep(1.5)  # a sidecar that has nothing to do cannot tell so
-    return await figures(proof)
+    for _ in range(40):
+        await asyncio.sleep(1.5)  # a sidecar that has nothing to do cannot tell so
+        found = await figures(proof)
+        if not rests or grown(rests[0], found, more) == {}:
+            break
+    rests.append(found)
 
 
 async def traffic(proof: Proof, plan: random.Random, until: int, saves: asyncio.Event) -> None:
@@ -118,7 +123,7 @@ async def storm(proof: Proof, plan: random.Random, saver: Saver) -> set[str]:
         proof.config.unlink()
         proof.config.write_text(proof.content(f"end{part}"))
         await in_force(proof, f"end{part}")
-        rests.append(await rest(proof))
+        await rest(proof, rests, 4 * MEGABYTE)
         valid.add(f"end{part}")
     flat("storm", rests, 4 * MEGABYTE)  # the first look comes early
     return valid
@@ -144,7 +149,7 @@ async def one_by_one(proof: Proof, plan: random.Random, saver: Saver) -> set[str
             proof.config.write_text(proof.content(f"rest{part}"))
             await in_force(proof, f"rest{part}")
             valid.add(f"rest{part}")
-            rests.append(await rest(proof))
+            await rest(proof, rests, 0)
     flat("reloads one by one", rests, 0)
     return valid
 
@@ -158,11 +163,14 @@ def flat(name: str, rests: list[dict[str, int]], more: int) -> None:
     bytes more."""
     before, after = rests[0], rests[-1]
     tell(name, rss=[one["rss"] >> 10 for one in rests], first=before, last=after)
-    assert after["rss"] <= before["rss"] * 1.05 + more
+    assert grown(before, after, more) == {}
+
+
+def grown(before: dict[str, int], after: dict[str, int], more: int) -> dict[str, int]:
+    """The figures that are greater than before by more than they may be."""
     # Connections are kept for a while, and the pool of threads grows up to its bound.
-    assert after["descriptors"] <= before["descriptors"] + 6
-    assert after["threads"] <= before["threads"] + 8
-    assert after["tasks"] <= before["tasks"] + 2
+    slack = {"rss": before["rss"] * 0.05 + more, "descriptors": 6, "threads": 8, "tasks": 2}
+    return {name: after[name] for name, most in slack.items() if after[name] > before[name] + most}
 
 
 @pytest.mark.timeout(3600 if LONG else 180)

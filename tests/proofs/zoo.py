@@ -13,6 +13,7 @@ from sidecar.api import Host, Runtime
 from sidecar.config.model import Warm
 from sidecar.model import Block, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes import acp, claude_code, codex, command, gemini
+from tests.patience import PATIENCE
 
 WILD = Path(__file__).parent / "wild.py"
 MiB = 1 << 20
@@ -31,7 +32,7 @@ class Zoo:
         self.cwd = folder / "cwd"
         self.state = folder / "state"
         self.host = Host("wild", logging.getLogger("wild"), self.state, spawn, _no_http)
-        limits = JobLimits(idle_timeout=20.0, stop_grace=0.1, linger=0.1, output=MiB)
+        limits = JobLimits(PATIENCE, stop_grace=0.1, linger=PATIENCE, output=MiB)
         self.job = Job("turn", "ag_1", Prompt("be kind", "hello"), self.cwd, "owner", limits=limits)
         self.runtimes: dict[str, Runtime] = {}
 
@@ -51,7 +52,7 @@ class Zoo:
         name, _, stays = kind.partition(" ")
         options: dict[str, object] = {"command": str(self.folder / name)}
         if stays:
-            options["warm"] = Warm(2, 60.0)
+            options["warm"] = Warm(2, PATIENCE)
         if name in ("text", "ndjson"):
             options = {"command": [options["command"]], "protocol": name}
             return command.build(options, self.host)

@@ -48,7 +48,7 @@ def ask(method, **params):
     return message
 
 
-def permission(kind, *paths):
+def permission(kind, *paths, changed=()):
     options = [
         {"optionId": kind, "kind": kind, "name": kind}
         for kind in ("allow_always", "allow_once", "reject_once")
@@ -58,6 +58,9 @@ def permission(kind, *paths):
         "title": kind,
         "kind": kind,
         "locations": [{"path": path} for path in paths],
+        "content": [
+            {"type": "diff", "path": path, "oldText": None, "newText": "x"} for path in changed
+        ],
     }
     update(sessionUpdate="tool_call", status="pending", **tool)
     outcome = ask("session/request_permission", options=options, toolCall=tool)["result"]["outcome"]
@@ -77,7 +80,7 @@ def hang(number):
     while receive().get("method") != "session/cancel":
         pass
     send(id=number, result={"stopReason": "cancelled"})
-    time.sleep(60)
+    time.sleep(600)
 
 
 def crash():
@@ -105,12 +108,12 @@ def stubborn():
     (FOLDER / "pids").write_text(str(os.getpid()))
     say("no")
     while True:
-        time.sleep(60)
+        time.sleep(600)
 
 
 def children():
     child = subprocess.Popen(
-        ["sleep", "60"],
+        ["sleep", "600"],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -135,6 +138,7 @@ def lines(path, first, most):
 
 DEEDS = {
     "edit": lambda *paths: permission("edit", *paths),
+    "change": lambda place, *paths: permission("edit", place, changed=paths),
     "execute": lambda *paths: permission("execute", *paths),
     "read": read,
     "lines": lines,
@@ -147,7 +151,7 @@ DEEDS = {
     "noise": noise,
     "stubborn": stubborn,
     "children": children,
-    "silent": lambda: time.sleep(60),
+    "silent": lambda: time.sleep(600),
     "process": lambda: say(str(os.getpid())),
 }
 

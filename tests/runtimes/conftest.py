@@ -20,8 +20,10 @@ from sidecar.api import Host, Runtime
 from sidecar.app.supervisor import Supervisor
 from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes import command
+from tests.patience import PATIENCE, until
 
-PATIENCE = 40.0
+IDLE = (0.3, 3.0, 15.0)
+"""Seconds without output that a turn may take: more, where a machine is too slow for the fewer."""
 DATA = Path(__file__).parent.parent / "data"
 
 REPLAY = """
@@ -114,17 +116,22 @@ class Workshop:
 
     @staticmethod
     async def until(condition: Callable[[], Any]) -> Any:
-        """Wait for a condition; its value."""
-        async with asyncio.timeout(PATIENCE):
-            while not (value := await asyncio.to_thread(condition)):
-                await asyncio.sleep(0.005)
-        return value
+        """Wait for a condition that may block; its value."""
+        return await until(lambda: asyncio.to_thread(condition))
 
     async def gone(self, pids: list[int]) -> None:
-        """Wait until processes have ended; at most a moment, for they should be gone already."""
-        async with asyncio.timeout(5):
-            while any(await asyncio.to_thread(lambda: [is_running(pid) for pid in pids])):
-                await asyncio.sleep(0.005)
+        """Wait until processes have ended, long before they would by themselves."""
+        await self.until(lambda: not any(map(is_running, pids)))
+
+    async def silenced(
+        self, runtime: Runtime, begun: Callable[[TurnEnded], object], **changes: Any
+    ) -> TurnEnded:
+        """How a turn ended whose agent had begun before it fell silent."""
+        for seconds in IDLE:
+            ended = await self.ended(runtime, idle_timeout=seconds, **changes)
+            if begun(ended):
+                return ended
+        raise AssertionError("the agent never began")
 
 
 class Player:
@@ -167,10 +174,16 @@ async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
         raise AssertionError("a runtime needs no HTTP")
 
     host = Host("script", logging.getLogger("sidecar.script"), state, supervisor.spawn, no_http)
-    limits = JobLimits(idle_timeout=PATIENCE, stop_grace=0.3, linger=0.3)
+    limits = JobLimits(idle_timeout=PATIENCE, stop_grace=0.3, linger=PATIENCE)
     job = Job("turn-1", "ag_1", Prompt("be kind", "hello"), cwd, "owner", limits=limits)
     yield Workshop(host, tmp_path, job)
     await supervisor.close()
+
+
+@pytest.fixture(autouse=True)
+def _slow_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may take its time to tell its flags."""
+    monkeypatch.setattr("sidecar.runtimes.help.PATIENCE", PATIENCE)
 
 
 @pytest.fixture(autouse=True)

@@ -71,7 +71,7 @@ async def test_without_a_choice_the_agent_chooses(workshop: Any, job: Any) -> No
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     yield child
     child.kill()
     child.wait()
@@ -98,7 +98,9 @@ def test_no_bounds_change_nothing_and_a_process_that_is_gone_is_fine(
 
 
 GREEDY = """\
-import sys
+import resource, sys, time
+while "bounded" in sys.argv and resource.getrlimit(resource.RLIMIT_DATA)[0] < 0:
+    time.sleep(0.005)  # it is set right after the start
 try:
     bytearray(200 << 20)
     print("had it")
@@ -114,7 +116,8 @@ async def test_an_agent_that_wants_more_memory_is_refused_it(
 ) -> None:
     from sidecar.runtimes import command
 
-    greedy = f"import time; time.sleep(0.1)\n{GREEDY}"
-    options = {"command": [sys.executable, "-I", "-S", "-c", greedy], "memory_max": most}
+    words = ["bounded"] if most else []
+    program = [sys.executable, "-I", "-S", "-c", GREEDY, *words]
+    options = {"command": program, "memory_max": most}
     *_, ended = await workshop.events(command.build(options, workshop.host))
     assert ended.text.strip() == told

@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.model import Block, Prompt, SessionStarted, TurnEnded
 from sidecar.runtimes import claude_code
+from tests.patience import PATIENCE
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "claude"
 SESSION = "27dfa529-3b0c-4bfb-8be9-1f73b7a6371d"
@@ -128,11 +129,14 @@ async def test_the_prompt_comes_by_standard_input_below_a_header(claude: Claude)
 
 @pytest.mark.parametrize("trust", ["owner", "trusted", "public"])
 async def test_no_message_names_a_file_that_the_cli_would_read(claude: Claude, trust: str) -> None:
-    text = "@/etc/passwd @~/x\n@../y\t@z \ufeff@q me@example.org (@w"
+    text = "@/etc/passwd @~/x\n@../y\t@z \ufeff@q me.a+b-c_2@example.org (@w @@v"
+    text += " 好\u3001@/a\u3002@~/b\uff1f@c\uff01@d好@e"
     seen = await claude.seen(prompt=Prompt("", text), trust=trust)
     w = "\u2060"
     assert seen["stdin"] == (
-        f"Message:\n@{w}/etc/passwd @{w}~/x\n@{w}../y\t@{w}z \ufeff@{w}q me@example.org (@w"
+        f"Message:\n@{w}/etc/passwd @{w}~/x\n@{w}../y\t@{w}z \ufeff@{w}q "
+        f"me.a+b-c_2@example.org (@{w}w @{w}@{w}v "
+        f"好\u3001@{w}/a\u3002@{w}~/b\uff1f@{w}c\uff01@{w}d好@{w}e"
     )
 
 
@@ -193,14 +197,20 @@ async def test_a_session_that_is_gone_is_told(claude: Claude) -> None:
 
 OFF = ["--system-prompt-snapshot", "off"]
 ALONE = ["--strict-mcp-config", "--setting-sources", ""]
-AWAY = "WebFetch,WebSearch,Task,CronCreate,Monitor,Workflow,SendMessage,EnterWorktree,Skill"
+AWAY = (
+    "WebFetch,WebSearch,Task,Monitor,Workflow,SendMessage,EnterWorktree,Skill,"
+    "ListAgents,CronList,CronDelete,CronCreate,ScheduleWakeup"
+)
+AWAKE = ["--disallowedTools", "CronCreate,ScheduleWakeup"]
 NO_COMMANDS = ["--disable-slash-commands"]
 NO_PROMPTS = ["--permission-prompts", "none"]
 
 
 @pytest.mark.usefixtures("user")
 async def test_each_level_of_trust_has_its_flags(claude: Claude) -> None:
-    assert await claude.flags(trust="owner") == ["--permission-mode", "bypassPermissions", *OFF]
+    assert await claude.flags(trust="owner") == [
+        *["--permission-mode", "bypassPermissions", *AWAKE, *OFF]
+    ]
     assert await claude.flags(trust="trusted") == [
         *["--permission-mode", "acceptEdits", *NO_PROMPTS],
         *["--disallowedTools", AWAY, *ALONE, *NO_COMMANDS, *OFF],
@@ -214,7 +224,9 @@ async def test_each_level_of_trust_has_its_flags(claude: Claude) -> None:
 @pytest.mark.usefixtures("user")
 async def test_a_version_without_the_newer_flags_is_not_given_them(claude: Claude) -> None:
     claude.knows("--permission-mode <mode>")
-    assert await claude.flags(trust="owner") == ["--permission-mode", "bypassPermissions"]
+    assert await claude.flags(trust="owner") == [
+        *["--permission-mode", "bypassPermissions", *AWAKE]
+    ]
     assert await claude.flags(trust="trusted") == [
         *["--permission-mode", "acceptEdits"],
         *["--disallowedTools", AWAY, *ALONE, *NO_COMMANDS],
@@ -237,8 +249,8 @@ async def test_a_version_without_the_newer_flags_is_not_given_them(claude: Claud
 async def test_an_argument_of_the_config_takes_the_place_of_ours(
     claude: Claude, given: list[str]
 ) -> None:
-    assert await claude.flags(claude.runtime(args=tuple(given))) == [*OFF, *given]
-    assert await claude.flags(args=tuple(given)) == [*OFF, *given]
+    assert await claude.flags(claude.runtime(args=tuple(given))) == [*AWAKE, *OFF, *given]
+    assert await claude.flags(args=tuple(given)) == [*AWAKE, *OFF, *given]
 
 
 async def test_arguments_of_the_runtime_come_before_those_of_the_route(claude: Claude) -> None:
@@ -316,14 +328,26 @@ async def test_a_new_version_of_the_program_is_asked_again(
     assert claude.calls.count("--help") == 2
 
 
+async def test_a_program_that_gave_no_help_is_not_asked_again_at_once(
+    claude: Claude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.runtimes.help.FRESH", 0.0)
+    (claude.folder / "help").unlink()
+    runtime = claude.runtime()
+    for _ in range(2):
+        await claude.seen(runtime)
+    assert claude.calls == ["--help", "-p", "-p"]
+
+
 @pytest.mark.parametrize(
     "answer",
-    ["exit 3", "kill -9 $$", "sleep 60 & echo --restricted", "yes --restricted", "exec sleep 60"],
+    ["exit 3", "kill -9 $$", "sleep 600 & echo --restricted", "yes --restricted", "exec sleep 600"],
 )
 async def test_a_program_without_help_gets_the_flags_that_all_versions_know(
     claude: Claude, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    monkeypatch.setattr("sidecar.runtimes.help.PATIENCE", 0.5)
+    endless = answer.startswith(("yes", "exec"))
+    monkeypatch.setattr("sidecar.runtimes.help.PATIENCE", 0.5 if endless else PATIENCE)
     shutil.move(claude.program, claude.folder / "real")
     text = f'if [ "$1" = --help ]; then {answer}; exit; fi\nexec {claude.folder}/real "$@"'
     claude.workshop.script(text, "claude", python=False)

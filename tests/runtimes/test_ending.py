@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sidecar.runtimes import command, environment, orphans, tree
+from tests.patience import PATIENCE, until
 
 START = """
 import os, subprocess, sys, time
@@ -40,7 +41,7 @@ async def test_a_grandchild_in_a_session_of_its_own_is_ended_after_a_good_turn(
     runtime = workshop.command(
         script(
             """
-            start("sleep", "60", start_new_session=True, **QUIET)
+            start("sleep", "600", start_new_session=True, **QUIET)
             print("done", flush=True)
             os._exit(0)
             """
@@ -56,7 +57,7 @@ async def test_a_grandchild_that_wiped_its_environment_is_ended_after_a_good_tur
     runtime = workshop.command(
         script(
             """
-            wiped = "env -i sleep 60 & echo $! >>../pids; wait"
+            wiped = "env -i sleep 600 & echo $! >>../pids; wait"
             start("sh", "-c", wiped, start_new_session=True, **QUIET)
             while open("../pids").read().count("\\n") < 2:
                 time.sleep(0.005)
@@ -80,7 +81,7 @@ async def test_a_daemon_that_left_its_parents_is_ended(workshop: Any) -> None:
                         file.write(str(os.getpid()))
                     for number in range(3):
                         os.close(number)
-                    time.sleep(60)
+                    time.sleep(600)
                 os._exit(0)
             while not os.path.exists("../pids"):
                 time.sleep(0.005)
@@ -99,7 +100,7 @@ if os.fork() == 0:
     if os.fork() == 0:
         with open("../pids", "a") as file:
             file.write(f"{os.getpid()}\\n")
-        os.execve("/bin/sleep", ["sleep", "60"], {})
+        os.execve("/bin/sleep", ["sleep", "600"], {})
     os._exit(0)
 os.wait()
 while not os.path.exists("../pids"):
@@ -118,7 +119,7 @@ async def test_a_daemon_that_wiped_its_environment_is_ended(workshop: Any) -> No
 async def test_a_daemon_that_leads_its_own_session_without_an_environment_is_ended_by_its_turn(
     workshop: Any,
 ) -> None:
-    waits = workshop.command("echo here; exec sleep 60", python=False)
+    waits = workshop.command("echo here; exec sleep 600", python=False)
     async with aclosing(waits.run(workshop.change(turn="long"))) as run:
         await anext(run)
         text = script(WIPED.replace("with open", "os.setsid()\n        with open"))
@@ -132,18 +133,18 @@ async def test_a_daemon_that_leads_its_own_session_without_an_environment_is_end
 
 
 async def test_a_cancelled_turn_takes_its_whole_family_along(workshop: Any) -> None:
-    stubborn = workshop.script(f"{STUBBORN}\ntime.sleep(60)", "stubborn")
+    stubborn = workshop.script(f"{STUBBORN}\ntime.sleep(600)", "stubborn")
     runtime = workshop.command(
         script(
             f"""
-            start("sleep", "60")
-            start("sleep", "60", start_new_session=True)
-            start("sleep", "60", start_new_session=True, env={{}})
+            start("sleep", "600")
+            start("sleep", "600", start_new_session=True)
+            start("sleep", "600", start_new_session=True, env={{}})
             start({stubborn!r}, start_new_session=True)
             with open("../pids", "a") as file:
                 file.write(f"{{os.getpid()}}\\n")
             print("here", flush=True)
-            time.sleep(60)
+            time.sleep(600)
             """
         )
     )
@@ -157,27 +158,27 @@ async def test_the_daemons_of_other_turns_are_left_alone(workshop: Any) -> None:
         script(
             """
             if os.fork() == 0:
-                start("sleep", "60", start_new_session=True, **QUIET)
+                start("sleep", "600", start_new_session=True, **QUIET)
                 os._exit(0)
             os.wait()
             print("here", flush=True)
-            time.sleep(60)
+            time.sleep(600)
             """
         )
     )
     async with aclosing(runtime.run(workshop.change(turn="long"))) as run:
         await anext(run)
         (pid,) = await workshop.pids()
-        short = workshop.command("echo short; sleep 60 & exit 0", python=False)
+        short = workshop.command("echo short; sleep 600 & exit 0", python=False)
         assert (await workshop.ended(short, turn="short")).text == "short"
         assert await asyncio.to_thread(workshop.is_running, pid)
     await workshop.gone([pid])
 
 
 async def test_children_that_others_among_us_started_are_left_alone(workshop: Any) -> None:
-    other = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    other = await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
     try:
-        runtime = workshop.command("echo done; sleep 60 & exit 0", python=False)
+        runtime = workshop.command("echo done; sleep 600 & exit 0", python=False)
         assert (await workshop.ended(runtime)).text == "done"
         orphans.reap_strays()
         orphans.reap_strays()
@@ -221,31 +222,30 @@ def test_what_a_killed_sidecar_left_is_swept_at_the_next_start(
     tmp_path: Path, left_behind: Any
 ) -> None:
     marks = environment.marks(tmp_path, "turn-9")
-    stubborn = f"{STUBBORN}\nopen({str(tmp_path / 'ready')!r}, 'w')\ntime.sleep(60)"
-    tame = left_behind("sleep", "60", **marks)
+    stubborn = f"{STUBBORN}\nopen({str(tmp_path / 'ready')!r}, 'w')\ntime.sleep(600)"
+    tame = left_behind("sleep", "600", **marks)
     wild = left_behind(sys.executable, "-S", "-c", stubborn, **marks)
-    strange = left_behind("sleep", "60", **environment.marks(tmp_path / "other", "turn-9"))
+    strange = left_behind("sleep", "600", **environment.marks(tmp_path / "other", "turn-9"))
     while not (tmp_path / "ready").exists():
         assert wild.poll() is None
-    assert orphans.sweep(tmp_path, grace=0.2) == 2
-    assert (tame.wait(5), wild.wait(5)) == (-signal.SIGTERM, -signal.SIGKILL)
+    assert orphans.sweep(tmp_path, grace=0.5) == 2
+    assert (tame.wait(PATIENCE), wild.wait(PATIENCE)) == (-signal.SIGTERM, -signal.SIGKILL)
     assert strange.poll() is None
     assert orphans.sweep(tmp_path) == 0
 
 
-def test_the_sweep_takes_along_what_has_no_marks_but_belongs_to_a_turn(
+async def test_the_sweep_takes_along_what_has_no_marks_but_belongs_to_a_turn(
     tmp_path: Path, left_behind: Any
 ) -> None:
     pids = tmp_path / "pids"
-    wiped = f"env -i sleep 60 & echo $! >>{pids}; exec setsid env -i sleep 60"
+    wiped = f"env -i sleep 600 & echo $! >>{pids}; exec setsid env -i sleep 600"
     turn = f"sh -c '({wiped}) & wait' & sleep 0.1; wait"
     marks = environment.marks(tmp_path, "turn-9")
     tame = left_behind("setsid", "sh", "-c", turn, **marks)
-    while not pids.exists() or not pids.read_text():
-        assert tame.poll() is None
-    assert orphans.sweep(tmp_path, grace=0.2) >= 3
-    tame.wait(5)
-    assert not Path(f"/proc/{int(pids.read_text())}/cwd").exists()
+    await until(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    assert await asyncio.to_thread(orphans.sweep, tmp_path, 0.2) >= 3
+    await asyncio.to_thread(tame.wait, PATIENCE)
+    await until(lambda: not Path(f"/proc/{int(pids.read_text())}/cwd").exists())
 
 
 def test_a_sidecar_that_a_turn_started_does_not_sweep_itself(tmp_path: Path) -> None:

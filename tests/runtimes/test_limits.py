@@ -23,7 +23,7 @@ def asked_anew() -> Iterator[None]:
 def started(env: dict[str, str]) -> bytes:
     """The limits of a process that is started with an environment, and has wiped it."""
     with limits.marked(env):
-        process = subprocess.Popen(["/usr/bin/env", "-i", "/bin/sleep", "60"], env=env)
+        process = subprocess.Popen(["/usr/bin/env", "-i", "/bin/sleep", "600"], env=env)
     try:
         return Path(f"/proc/{process.pid}/limits").read_bytes()
     finally:

@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.runtimes import private
 from sidecar.runtimes.private import PrivateFiles
+from tests.patience import PATIENCE, until
 
 
 def found(folder: Path) -> list[Path]:
@@ -26,7 +27,7 @@ class Slow(PrivateFiles):
     def _write(self, texts: object) -> list[Path]:
         files = super()._write(texts)  # type: ignore[arg-type]
         self.begun.set()
-        assert self.go.wait(10)
+        assert self.go.wait(PATIENCE)
         return files
 
 
@@ -42,15 +43,13 @@ async def test_a_turn_that_is_cancelled_while_its_files_are_written_leaves_none(
 ) -> None:
     files = Slow(tmp_path)
     writing = asyncio.ensure_future(files.write(("secret", ".txt")))  # noqa: TID251 -- cancelled
-    assert await asyncio.to_thread(files.begun.wait, 10)
+    assert await asyncio.to_thread(files.begun.wait, PATIENCE)
     assert len(found(tmp_path)) == 1
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
     files.go.set()
-    async with asyncio.timeout(10):
-        while found(tmp_path):
-            await asyncio.sleep(0.005)
+    await until(lambda: not found(tmp_path))
 
 
 async def test_when_one_file_cannot_be_written_none_stays(tmp_path: Path) -> None:

@@ -55,6 +55,32 @@ def test_a_key_in_the_environment_or_a_file_is_a_login(tmp_path: Path) -> None:
     assert look(tmp_path, "echo 2.1.330", CLAUDE_CONFIG_DIR=str(tmp_path)).login == "no"
 
 
+def test_a_login_of_gemini_is_looked_for_where_the_cli_keeps_it(tmp_path: Path) -> None:
+    home = tmp_path / "elsewhere"
+    for folder in (tmp_path, home):
+        (folder / ".gemini").mkdir(parents=True)
+    (home / "oauth_creds.json").write_text("{}")
+    assert look(tmp_path, "echo 0.61.0", "gemini", GEMINI_CLI_HOME=str(home)).login == "no"
+    (home / ".gemini/oauth_creds.json").write_text("{}")
+    assert look(tmp_path, "echo 0.61.0", "gemini", GEMINI_CLI_HOME=str(home)).login == "yes"
+    assert look(tmp_path, "echo 0.61.0", "gemini").login == "no"
+    (tmp_path / ".gemini/oauth_creds.json").write_text("{}")
+    assert look(tmp_path, "echo 0.61.0", "gemini").login == "yes"
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [("gemini", "GOOGLE_GENAI_USE_VERTEXAI"), ("claude-code", "CLAUDE_CODE_USE_BEDROCK")],
+)
+@pytest.mark.parametrize(
+    ("value", "login"), [("True", "yes"), ("1", "yes"), ("false", "no"), ("0", "no"), ("", "no")]
+)
+def test_a_switch_for_another_login_counts_when_it_is_on(
+    tmp_path: Path, type_: str, name: str, value: str, login: str
+) -> None:
+    assert look(tmp_path, "echo 1.0", type_, **{name: value}).login == login
+
+
 def test_what_the_config_gives_counts_and_what_the_sidecar_keeps_does_not(tmp_path: Path) -> None:
     path = program(tmp_path, "tool", "echo 0.169.0")
     key = tmp_path / "key"

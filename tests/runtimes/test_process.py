@@ -1,6 +1,7 @@
 import asyncio
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from sidecar.model import Block, TurnEnded
 from sidecar.runtimes import process, slices
 from sidecar.runtimes.process import Process
+from tests.patience import PATIENCE, until
 
 
 async def test_a_program_that_ends_at_once_is_a_turn(workshop: Any) -> None:
@@ -78,15 +80,13 @@ async def test_the_exit_is_seen_while_a_grandchild_holds_the_pipes(workshop: Any
     runtime = workshop.command(
         """
         import os, subprocess
-        child = subprocess.Popen(["sleep", "60"])
+        child = subprocess.Popen(["sleep", "600"])
         open("../pids", "w").write(str(child.pid))
         print("done", flush=True)
         os._exit(0)
         """
     )
-    started = time.monotonic()
     ended = await workshop.ended(runtime)
-    assert time.monotonic() - started < 5
     assert (ended.text, ended.failure) == ("done", None)
     await workshop.gone(await workshop.pids())
 
@@ -101,7 +101,7 @@ async def test_the_answer_does_not_wait_for_what_the_agent_left_behind(workshop:
         os._exit(0)
         """
     )
-    async with aclosing(runtime.run(workshop.change(stop_grace=30.0))) as run:
+    async with aclosing(runtime.run(workshop.change(stop_grace=PATIENCE))) as run:
         async for event in run:
             if isinstance(event, TurnEnded):
                 assert event.text == "done"
@@ -191,7 +191,7 @@ async def test_a_cancelled_turn_ends_its_agent_at_every_moment(workshop: Any) ->
         import os, time
         open("../pids", "a").write(f"{os.getpid()}\\n")
         print("here", flush=True)
-        time.sleep(60)
+        time.sleep(600)
         """
     )
     for rounds in range(12):
@@ -211,7 +211,7 @@ async def test_a_cancelled_turn_ends_its_agent_at_every_moment(workshop: Any) ->
 
 
 async def test_closing_a_turn_early_ends_its_agent(workshop: Any) -> None:
-    runtime = workshop.command("echo $$ >../pids; echo here; exec sleep 60", python=False)
+    runtime = workshop.command("echo $$ >../pids; echo here; exec sleep 600", python=False)
     async with aclosing(runtime.run(workshop.job)) as run:
         assert await anext(run) == Block("assistant", "here\n", partial=True)
     await workshop.gone(await workshop.pids())
@@ -221,10 +221,10 @@ async def test_an_agent_that_ignores_sigterm_is_killed(workshop: Any) -> None:
     runtime = workshop.command(
         "trap '' TERM; echo $$ >../pids; echo here; while :; do sleep 1; done", python=False
     )
-    async with aclosing(runtime.run(workshop.job)) as run:
+    async with asyncio.timeout(PATIENCE), aclosing(runtime.run(workshop.job)) as run:
         await anext(run)
         started = time.monotonic()
-    assert 0.3 <= time.monotonic() - started < 3
+    assert time.monotonic() - started >= 0.3
     await workshop.gone(await workshop.pids())
 
 
@@ -238,10 +238,10 @@ async def test_an_agent_has_the_grace_to_end_well(workshop: Any) -> None:
         signal.signal(signal.SIGTERM, stop)
         open("../pids", "w").write(str(os.getpid()))
         print("here", flush=True)
-        time.sleep(60)
+        time.sleep(600)
         """
     )
-    async with aclosing(runtime.run(workshop.change(stop_grace=5.0))) as run:
+    async with aclosing(runtime.run(workshop.change(stop_grace=PATIENCE))) as run:
         await anext(run)
     assert (workshop.folder / "saved").read_text() == "yes"
 
@@ -312,7 +312,7 @@ async def test_a_child_has_only_its_own_descriptors(workshop: Any) -> None:
 
 
 async def test_a_read_ends_at_its_deadline(workshop: Any) -> None:
-    agent = Process(["/bin/sleep", "60"], cwd=workshop.folder, env={})
+    agent = Process(["/bin/sleep", "600"], cwd=workshop.folder, env={})
     try:
         with pytest.raises(TimeoutError):
             await agent.read(asyncio.get_running_loop().time() + 0.01)
@@ -322,6 +322,34 @@ async def test_a_read_ends_at_its_deadline(workshop: Any) -> None:
         agent.send(signal.SIGKILL)
         assert await agent.wait() == -9
         agent.close()
+
+
+async def test_output_that_nobody_reads_keeps_the_loop_at_rest(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings, readable = 0, Process._readable
+
+    def ring(agent: Process) -> None:
+        nonlocal rings
+        rings += 1
+        readable(agent)
+
+    monkeypatch.setattr(Process, "_readable", ring)
+    agent = Process(["/bin/cat"], cwd=workshop.folder, env={}, dialogue=True)
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(agent.read())
+        await until(lambda: agent._watching)
+        agent.write(b"one")
+    assert reading.result() == b"one"
+    agent.write(b"two")
+    await until(lambda: select.select([agent._stdout.number], [], [], 0)[0])
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert rings < 10
+    assert await agent.read() == b"two"
+    agent.send(signal.SIGKILL)
+    await agent.wait()
+    agent.close()
 
 
 async def test_one_that_does_not_read_is_written_nothing_more(workshop: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.codecs.outcome import LONGEST_DETAIL
 from sidecar.config.model import FileText
 from sidecar.runtimes import command, environment
 from sidecar.runtimes.places import find_program
@@ -158,6 +159,43 @@ async def test_a_file_in_the_environment_is_read_anew_at_each_start(workshop: An
     assert failure.kind == "not_found"
     assert str(token) in failure.detail
     assert "Bearer" not in failure.detail
+
+
+@pytest.mark.parametrize(("protocol", "descriptor", "code"), [("ndjson", 1, 0), ("text", 2, 3)])
+async def test_a_failure_tells_no_secret_of_the_environment(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch, protocol: str, descriptor: int, code: int
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "inherited-4321")
+    file = workshop.folder / "key"
+    file.write_text("from-a-file-4321\n")
+    runtime = workshop.command(
+        f"""
+        echo "$SOME_API_KEY $LITERAL_KEY $PLAIN $FILED $HOME_DIR" >&{descriptor}
+        exit {code}
+        """,
+        python=False,
+        protocol=protocol,
+        env={
+            "LITERAL_KEY": "lit4",
+            "PLAIN": "under-any-name",
+            "FILED": FileText((file,)),
+            "HOME_DIR": "/home/agent",
+        },
+        inherit_env=("SOME_API_KEY",),
+    )
+    failure = (await workshop.ended(runtime)).failure
+    assert "*** *** *** *** /home/agent" in failure.detail
+
+
+async def test_no_rest_of_a_secret_is_told_where_the_words_are_cut(workshop: Any) -> None:
+    rest = "x" * (LONGEST_DETAIL - len("4321"))
+    runtime = workshop.command(
+        f'printf "%s" "${{SOME_KEY}}{rest}" >&2; exit 3',
+        python=False,
+        env={"SOME_KEY": "hunter-4321"},
+    )
+    failure = (await workshop.ended(runtime)).failure
+    assert failure.detail.endswith(f"*{rest}")
 
 
 async def test_it_runs_in_the_folder_of_the_job(workshop: Any) -> None:

@@ -1,7 +1,6 @@
 import asyncio
 import json
 import textwrap
-import time
 import tracemalloc
 from contextlib import aclosing
 from typing import Any
@@ -62,24 +61,28 @@ async def test_events_come_when_they_are_printed(workshop: Any) -> None:
 
 
 async def test_an_agent_that_prints_nothing_is_ended(workshop: Any) -> None:
-    runtime = workshop.command("echo $$ >../pids; exec sleep 60", python=False)
-    ended = await workshop.ended(runtime, idle_timeout=0.2, session="s1")
+    runtime = workshop.command("echo $$ >../pids; exec sleep 600", python=False)
+    noted = workshop.folder / "pids"
+    ended = await workshop.silenced(runtime, lambda _: noted.exists(), session="s1")
     assert ended.failure.kind == "idle_timeout"
     assert ended.session == "s1"
     await workshop.gone(await workshop.pids())
 
 
 async def test_what_was_said_before_the_silence_is_kept(workshop: Any) -> None:
-    runtime = workshop.command("echo half; exec sleep 60", python=False)
-    ended = await workshop.ended(runtime, idle_timeout=0.5)
+    runtime = workshop.command("echo half; exec sleep 600", python=False)
+    ended = await workshop.silenced(runtime, lambda ended: ended.text)
     assert (ended.text, ended.failure.kind) == ("half", "idle_timeout")
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])
 async def test_every_output_is_a_sign_of_life(workshop: Any, descriptor: int) -> None:
-    beat = f"sleep 0.1; echo alive >&{descriptor};"
-    runtime = workshop.command(beat * 8, python=False)
-    ended = await workshop.ended(runtime, idle_timeout=0.5)
+    for pause in (0.1, 1.0):  # where the machine is too slow for the one, the other tells
+        beat = f"sleep {pause}; echo alive >&{descriptor};"
+        runtime = workshop.command(beat * 8, python=False)
+        ended = await workshop.ended(runtime, idle_timeout=5 * pause)
+        if ended.failure is None:
+            break
     assert ended.failure is None
 
 
@@ -91,12 +94,10 @@ async def test_an_agent_that_lingers_after_its_result_is_ended_and_its_turn_is_g
         """
         open("../pids", "w").write(str(os.getpid()))
         emit(type="result", text="done")
-        time.sleep(60)
+        time.sleep(600)
         """,
     )
-    started = time.monotonic()
     ended = await workshop.ended(runtime, linger=0.2)
-    assert time.monotonic() - started < 5
     assert (ended.text, ended.failure) == ("done", None)
     await workshop.gone(await workshop.pids())
 
@@ -116,7 +117,7 @@ async def test_an_agent_that_chatters_after_its_result_is_ended_too(workshop: An
 
 async def test_an_agent_that_closes_its_output_and_stays_is_ended(workshop: Any) -> None:
     runtime = workshop.command(
-        "echo $$ >../pids; echo all; exec >&- 2>&-; exec sleep 60", python=False
+        "echo $$ >../pids; echo all; exec >&- 2>&-; exec sleep 600", python=False
     )
     ended = await workshop.ended(runtime, linger=0.2)
     assert (ended.text, ended.failure) == ("all", None)

@@ -19,6 +19,8 @@ from sidecar.runtimes import claude_code
 from sidecar.runtimes.orphans import sweep
 from sidecar.runtimes.turn_text import MOST_CHANGED, MOST_LINES, SHOWN
 from sidecar.runtimes.warm import key_of
+from tests.patience import PATIENCE
+from tests.runtimes.conftest import IDLE
 
 CLAUDE = """
 import json, os, pathlib, subprocess, sys, time, uuid
@@ -32,7 +34,7 @@ def value(name):
     return arguments[arguments.index(name) + 1] if name in arguments else None
 
 warm = value("--input-format") == "stream-json"
-session = value("--resume") or str(uuid.uuid4())
+session = value("--resume") or ("mine" if (here / "named").exists() else str(uuid.uuid4()))
 context = value("--append-system-prompt-file")
 context = pathlib.Path(context).read_text() if context else ""
 total = 0.0
@@ -67,17 +69,21 @@ def turn(prompt):
     if word == "act and break":
         say({"type": "assistant", "message": {"content": [{"type": "text", "text": "well"}]}})
         os._exit(3)
+    if word == "use and break":
+        use = {"type": "tool_use", "id": "t", "name": "Bash", "input": {}}
+        say({"type": "assistant", "message": {"content": [use]}})
+        os._exit(3)
     if word == "hang":
-        time.sleep(60)
+        time.sleep(600)
     if word == "fail":
         say({"type": "result", "subtype": "error_during_execution", "errors": ["no luck"]})
         return
     if word == "leave":
-        shell = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+        shell = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True)"
         out = subprocess.run([sys.executable, "-S", "-c", shell], start_new_session=True,
             stdout=open(here / "pids", "a"), stdin=subprocess.DEVNULL)
     if word == "hold":
-        start("sleep", "60")
+        start("sleep", "600")
     answer("answer to " + word)
     if word == "chat on":
         say({"type": "rate_limit_event"})
@@ -99,14 +105,26 @@ for line in sys.stdin:
     for state in ("queued", "started"):
         say({"type": "command_lifecycle", "command_uuid": identity, "state": state})
     turn(event["message"]["content"])
-    say({"type": "command_lifecycle", "command_uuid": identity, "state": "completed"})
+    done = {"type": "command_lifecycle", "command_uuid": identity, "state": "completed"}
+    last = json.dumps({**done, "session_id": session}) + "\\n"
+    if "begin at once" in line:
+        last += '{"type": "system", "subtype": "init"}\\n'
+    if "half a line" in line:
+        last += '{"type": "sys'
+    sys.stdout.write(last)  # all of it at once
+    sys.stdout.flush()
     while "wait for the file" in line and not (here / "file").exists():
         time.sleep(0.01)
+    if "wait for the file and stop" in line:
+        sys.stdout.write('{"type": "sys')
+        sys.stdout.flush()
+        (here / "stopped").touch()
+        continue
     if "go on" in line or "wait for the file" in line:
         say({"type": "system", "subtype": "init", "model": "m"})
         answer("of its own")
 if (here / "stubborn").exists():
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -140,7 +158,7 @@ class Claude:
     workshop: Any
     program: str
 
-    def runtime(self, *, most: int = 2, idle: float = 30.0, **options: Any) -> Any:
+    def runtime(self, *, most: int = 2, idle: float = PATIENCE, **options: Any) -> Any:
         settings = {"command": self.program, "warm": Warm(most, idle), **options}
         return claude_code.build(settings, self.workshop.host)
 
@@ -343,15 +361,34 @@ async def test_a_process_that_dies_in_a_turn_is_replaced_by_a_cold_run(claude: C
     assert turn["ended"].text == "answer to break"
     assert [one["warm"] for one in claude.turns] == [True, True, False]
     assert claude.turns[-1]["session"] == first["session"]
+    # One that had worked before is no reason to start none to stay.
+    assert (await claude.turn(runtime, "x", first["session"]))["warm"] is True
     await runtime.close()
 
 
-async def test_what_was_said_is_not_said_twice(claude: Claude) -> None:
+@pytest.mark.parametrize(("word", "text"), [("act and break", "well"), ("use and break", "")])
+async def test_what_was_said_or_done_is_not_done_twice(
+    claude: Claude, word: str, text: str
+) -> None:
     runtime = claude.runtime()
     first = await claude.turn(runtime)
-    turn = await claude.turn(runtime, "act and break", first["session"])
-    assert (turn["ended"].text, turn["ended"].failure.kind) == ("well", "exited")
+    turn = await claude.turn(runtime, word, first["session"])
+    assert (turn["ended"].text, turn["ended"].failure.kind) == (text, "exited")
     assert len(claude.turns) == 2
+    await runtime.close()
+
+
+async def test_a_session_that_cannot_be_resumed_leaves_neither_process_nor_place(
+    claude: Claude,
+) -> None:
+    (claude.workshop.folder / "named").touch()
+    runtime = claude.runtime(most=1)
+    first = await claude.turn(runtime)
+    prompt = Prompt("be kind", "x")
+    ended = await claude.workshop.ended(runtime, session=first["session"], prompt=prompt)
+    assert ended.failure.kind == "session_missing"
+    assert not claude.is_running(first["pid"])
+    assert (await claude.turn(runtime))["warm"] is True
     await runtime.close()
 
 
@@ -425,10 +462,32 @@ async def test_what_is_printed_between_turns_is_no_answer(claude: Claude) -> Non
 @pytest.mark.parametrize("word", ["go on", "background", "then break"])
 async def test_what_a_process_does_of_its_own_is_no_answer(claude: Claude, word: str) -> None:
     runtime = claude.runtime()
-    first = await claude.turn(runtime, word)
+    first = await claude.turn(runtime, word, linger=0.3)
     second = await claude.turn(runtime, "x", first["session"])
     assert first["ended"].text == f"answer to {word}"
     assert second["ended"].text == "answer to x"
+    await runtime.close()
+
+
+@pytest.mark.parametrize("word", ["begin at once", "half a line"])
+async def test_a_process_that_was_not_done_when_its_turn_was_is_not_asked_again(
+    claude: Claude, word: str
+) -> None:
+    runtime = claude.runtime()
+    first = await claude.turn(runtime, word)
+    assert first["ended"].text == f"answer to {word}"
+    assert not claude.is_running(first["pid"])
+    await runtime.close()
+
+
+async def test_a_process_that_stopped_within_a_line_is_not_asked(claude: Claude) -> None:
+    runtime = claude.runtime()
+    first = await claude.turn(runtime, "wait for the file and stop")
+    (claude.workshop.folder / "file").touch()
+    await claude.workshop.until((claude.workshop.folder / "stopped").exists)
+    assert claude.is_running(first["pid"])
+    second = await claude.turn(runtime, "x", first["session"])
+    assert (second["pid"] != first["pid"], second["ended"].text) == (True, "answer to x")
     await runtime.close()
 
 
@@ -457,9 +516,12 @@ async def test_what_a_turn_leaves_behind_is_ended_and_a_child_of_the_cli_is_not(
 
 async def test_the_clock_for_output_holds_and_starts_anew_with_each_turn(claude: Claude) -> None:
     runtime = claude.runtime()
-    first = await claude.turn(runtime, idle_timeout=0.3)
-    await asyncio.sleep(0.4)  # longer than the clock allows, while nobody asks
-    second = await claude.turn(runtime, "x", first["session"], idle_timeout=0.3)
+    for seconds in IDLE:
+        first = await claude.turn(runtime)
+        await asyncio.sleep(seconds + 0.1)  # longer than the clock allows, while nobody asks
+        second = await claude.turn(runtime, "x", first["session"], idle_timeout=seconds)
+        if second["ended"].failure is None:
+            break
     assert (second["ended"].failure, second["pid"]) == (None, first["pid"])
     third = await claude.turn(runtime, "hang", first["session"], idle_timeout=0.3)
     assert third["ended"].failure.kind == "idle_timeout"
@@ -474,6 +536,21 @@ async def test_a_runtime_that_is_closed_keeps_nothing(claude: Claude) -> None:
             if isinstance(event, SessionStarted):
                 await runtime.close()
     await claude.workshop.gone([claude.turns[0]["pid"]])
+
+
+async def test_a_runtime_that_retires_ends_what_waits_and_lets_its_turns_end(
+    claude: Claude,
+) -> None:
+    runtime = claude.runtime()
+    waiting = await claude.turn(runtime)
+    async with aclosing(runtime.run(claude.workshop.change(prompt=Prompt("", "hi")))) as events:
+        async for event in events:
+            if isinstance(event, SessionStarted):
+                await runtime.retire()
+                assert not claude.is_running(waiting["pid"])
+    assert (event.failure, event.text) == (None, "answer to hi")
+    await claude.workshop.gone([claude.turns[1]["pid"]])
+    assert (await claude.turn(runtime, "x", waiting["session"]))["warm"] is False
 
 
 async def test_flags_for_one_turn_are_obeyed_cold(claude: Claude) -> None:

@@ -35,7 +35,7 @@ if arguments[0] == "exec":
     seen(sys.stdin.read())
     say({"type": "thread.started", "thread_id": THREAD})
     say({"type": "item.completed", "item": {"type": "agent_message", "text": "cold"}})
-    say({"type": "turn.completed", "usage": {}})
+    say({"type": "turn.completed", "usage": {"input_tokens": 114, "output_tokens": 24}})
     sys.exit(0)
 for line in sys.stdin:
     message = json.loads(line)
@@ -58,7 +58,8 @@ for line in sys.stdin:
         item = {"type": "agentMessage", "id": "m", "text": "warm"}
         tell("item/completed", turn, item=item)
         tell("thread/tokenUsage/updated", turn,
-            tokenUsage={"last": {"inputTokens": 7, "outputTokens": 2}})
+            tokenUsage={"last": {"inputTokens": 7, "outputTokens": 2},
+                "total": {"inputTokens": 107, "outputTokens": 22}})
         say({"method": "turn/completed",
             "params": {"threadId": THREAD, "turn": {"id": turn, "status": "completed"}}})
         say({"method": "account/rateLimits/updated", "params": {}})
@@ -101,9 +102,18 @@ async def test_an_owner_s_turns_of_a_thread_share_a_server(cli: Codex) -> None:
     turns = [await cli.turn(runtime, text, THREAD) for text in ("one", "two", "three")]
     assert {turn["ended"].text for turn in turns} == {"warm"}
     assert {turn["ended"].session for turn in turns} == {THREAD}
-    assert turns[2]["ended"].usage == Usage(7, 2)
+    assert (turns[2]["ended"].usage, turns[2]["ended"].total) == (Usage(7, 2), Usage(107, 22))
     assert len({turn["pid"] for turn in turns}) == 1
-    assert [one["method"] for one in cli.noted("threads")] == ["thread/resume"]
+    assert cli.noted("threads") == [
+        {
+            "method": "thread/resume",
+            "threadId": THREAD,
+            "excludeTurns": True,
+            "cwd": str(cli.workshop.job.cwd),
+            "approvalPolicy": "never",
+            "sandbox": "danger-full-access",
+        }
+    ]
     assert turns[0]["argv"] == [
         "app-server",
         *("--config", "analytics.enabled=false"),
@@ -148,8 +158,8 @@ async def test_a_server_with_other_rights_is_not_asked(cli: Codex) -> None:
 async def test_a_server_that_dies_in_a_turn_is_replaced_by_a_cold_run(cli: Codex) -> None:
     runtime = cli.runtime()
     await cli.turn(runtime)
-    turn = await cli.turn(runtime, "break", THREAD)
-    assert turn["ended"].text == "cold"
+    turn = await cli.turn(runtime, "break", THREAD, total=Usage(107, 22))
+    assert (turn["ended"].text, turn["ended"].usage) == ("cold", Usage(7, 2))
     assert turn["argv"][-3:] == ["resume", THREAD, "-"]
     await runtime.close()
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.server.test_http import Rig, get
 
 TOKEN = "s3cret"
@@ -51,7 +52,7 @@ async def ask(address: str, request: bytes) -> bytes:
         writer.write(request)
         await writer.drain()
         writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 20)
+        return await asyncio.wait_for(reader.read(), PATIENCE)
     except ConnectionError:
         return b""
     finally:

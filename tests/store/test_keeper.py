@@ -15,6 +15,7 @@ from sidecar.store import outbox, turns, writer
 from sidecar.store.journal import Journal
 from sidecar.store.keeper import Keeper, UnderWay
 from sidecar.store.records import PendingReply, UnfinishedTurn
+from tests.patience import until
 from tests.store.test_database import garbage, overwritten
 
 
@@ -56,9 +57,7 @@ async def copied_back(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(writer, "_CHECKPOINT", 0)
     before = size(path)
     await journal.forget_account("none", "none")
-    async with asyncio.timeout(10):
-        while size(path) == before:
-            await asyncio.sleep(0.01)
+    await until(lambda: size(path) != before)
     monkeypatch.undo()
 
 

@@ -39,9 +39,15 @@ async def run(
     await journal.start(accepted.turn, key, route="r é", generation=1, now=now)
     await journal.finish(
         accepted.turn,
-        Outcome(facts.get("state", "answered"), facts.get("error", ""), facts.get("usage")),
+        Outcome(
+            facts.get("state", "answered"),
+            facts.get("error", ""),
+            facts.get("usage"),
+            facts.get("total"),
+        ),
         key=key,
         session=facts.get("session"),
+        resumed=facts.get("resumed", True),
         now=now,
         replies=facts.get("replies", ()),
     )
@@ -81,6 +87,27 @@ async def test_a_session_knows_its_turns_its_tokens_and_when_it_was_used(
     [accepted] = await journal.accept([message("m9")], now=9.0)
     started = await journal.start(accepted.turn, key, route="r", generation=1, now=9.0)
     assert (started.session_turns, started.session_tokens, started.session_used_at) == (1, 120, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("turn", "known"),
+    [
+        ({"total": Usage(300, 60)}, Usage(300, 60)),
+        ({}, Usage(200, 40)),
+        ({"resumed": False}, None),
+        ({"session": "s2"}, None),
+        ({"session": "s2", "total": Usage(1, 2)}, Usage(1, 2)),
+    ],
+)
+async def test_what_an_agent_told_last_of_all_its_session_is_known_to_the_next_turn(
+    journal: Journal, message: MakeMessage, key: SessionKey, turn: dict[str, Any],
+    known: Usage | None,
+) -> None:  # fmt: skip
+    await run(journal, message("m1"), key, session="s1", total=Usage(200, 40))
+    await run(journal, message("m2"), key, **{"session": "s1", **turn})
+    [accepted] = await journal.accept([message("m9")], now=3.0)
+    started = await journal.start(accepted.turn, key, route="r", generation=1, now=3.0)
+    assert started.session_total == known
 
 
 async def test_turns_are_listed_newest_first_and_shown_whole(

@@ -15,6 +15,7 @@ import pytest
 from sidecar import metrics
 from sidecar.errors import JournalError
 from sidecar.store.writer import Writer
+from tests.patience import PATIENCE, until
 
 TABLES = """
     pragma journal_mode = wal;
@@ -65,7 +66,7 @@ class Held:
 
         def hold(_: sqlite3.Connection) -> bool:
             loop.call_soon_threadsafe(busy.set)
-            return self._go.wait(10)
+            return self._go.wait(PATIENCE)
 
         self._held = self._writer.submit(hold)
         await busy.wait()
@@ -224,9 +225,7 @@ async def test_the_write_ahead_log_is_copied_back_when_nobody_writes(
     size = size_of(path)
     for number in range(300):
         await writer.submit(note(f"{number} " + "x" * 300))
-    async with asyncio.timeout(20):
-        while size_of(path) < size + 50_000:
-            await asyncio.sleep(0.01)
+    await until(lambda: size_of(path) >= size + 50_000)
 
 
 async def test_the_write_ahead_log_is_bounded_although_somebody_always_writes(
@@ -237,7 +236,7 @@ async def test_the_write_ahead_log_is_bounded_although_somebody_always_writes(
     await writer.submit(lambda db: db.execute("pragma wal_autocheckpoint = 0").fetchone())
     size = size_of(path)
     numbers = itertools.count()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while size_of(path) < size + 50_000:
             await writer.submit(note(f"{next(numbers)} " + "x" * 300))
     assert next(numbers) > 200
@@ -254,11 +253,11 @@ ended = threading.Event()
 async def main():
     database = sqlite3.connect({str(path)!r}, isolation_level=None, check_same_thread=False)
     writer = Writer(database, Nowhere())
-    writer.submit(lambda _: ended.wait(10))
+    writer.submit(lambda _: ended.wait({PATIENCE}))
     writer.submit(lambda _: None)
 
 asyncio.run(main())
 ended.set()
 """
-    done = subprocess.run([sys.executable, "-c", script], timeout=20, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", script], timeout=PATIENCE, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")

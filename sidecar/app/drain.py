@@ -1,0 +1,28 @@
+"""How a sidecar comes to rest: nothing comes in any more, and what is under way may end in time."""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from sidecar.app.channels import Channels
+from sidecar.app.dispatch import Dispatcher
+from sidecar.app.outbox import Outbox
+from sidecar.config.model import Limits
+
+log = logging.getLogger(__name__)
+
+
+async def drain(limits: Limits, channels: Channels, dispatcher: Dispatcher, outbox: Outbox) -> None:
+    """Stop receiving; return when turns have ended and replies are sent, or the time is over."""
+    deadline = time.monotonic() + limits.drain_timeout
+    # What is cut at the end takes its grace too, and all of it has to fit.
+    grace = min(limits.stop_grace, limits.drain_timeout / 2)
+    await channels.stop_receiving()
+    log.info("stopping: %d turn(s) run", len(dispatcher.running))
+    await dispatcher.drain(max(0.0, deadline - grace - time.monotonic()))
+    left = max(0.5, deadline - time.monotonic())
+    with suppress(TimeoutError):
+        await asyncio.wait_for(outbox.drained(by=time.time() + left), left)
+    if outbox.waiting:
+        log.warning("%d reply(s) stay for the next start", outbox.waiting)
