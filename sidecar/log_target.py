@@ -69,21 +69,19 @@ class _PrivateFile(_Lossy, RotatingFileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
-        try:
-            if not self._is_in_place():
-                self.close()
-                self.stream = self._open()
-        except OSError:
-            self.handleError(record)
-            return
+        if not self._is_in_place():
+            with suppress(OSError):  # until it can be made, what is open is written to
+                before, self.stream = self.stream, self._open()
+                if before is not None:
+                    before.close()
         super().emit(record)
 
     def _is_in_place(self) -> bool:
-        if self.stream is None or self.stream.closed:
+        if self.stream is None:
             return False
         try:
             return os.path.samestat(os.fstat(self.stream.fileno()), Path(self.baseFilename).stat())
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def _open(self) -> TextIOWrapper:

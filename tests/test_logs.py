@@ -235,6 +235,16 @@ def test_a_log_file_that_is_not_in_its_place_is_made_anew(tmp_path: Path, how: s
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_until_a_log_file_can_be_made_anew_the_old_one_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "sidecar.log"
+    logs.configure("info", "json", path)
+    path.parent.rename(tmp_path / "moved")
+    path.parent.touch()
+    log.info("one")
+    logs.shutdown()
+    assert '"one"' in (tmp_path / "moved" / "sidecar.log").read_text()
+
+
 def test_lines_that_cannot_be_written_are_counted_and_told_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -259,11 +259,18 @@ async def own_log() -> AsyncIterator[None]:
     logging.getLogger().setLevel(level)
 
 
+def lead(link: Path, to: str) -> None:
+    """Have a link lead elsewhere, at once."""
+    new = link.with_name("new")
+    new.symlink_to(to)
+    new.replace(link)
+
+
 async def test_a_log_whose_file_cannot_be_opened_is_a_part_that_does_not_start(
     rig: Rig, own_log: None
 ) -> None:
     before, count = state(rig), metrics.value("log_failures_total")
-    wrong, file = rig.folder / "demo.json" / "log", rig.folder / "l"
+    wrong, file = rig.folder / "demo.json" / "log", rig.folder / "logs" / "l"
     limits = replace(rig.config.limits, output=4096)
     outcome = await rig.reload(log=Log("warning", file=wrong), limits=limits)
     assert outcome.result == "rejected"
@@ -275,8 +282,10 @@ async def test_a_log_whose_file_cannot_be_opened_is_a_part_that_does_not_start(
     assert (kept.limits.output, kept.log) == (4096, Log())
     assert metrics.value("log_failures_total") == count + 2
     # One that cannot be opened again on the way back does not keep the rest from coming back.
+    await asyncio.to_thread((rig.folder / "real").mkdir)
+    await asyncio.to_thread(lead, file.parent, "real")
     assert (await rig.reload(log=Log(file=file))).result == "applied"
-    await asyncio.to_thread(lambda: (file.unlink(), file.mkdir()))
+    await asyncio.to_thread(lead, file.parent, "demo.json")
     outcome = await rig.reload(reload=Reloading(), log=Log(), channels=elsewhere(rig))
     assert outcome.problems[0].startswith("channel demo: does not start: ")
     assert metrics.value("log_failures_total") == count + 3
