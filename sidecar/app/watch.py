@@ -33,7 +33,7 @@ first, which follows a change, and more after the one that takes its place when 
 _STEP, _QUIET_STEP = 25, 200
 """Milliseconds without a further event after which events are told, for LIVELY seconds after a
 change, and later: the settling is ours. The watch wakes up so often also when nothing happens,
-which takes 2 ms of each second with the one and 0.5 with the other."""
+which takes 2 ms of each second with the one and 0.25 with the other."""
 LIVELY = 60.0
 LONGEST_WAIT = 300.0
 """Seconds between two tries of what comes to no end."""
