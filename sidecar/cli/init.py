@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sidecar.cli.new_file import schema_for, write_new
-from sidecar.config.shipped import STARTERS, TESTS, beside_starter, read_starter
+from sidecar.config.shipped import FOR_PODS, STARTERS, TESTS, beside_starter, read_starter
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write it; 1 when there is such a file, or it cannot be written."""
     path, name = arguments.path, arguments.template
-    code = write_new(path, lambda schema: read_starter(name, schema))
+    code = write_new(path, lambda schema: read_starter(name, schema), elsewhere=name in FOR_PODS)
     if code == 0:
         _write_beside(path, beside_starter(name, schema_for(path, TESTS)))
     return code

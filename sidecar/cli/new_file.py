@@ -8,8 +8,9 @@ from urllib.parse import quote
 from sidecar.config.shipped import MAIN, folder
 
 
-def write_new(path: Path, text: Callable[[str], str]) -> int:
-    """Write what `text` makes of the schema's address; the exit code, with what came of it told."""
+def write_new(path: Path, text: Callable[[str], str], *, elsewhere: bool = False) -> int:
+    """Write what `text` makes of the schema's address; the exit code, with what came of it told.
+    `elsewhere`: it is for another machine."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text(schema_for(path)))
@@ -19,7 +20,8 @@ def write_new(path: Path, text: Callable[[str], str]) -> int:
     except OSError as error:
         print(f"sidecar: {path} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"wrote {path}; `sidecar validate {path}` checks it")
+    check = "sidecar validate --no-env" if elsewhere else "sidecar validate"
+    print(f"wrote {path}; `{check} {path}` checks it")
     return 0
 
 

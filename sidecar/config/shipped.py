@@ -9,6 +9,8 @@ MAIN = "config.schema.json"
 TESTS = "test.schema.json"
 STARTERS = ("development", "kubernetes", "agents")
 """Configs to start from, by what they are for."""
+FOR_PODS = ("kubernetes",)
+"""Those for another machine than the one where they are written."""
 
 _FOR_EDITORS = "# yaml-language-server: $schema="
 

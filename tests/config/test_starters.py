@@ -57,6 +57,16 @@ def test_the_first_one_needs_nothing_but_a_sidecar(
     assert [one["code"] for one in json.loads(capsys.readouterr().out)] == ["credentials-missing"]
 
 
+def test_the_one_for_a_pod_is_checked_as_it_says(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--template", "kubernetes", "k.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        "wrote k.yaml; `sidecar validate --no-env k.yaml` checks it\n"
+    )
+    assert main(["validate", "--no-env", "--strict", "k.yaml"]) == 0
+
+
 def test_editors_find_the_schema_from_it(here: Path) -> None:
     assert main(["init"]) == 0
     text = (here / "config.yaml").read_text("utf-8")
