@@ -14,6 +14,11 @@ log = logging.getLogger(__name__)
 Scan = Callable[[Path], tuple[dict[str, Credentials], list[str]]]
 
 
+def interval(config: Config) -> float:
+    """Seconds between two looks into the folder of the configuration, or whether it has one."""
+    return 2.0 if config.discovery.botcord_credentials_dir else 5.0
+
+
 class Discovery:
     """Remembers what the folder held at the last look. `scan` reads one folder, blocking."""
 

@@ -19,7 +19,7 @@ from sidecar.app.chores import prune, reap, tick
 from sidecar.app.control_parts import ControlParts, Inside
 from sidecar.app.control_plane import ControlPlane
 from sidecar.app.digests import Digests
-from sidecar.app.discovery import Discovery
+from sidecar.app.discovery import Discovery, interval
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.drain import drain
 from sidecar.app.http_client import http_client
@@ -40,7 +40,8 @@ from sidecar.app.status import Status
 from sidecar.app.supervisor import Supervisor, cancel
 from sidecar.app.turn import TurnRunner
 from sidecar.app.under_way import under_way
-from sidecar.app.watch import Watcher, changes
+from sidecar.app.watch import changes
+from sidecar.app.watcher import Watcher
 from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
 from sidecar.config.managed import FOLDER
@@ -54,9 +55,6 @@ from sidecar.server.http import HttpServer
 from sidecar.store.journal import Journal
 
 log = logging.getLogger(__name__)
-
-DISCOVERY_INTERVAL = 2.0
-"""Seconds between looks for new credentials files."""
 
 
 class Sidecar:
@@ -292,7 +290,7 @@ class Sidecar:
 
     async def _discover(self) -> None:
         while True:
-            await tick(DISCOVERY_INTERVAL)
+            await tick(interval(self.reloader.snapshot.config))
             async with self._one_at_a_time:
                 config = self.reloader.snapshot.config
                 if await self._discovery.look(config):

@@ -21,7 +21,7 @@ from sidecar.app.gauges import Gauge, Gauges
 from sidecar.app.outbox import Outbox
 from sidecar.app.outcome import Outcome
 from sidecar.app.reload import Reloader
-from sidecar.app.watch import Watcher
+from sidecar.app.watcher import Watcher
 from sidecar.app.work import Work
 from sidecar.app.written import OwnWrites
 from sidecar.config.model import Config, Route

@@ -93,7 +93,7 @@ TABLE: tuple[Metric, ...] = (
         ("turn_run_seconds", "runtime", "from starting an agent to its end"),
         ("reply_delivery_seconds", "channel", "from the end of a turn to the reply's delivery"),
         ("config_reload_duration_seconds", "", "checking and applying a config"),
-        ("event_loop_lag_seconds", "", "how late a timer of the event loop is, once a second"),
+        ("event_loop_lag_seconds", "", "how late a timer is: once a second, idle every five"),
     ),
     *_metrics(
         "gauge",

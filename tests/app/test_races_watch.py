@@ -49,7 +49,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], Awaitable[No
         assert todo, "the watch waits, though what runs is not what the file holds"
         await todo.pop(0)()
 
-    monkeypatch.setattr(watch._Bell, "wait", wait)
+    monkeypatch.setattr(watch.Bell, "wait", wait)
     return todo
 
 

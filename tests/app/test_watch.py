@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from sidecar import metrics
-from sidecar.app import watch
+from sidecar.app import bell, watch
 from sidecar.app.digests import Digests, digests
-from sidecar.app.watch import Watcher, changes
+from sidecar.app.watch import changes
+from sidecar.app.watcher import Watcher
 from sidecar.app.written import digest
 from sidecar.config.reloading import Reloading
 from tests.patience import PATIENCE, until
@@ -84,7 +85,7 @@ class Inputs:
         with suppress(TimeoutError):
             while True:
                 self._now.clear()
-                await asyncio.wait_for(self._now.wait(), watch.LOOK + 0.3)
+                await asyncio.wait_for(self._now.wait(), 2 * QUIET)
 
 
 async def inputs_of(*paths: Path) -> Inputs:
@@ -113,10 +114,9 @@ async def watching(
 
 
 @pytest.fixture(autouse=True)
-def early_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look that follows a new watch comes so soon that only events tell what is changed after
-    it, and within QUIET."""
-    monkeypatch.setattr(watch, "LOOK", 0.1)
+def asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there were events is asked within QUIET, before the first change, too."""
+    monkeypatch.setattr(bell, "SELDOM", 0.1)
 
 
 @pytest.fixture
@@ -483,7 +483,7 @@ async def test_without_a_watch_the_content_is_looked_at_from_time_to_time(
         assert watched.watcher.reason == "inotify watch limit reached"
         assert metrics.gauges()["config_watcher_up"] == {(): 0}
     assert metrics.value("config_watch_failures_total") > before
-    assert [record.message for record in caplog.records if record.name == "sidecar.app.watch"] == [
+    assert [record.message for record in caplog.records if record.name == "sidecar.app.bell"] == [
         "files cannot be watched, looking every 0.1 s: inotify watch limit reached"
     ]
 
