@@ -107,11 +107,13 @@ def milliseconds(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How a figure grows: for each amount of something, how many times the one of the least."""
+    """How a figure grows: for each amount of something, how many times the one of the least, and
+    the bound of that."""
 
     name: str
     unit: str
     points: Sequence[tuple[float, float]]
+    goal: float | None = 1.1
 
 
 def report(*figures: Figure, curves: Sequence[Curve] = ()) -> int:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks._stalls import Stalls
 from sidecar.devhub import DevHub, HubLimits
 
 LIMITS = HubLimits(
@@ -49,11 +50,13 @@ routes:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The Hub, the process of the sidecar, and the seconds from its start to its connection."""
+    """The Hub, the process of the sidecar, the seconds from its start to its connection, and the
+    stalls of its event loop since."""
 
     hub: DevHub
     pid: int
     start: float
+    stalls: Stalls
 
     async def replies(self, count: int) -> None:
         """Return when the sidecar has sent so many replies."""
@@ -67,10 +70,16 @@ def answering_owner(folder: Path, command: Sequence[str]) -> str:
 
 @asynccontextmanager
 async def world(
-    folder: Path, program: Path, *, slots: int = 4, channels: int = 1, include: str = ""
+    folder: Path,
+    program: Path,
+    *,
+    slots: int = 4,
+    channels: int = 1,
+    include: str = "",
+    plain: bool = False,
 ) -> AsyncIterator[World]:
     """Run a Hub and a sidecar with its channels, connected, and end both. `include` is a part of
-    the config that is included."""
+    the config that is included. A `plain` one is started as users do, and notes no stalls."""
     hub = DevHub(limits=LIMITS)
     await hub.start()
     names = ["demo", *(f"demo{number}" for number in range(1, channels))]
@@ -88,8 +97,10 @@ async def world(
         text += "include: [more.yaml]\n"
     config.write_text(text)
     begin = time.monotonic()
+    stalls = Stalls(folder / "stalls")
+    module = ["sidecar"] if plain else ["benchmarks._stalls", str(stalls.path)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", "run", str(config), env=os.environ
+        sys.executable, "-m", *module, "run", str(config), env=os.environ
     )
     try:
         while not all(map(hub.connected, names)):
@@ -99,7 +110,9 @@ async def world(
                 sys.exit("the sidecar does not connect")
             with suppress(TimeoutError):
                 await hub.wait(lambda: all(map(hub.connected, names)), timeout=1.0)
-        yield World(hub, process.pid, time.monotonic() - begin)
+        start = time.monotonic() - begin
+        stalls.anew()
+        yield World(hub, process.pid, start, stalls)
     finally:
         if process.returncode is None:
             process.terminate()

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks._measure import Figure, instant_program, peak_of, report, resident, smoke
+from benchmarks._stalls import stall
 from benchmarks._world import answering_owner, world
 
 AGENT = """\
@@ -37,7 +38,7 @@ async def measure(blocks: int) -> int:
             hub.owner_says("demo", "go")
             await found.replies(1)
             seconds = time.monotonic() - begin
-            grown = peak_of(found.pid) - idle
+            grown, held_up = peak_of(found.pid) - idle, found.stalls.longest
     times = [block.at for block in hub.blocks]
     nearest = min(b - a for a, b in itertools.pairwise(times))
     print(f"  {blocks} blocks: {seconds:.1f} s, {len(times)} requests")
@@ -51,6 +52,7 @@ async def measure(blocks: int) -> int:
             goal=1,
             least=True,
         ),
+        stall(held_up),
     )
 
 

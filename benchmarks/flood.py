@@ -18,6 +18,7 @@ from benchmarks._measure import (
     resident,
     smoke,
 )
+from benchmarks._stalls import stall
 from benchmarks._world import World, answering_owner, world
 
 AGENT = """\
@@ -89,7 +90,7 @@ async def measure(kind: str, size: int) -> int:
             begin = time.monotonic()
             times = await rooms.flooded()
             seconds = time.monotonic() - begin
-            grown = peak_of(found.pid) - idle
+            grown, held_up = peak_of(found.pid) - idle, found.stalls.longest
     usual = statistics.median(quiet)
     late = statistics.median(times) - usual, quantile(times, 0.99) - quantile(quiet, 0.99)
     what = "small lines" if kind == "small" else "one line"
@@ -98,6 +99,7 @@ async def measure(kind: str, size: int) -> int:
         Figure("memory, more than idle", f"{grown:.1f} MiB", grown, "MiB", goal=30),
         Figure("other room, median", milliseconds(late[0]), late[0] * 1000, "ms later", goal=50),
         Figure("other room, p99", milliseconds(late[1]), late[1] * 1000, "ms later"),
+        stall(held_up),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._measure import Curve, Figure, instant_program, milliseconds, report, smoke
+from benchmarks._stalls import Stall, stall
 from benchmarks._world import World, world
 from sidecar.store.database import open_database
 from sidecar.store.encoding import encode
@@ -108,8 +109,8 @@ GROWTHS = (
 )
 
 
-async def pair(growth: Growth, amount: int) -> tuple[float, float]:
-    """The medians of a turn with the least amount and with another one."""
+async def pair(growth: Growth, amount: int) -> tuple[float, float, Stall]:
+    """The medians of a turn with the least amount and with another one, and its longest stall."""
     times: dict[int, list[float]] = {growth.least: [], amount: []}
     with tempfile.TemporaryDirectory() as name:
         async with AsyncExitStack() as stack:
@@ -128,7 +129,8 @@ async def pair(growth: Growth, amount: int) -> tuple[float, float]:
                     taken = await turns(found, person, room)
                     if block:  # the first one warms up
                         times[count] += taken
-    return statistics.median(times[growth.least]), statistics.median(times[amount])
+            held_up = worlds[amount][0].stalls.longest
+    return statistics.median(times[growth.least]), statistics.median(times[amount]), held_up
 
 
 async def turns(found: World, person: str, room: str) -> list[float]:
@@ -143,19 +145,20 @@ async def turns(found: World, person: str, room: str) -> list[float]:
 
 
 async def measure() -> int:
-    figures, curves = [], []
+    figures, curves, stalls = [], [], []
     for growth in GROWTHS:
         points = [(float(growth.least), 1.0)]
         for amount in growth.more:
             amount = min(amount, 200) if smoke() else amount
-            few, many = await pair(growth, amount)
+            few, many, held_up = await pair(growth, amount)
+            stalls.append(held_up)
             points.append((float(amount), many / few))
             name = f"{growth.name}, {amount:,}"
             figures.append(
                 Figure(name, milliseconds(many), many / few, f"x {growth.least}", goal=1.1)
             )
         curves.append(Curve(growth.name, "a turn's median", points))
-    return report(*figures, curves=curves)
+    return report(*figures, stall(*stalls), curves=curves)
 
 
 if __name__ == "__main__":

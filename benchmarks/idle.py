@@ -53,7 +53,7 @@ async def idle(channels: int, settle: float) -> tuple[World, float, float, float
     in a second, and how often it wakes up in one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with world(folder, instant_program(folder), channels=channels) as found:
+        async with world(folder, instant_program(folder), channels=channels, plain=True) as found:
             await asyncio.sleep(settle)
             before, woken = cpu_time(found.pid), wakes(found.pid)
             await asyncio.sleep(settle)

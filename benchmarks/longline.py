@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks._measure import Figure, milliseconds, report, smoke
+from benchmarks._stalls import Stalls, of_this_process, stall
 from benchmarks._turns import job, peak, runtime
 from sidecar.model import TurnEnded
 from sidecar.runtimes.command import COMMAND
@@ -51,21 +52,23 @@ async def turn(folder: Path, size: int) -> float:
     return seconds
 
 
-async def measure(size: int) -> int:
+async def measure(size: int, stalls: Stalls) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         await turn(folder, CHUNK)  # warms up
         before = peak(anew=True)
+        stalls.anew()
         seconds = min([await turn(folder, size) for _ in range(3)])
-        grown = peak() - before
+        grown, held_up = peak() - before, stalls.longest
     least = min(read_time(size) for _ in range(3))
     print(f"  floor: {milliseconds(least)} to read {size >> 20} MiB")
     return report(
         Figure("turn", milliseconds(seconds), seconds / least, "x floor"),
         Figure("turn, in seconds", milliseconds(seconds), seconds, "s", goal=0.2),
         Figure("memory, more than before", f"{grown:.1f} MiB", grown, "MiB", goal=8),
+        stall(held_up),
     )
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(1 << 22 if smoke() else 1 << 26)))
+    sys.exit(asyncio.run(measure(1 << 22 if smoke() else 1 << 26, of_this_process())))

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._measure import Figure, milliseconds, report, smoke
+from benchmarks._stalls import Stalls, of_this_process, stall
 from benchmarks._turns import job, peak, runtime
 from sidecar.api import Runtime
 from sidecar.codecs.ndjson import Lines, parse
@@ -99,21 +100,26 @@ async def turn(found: Runtime, folder: Path, count: int) -> float:
     return seconds
 
 
-async def turns(folder: Path, name: str, line: bytes, count: int) -> Sequence[Figure]:
+async def turns(
+    folder: Path, name: str, line: bytes, count: int, stalls: Stalls
+) -> Sequence[Figure]:
     """The figures of whole turns."""
     program = agent(folder, name, line, count)
     warm = agent(folder, f"{name} at first", line, 1)
     async with runtime(CLAUDE_CODE, {"command": str(warm)}, folder) as found:
         await turn(found, folder, 1)
-    before, floors, times = peak(anew=True), [], []
+    before, floors, times, noted = peak(anew=True), [], [], []
     async with runtime(CLAUDE_CODE, {"command": str(program)}, folder) as found:
         for _ in range(RUNS):
             floors.append(await read(program, Lines().feed))
+            stalls.anew()
             times.append(await turn(found, folder, count))
+            noted.append(stalls.longest)
     seconds, floor, grown = median(times), median(floors), peak() - before
     return (
         Figure(f"turn, {name} lines", milliseconds(seconds), seconds / floor, "x floor", goal=8),
         Figure("memory, more than before", f"{grown:.1f} MiB", grown, "MiB", goal=8),
+        stall(*noted),
     )
 
 
@@ -169,16 +175,16 @@ def against_node(count: int) -> Sequence[Figure]:
     )
 
 
-async def measure(small: int, large: int) -> int:
+async def measure(small: int, large: int, stalls: Stalls) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         figures = [
-            *await turns(folder, "small", SMALL, small),
-            *await turns(folder, "large", LARGE, large),
+            *await turns(folder, "small", SMALL, small, stalls),
+            *await turns(folder, "large", LARGE, large, stalls),
             *await decoding(folder, small),
         ]
     return report(*figures, *against_node(small // 10))
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(measure(*((4_000, 4) if smoke() else (200_000, 100)))))
+    sys.exit(asyncio.run(measure(*((4_000, 4) if smoke() else (200_000, 100)), of_this_process())))

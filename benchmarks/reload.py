@@ -2,21 +2,18 @@
 run, and what many saves leave behind."""
 
 import asyncio
-import http.client
 import itertools
 import re
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from benchmarks._measure import Figure, milliseconds, report, resident, smoke
+from benchmarks._measure import Curve, Figure, milliseconds, report, resident, smoke
+from benchmarks._stalls import stall
 from benchmarks._world import CONFIG, PATIENCE, World, world
 from sidecar.devhub import DevHub
-from sidecar.server import address
 
 SAVES = 3 if smoke() else 9
 """Saves of each kind; the median counts."""
@@ -95,31 +92,6 @@ class Saves:
         return found[0]
 
 
-@contextmanager
-def stalls(folder: Path) -> Iterator[list[float]]:
-    """Seconds that each answer of the event loop takes meanwhile, asked for without a pause."""
-    found: list[float] = []
-    ended = threading.Event()
-    connection = http.client.HTTPConnection(address.find(folder / "state"))
-
-    def ask() -> None:
-        while not ended.is_set():
-            begin = time.perf_counter()
-            connection.request("GET", "/livez")
-            connection.getresponse().read()
-            found.append(time.perf_counter() - begin)
-            time.sleep(0.001)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        thread.join()
-        connection.close()
-
-
 async def latency(
     saves: Saves, routes: int, *, changed: int | None = None, templates: int = 0
 ) -> float:
@@ -160,11 +132,16 @@ async def measure() -> int:
         async with world(folder, program, slots=TURNS) as found:
             saves = Saves(folder, program, found.hub)
             await saves.save(saves.text(0))
-            return report(*[figure async for figure in figures(found, saves, folder)])
+            found.stalls.anew()
+            figures = await latencies(saves)
+            share, curves = await growth(saves)
+            figures += [share, *await left_behind(found, saves), stall(found.stalls.longest)]
+            return report(*figures, curves=curves)
 
 
-async def figures(found: World, saves: Saves, folder: Path) -> AsyncIterator[Figure]:
-    """Each result."""
+async def latencies(saves: Saves) -> list[Figure]:
+    """How long saves take until they are live."""
+    figures = []
     for name, routes, changed, templates, goal in (
         ("500 routes", 500, None, 0, 400),
         ("500 routes, 100 templates", 500, None, 100, 1000),
@@ -173,28 +150,46 @@ async def figures(found: World, saves: Saves, folder: Path) -> AsyncIterator[Fig
         ("1 of 10,000 routes", 10_000, 1, 0, 300),
     ):
         taken = await latency(saves, routes, changed=changed, templates=templates)
-        yield Figure(name, milliseconds(taken), taken * 1000, "ms", goal=goal)
-    with stalls(folder) as found_stalls:
-        for _ in range(SAVES):
-            await saves.save(saves.text(10_000))
-    worst = max(found_stalls)
-    yield Figure("loop, longest stall", milliseconds(worst), worst * 1000, "ms", goal=50)
+        figures.append(Figure(name, milliseconds(taken), taken * 1000, "ms", goal=goal))
+    return figures
+
+
+async def growth(saves: Saves) -> tuple[Figure, list[Curve]]:
+    """How the time until a save is live grows with what is there, and with what changed in it: the
+    share of one route of many that changed, against that of one of fewer; and the curves."""
+    there = {many: await latency(saves, many, changed=1) for many in (10, 100, 1_000, 10_000)}
+    changed = {
+        many: await latency(saves, 10_000, changed=many) for many in (1, 10, 100, 1_000, 10_000)
+    }
+    many, few = ((changed[count] - changed[1]) / (count - 1) for count in (10_000, 1_000))
+    share = Figure("a changed route's share", f"{many * 1e6:.0f} us", many / few, "x of 1,000")
+    curves = []
+    for name, taken in (("routes, one changed", there), ("changed of 10,000", changed)):
+        points = [(count, seconds / min(taken.values())) for count, seconds in taken.items()]
+        curves.append(Curve(name, "a save until it is live", points, goal=None))
+    return share, curves
+
+
+async def left_behind(found: World, saves: Saves) -> list[Figure]:
+    """What saves do to turns, and what many of them leave behind."""
     alone = await turns(found, saves, None)
     meanwhile = await turns(found, saves, saves.text(10_000))
     late = max(with_ - without for with_, without in zip(meanwhile, alone, strict=True))
-    yield Figure("delay of turns", milliseconds(late), late * 1000, "ms", goal=50)
+    figures = [Figure("delay of turns", milliseconds(late), late * 1000, "ms", goal=50)]
     for _ in range(20):  # what is made once is there
         await saves.save(saves.text(500))
     before, held_before = resident(found.pid), held(found.pid)
     for _ in range(RELOADS):
         await saves.save(saves.text(500, changed=1))
     after, held_after = resident(found.pid), held(found.pid)
-    yield Figure(f"memory, {RELOADS} reloads", f"{after:.1f} MiB", after / before, "x", goal=1.05)
+    grown, shown = after / before, f"{after:.1f} MiB"
+    figures.append(Figure(f"memory, {RELOADS} reloads", shown, grown, "x", goal=1.05))
     # The connections that are kept open to the Hub may be a few more or fewer.
     for name, old, new, goal in zip(
         ("descriptors", "watches"), held_before, held_after, (10, 0), strict=True
     ):
-        yield Figure(name, f"{new}", new - old, "more", goal=goal)
+        figures.append(Figure(name, f"{new}", new - old, "more", goal=goal))
+    return figures
 
 
 if __name__ == "__main__":

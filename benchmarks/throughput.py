@@ -7,7 +7,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks._measure import Figure, floor, instant_program, report, smoke, spawn_times
+from benchmarks._measure import (
+    Figure,
+    floor,
+    instant_program,
+    peak_of,
+    report,
+    smoke,
+    spawn_times,
+)
+from benchmarks._stalls import stall
 from benchmarks._world import world
 
 
@@ -27,11 +36,14 @@ async def measure(messages: int, rooms: int, rounds: int) -> int:
                     hub.say(person, places[index % rooms], f"message {index} of round {number}")
                 await found.replies(messages * (number + 1))
                 rates.append(messages / (hub.sent[-1].at - begin))
+            peak, held_up = peak_of(found.pid), found.stalls.longest
         spawns += spawn_times(program, messages // 2)
     rate = statistics.median(rates)
     share = rate * floor(spawns)
     return report(
-        Figure("turns", f"{rate:.0f}/s", share, "of the floor's rate", goal=0.3, least=True)
+        Figure("turns", f"{rate:.0f}/s", share, "of the floor's rate", goal=0.3, least=True),
+        Figure("memory, at the most", f"{peak:.1f} MiB", peak, "MiB", goal=70e6 / (1 << 20)),
+        stall(held_up),
     )
 
 

@@ -17,6 +17,7 @@ from benchmarks._measure import (
     smoke,
     spawn_times,
 )
+from benchmarks._stalls import stall
 from benchmarks._world import world
 
 BLOCK = 20
@@ -40,12 +41,14 @@ async def measure(turns: int) -> int:
                 hub.say(person, room, f"message {number}")
                 await found.replies(number + 1)
                 times.append(hub.sent[-1].at - begin)
+            held_up = found.stalls.longest
     least = floor(spawns)
     times = times[BLOCK:]  # the first ones warm up
     median, late = statistics.median(times), quantile(times, 0.99)
     return report(
         Figure("turn, median", milliseconds(median), median / least, "x floor", goal=8),
         Figure("turn, p99", milliseconds(late), late / least, "x floor", goal=16),
+        stall(held_up),
     )
 
 

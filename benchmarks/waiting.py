@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks._measure import Figure, instant_program, milliseconds, report, resident, smoke
+from benchmarks._stalls import stall
 from benchmarks._world import World, world
 
 SLOTS = 4
@@ -60,15 +61,17 @@ async def measure(rooms: int) -> int:
             (folder / "go").touch()
             begin = time.monotonic()
             await found.replies(before + rooms)
+            held_up = found.stalls.longest
             waits = [one.at - begin for one in hub.sent[before:]]
             came = [places.index(one.room) for one in hub.sent[before:] if one.room]
     late = max(served - place for served, place in enumerate(came))
-    mean, longest = statistics.mean(waits), max(waits)
+    mean, most = statistics.mean(waits), max(waits)
     each = grown * 1024 / (rooms - SLOTS)
     return report(
-        Figure("longest wait", milliseconds(longest), longest / mean, "x the mean", goal=2),
+        Figure("longest wait", milliseconds(most), most / mean, "x the mean", goal=2),
         Figure("most that overtook one", str(late), late, "others", goal=2 * SLOTS),
         Figure("memory of one that waits", f"{each:.1f} KiB", each, "KiB", goal=8),
+        stall(held_up),
     )
 
 

@@ -155,7 +155,9 @@ class Attempts:
     async def _ask(self) -> Mapping[str, object]:
         """What the context providers tell that the turn's templates use."""
         work, snapshot = self._work, self._running.snapshot
-        names = snapshot.prompts.needs(work.route, work.newest.channel)
+        prompts, of = snapshot.prompts, (work.route, work.newest.channel)
+        ready = prompts.are_compiled(*of)
+        names = prompts.needs(*of) if ready else await asyncio.to_thread(prompts.needs, *of)
         tools = frozenset(server.name for server in self._tools)
         asked = Asked(work.newest, work.cwd, time.time(), tools, work.trust)
         limit = snapshot.config.context.timeout

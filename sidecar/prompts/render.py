@@ -125,8 +125,14 @@ class Prompts:
         )
         return Rendered(prompt, recovery, made_by, tuple(failures))
 
+    def are_compiled(self, route: Route, channel: str) -> bool:
+        """Whether the templates of a route in a channel are, so that a turn finds them ready."""
+        wanted = self._wanted(route, channel)
+        return all((of[0].text, key == _RECOVERY) in self._compiled for key, of in wanted.items())
+
     def needs(self, route: Route, channel: str) -> frozenset[str]:
-        """The context providers that the templates of a route use in a channel, by name."""
+        """The context providers that the templates of a route use in a channel, by name. Any thread
+        may ask, as where they are not compiled yet, which takes tens of milliseconds."""
         firsts = ((of[0], key) for key, of in self._wanted(route, channel).items())
         used = frozenset().union(*(self._of(template, key).names for template, key in firsts))
         return used & (PROVIDERS.keys() | self._others)

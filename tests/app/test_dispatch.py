@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from sidecar.core import wording
 from sidecar.core.redact import Redactor
 from sidecar.core.routing import Router
 from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, TurnEnded
+from sidecar.prompts import render
 from sidecar.prompts.render import Prompts
 from sidecar.store import listing
 from sidecar.store.records import UnfinishedTurn
@@ -93,6 +95,24 @@ async def test_an_answer_comes_after_the_progress_that_led_to_it(rig: Any) -> No
     shown.set()
     await rig.quiet()
     assert rig.texts == ["answer 1"]
+
+
+async def test_a_template_is_compiled_where_it_holds_up_no_other_turn(
+    rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def compiled(*args: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread())
+        return compile_template(*args, **options)
+
+    compile_template = render.compiled
+    monkeypatch.setattr(render, "compiled", compiled)
+    for _ in range(2):
+        await rig.say("hello")
+        await rig.quiet()
+    assert len(threads) == 3  # once for both turns
+    assert threading.main_thread() not in threads
 
 
 async def test_an_impossible_time_of_reset_is_left_out(rig: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sidecar import metrics
 from sidecar.app import lag
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 
 async def test_a_loop_that_is_held_up_is_measured_and_told(
@@ -28,3 +28,31 @@ async def test_a_loop_that_is_held_up_is_measured_and_told(
     task.cancel()
     counts, _ = metrics.durations()["event_loop_lag_seconds"][()]
     assert sum(counts) > before
+
+
+async def test_a_process_with_little_to_do_is_measured_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    loads = iter([0.0, 1.0, 1.0, 0.0])
+    used = 0.0
+
+    async def tick(pause: float) -> float:
+        nonlocal used
+        pauses.append(pause)
+        load = next(loads, None)
+        if load is None:
+            await asyncio.Future()
+        begin = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.01)
+        now = asyncio.get_running_loop().time()
+        used += (load or 0.0) * (now - begin)
+        return now
+
+    monkeypatch.setattr(lag, "tick", tick)
+    monkeypatch.setattr(time, "process_time", lambda: used)
+    task = asyncio.create_task(lag.watch_loop())  # noqa: TID251 -- of a test
+    await until(lambda: len(pauses) == 5)
+    task.cancel()
+    calm, busy = lag.CALM_PAUSE, lag.PAUSE
+    assert pauses == [busy, calm, busy, busy, calm]

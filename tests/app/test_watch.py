@@ -610,3 +610,31 @@ async def test_a_touch_has_what_was_rejected_tried_again_and_nothing_else(
         await asyncio.sleep(QUIET)
         assert count == 1 + rejected
         task.cancel()
+
+
+async def test_a_quiet_watch_asks_seldom_and_a_lively_one_often(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import watchfiles
+
+    asked = 0
+
+    def quiet(*_: object, **__: object) -> Iterator[set[object]]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield set()
+
+    monkeypatch.setattr(watchfiles, "watch", quiet)
+    monkeypatch.setattr(bell, "SELDOM", 0.1)
+    monkeypatch.setattr(bell, "OFTEN", 0.001)
+    watcher = Watcher()
+    watch = bell.Bell(watcher)
+    await watch.wait([config], 0.4)  # it is set up
+    asked = 0
+    await watch.wait([config], 0.4)
+    assert 1 <= asked <= 5
+    watcher.changed_at, asked = time.time(), 0
+    while asked <= 5:
+        await watch.wait([config], 0.4)
+    await watch.close()
