@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sidecar import metrics
@@ -83,7 +84,6 @@ class Control:
             "list_runtimes": self._list_runtimes,
             "ping": self._ping,
             "policy_updated": self._policy_updated,
-            "provision_agent": self._provision,
             "reload_config": self._reload,
             "revoke_agent": self._revoke,
             "set_route": self._provisioner.set_route,
@@ -96,6 +96,8 @@ class Control:
         if (why := _UNSUPPORTED.get(frame.type)) is not None:
             return Failed("unsupported", why)
         act = self._acts.get(frame.type)
+        if frame.type == "provision_agent":  # of no use to the Hub when it is late
+            act = partial(self._provision, due=frame.due)
         if act is None:
             return Failed("unknown_type", f"frames of type {frame.type} are not known")
         done: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
@@ -144,8 +146,8 @@ class Control:
         except OSError as error:
             raise ControlRefused("state_unusable", str(error)) from error
 
-    async def _provision(self, params: Record) -> Result:
-        done = await self._provisioner.provision(params)
+    async def _provision(self, params: Record, due: float) -> Result:
+        done = await self._provisioner.provision(params, due)
         await self._say("agent_provisioned", done["agentId"])
         return done
 

@@ -67,9 +67,10 @@ class Provisioner:
         self._layer = ManagedLayer(files, reloader)
         self._one_at_a_time = asyncio.Lock()
 
-    async def provision(self, params: Record) -> dict[str, object]:
+    async def provision(self, params: Record, due: float) -> dict[str, object]:
         """Add an agent, whose credentials are handed over, or which is registered at the Hub
-        first. Raises ControlRefused or BadRequest."""
+        first. One that is not there at `due`, by the monotonic clock, is taken back. Raises
+        ControlRefused or BadRequest."""
         if not hands_over(params):
             await self._route(target_of(params))  # what could not work is not registered
             made = await self._register(profile_text(params, "name"), profile_text(params, "bio"))
@@ -78,7 +79,7 @@ class Provisioner:
         async with self._one_at_a_time:
             route = await self._route(wanted.target)
             if not await self._is_here(wanted):
-                await self._add(wanted, route)
+                await self._add(wanted, route, due)
         path = self._files.credentials(wanted.agent)
         told: dict[str, object] = {"agentId": wanted.agent, "hubUrl": wanted.hub}
         told["credentialsFile"] = str(path)
@@ -113,12 +114,7 @@ class Provisioner:
             if _is_managed(self._reloader.snapshot.config, agent):
                 await self._agents.end_turns(agent)
             async with self._noted(change):
-                await self._drop(agent)
-                # The user may have it too, also since the config was loaded anew just now.
-                self._refuse_users(agent)
-                # Messages may have come until its channel was gone.
-                await self._agents.end_turns(agent)
-                await self._agents.give_up_replies(agent)
+                await self._let_go(agent)
                 deleted = await delete_traces(change, self._files, self._journal)
         return {"agentId": agent, "removed": known, **deleted}
 
@@ -164,6 +160,15 @@ class Provisioner:
             text = f"{agent} is in the config of this machine's user"
             raise ControlRefused("not_managed", text)
 
+    async def _let_go(self, agent: str) -> None:
+        """Drop an agent, and end what is under way for it. Raises ControlRefused."""
+        await self._drop(agent)
+        # The user may have it too, also since the config was loaded anew just now.
+        self._refuse_users(agent)
+        # Messages may have come until its channel was gone.
+        await self._agents.end_turns(agent)
+        await self._agents.give_up_replies(agent)
+
     async def _drop(self, agent: str) -> None:
         """Take an agent and its routes out of the layer. Raises ControlRefused."""
         await self._layer.change(
@@ -172,7 +177,7 @@ class Provisioner:
             lambda config: _without(config, agent),
         )
 
-    async def _add(self, wanted: Provision, route: Entry) -> None:
+    async def _add(self, wanted: Provision, route: Entry, due: float) -> None:
         agent = wanted.agent
         if self._agents.is_taken(agent):
             raise ControlRefused("agent_exists", f"{agent} is an agent of this machine already")
@@ -193,14 +198,22 @@ class Provisioner:
                     lambda config: _is_managed(config, agent),
                 )
             except (ControlRefused, OSError) as error:
-                await delete_traces(change, self._files, self._journal)
-                if kept is not None:
-                    await asyncio.to_thread(self._files.write_credentials, agent, kept)
+                await self._take_back(change, kept)
                 if isinstance(error, OSError):
                     raise ControlRefused("state_unusable", str(error)) from error
                 raise
+            if time.monotonic() > due:
+                await self._let_go(agent)
+                await self._take_back(change, kept)
+                raise ControlRefused("busy", f"adding {agent} took too long: it is taken back")
         with suppress(OSError):  # the first turn makes it, too
             await asyncio.to_thread(self._prepare, wanted, str(route["runtime"]))
+
+    async def _take_back(self, change: Unfinished, kept: Mapping[str, object] | None) -> None:
+        """Undo the credentials of an agent that is not added; `kept` were there before."""
+        await delete_traces(change, self._files, self._journal)
+        if kept is not None:
+            await asyncio.to_thread(self._files.write_credentials, change.agent, kept)
 
     async def _is_here(self, wanted: Provision) -> bool:
         """Whether this very agent was added before: the Hub asks again when it got no answer."""

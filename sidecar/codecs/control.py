@@ -5,6 +5,7 @@ events of this side are not signed. An ack has no `type`: that is how the two ar
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,13 +29,15 @@ RefusalCode = Literal[
 class Frame:
     """A frame that the Hub has signed. `ts` is in seconds since the epoch.
 
-    `params` can hold private keys.
+    `params` can hold private keys. What it asks for has to be there at `due`, in seconds of the
+    monotonic clock; what is not is undone.
     """
 
     id: str
     type: str
     params: Record = field(repr=False)
     ts: float
+    due: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

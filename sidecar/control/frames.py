@@ -5,8 +5,10 @@ long keeps no question waiting.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from typing import Protocol
 
 from sidecar import metrics
@@ -26,8 +28,8 @@ LONG = 64 * 1024
 """Characters from which on a frame is checked in a thread, so that nothing has to wait for it, and
 the answer to a question is not kept: asked again, it is answered anew."""
 PATIENCE = {"provision_agent": 25.0}
-"""Seconds in which it must be begun with a frame: the Hub waits for 30 for its answer, and takes an
-agent back that is not there by then."""
+"""Seconds in which what a frame asks for must be there: the Hub waits for 30 for its answer, and
+takes an agent back that is not there by then."""
 
 Act = Callable[[Frame], Awaitable[Ack]]
 """Does what a frame asks for."""
@@ -72,7 +74,7 @@ class Frames:
         self._clock = clock
         self.idle = asyncio.Event()
         self.idle.set()
-        self._orders: asyncio.Queue[tuple[Frame, float]] = asyncio.Queue(WAITING)
+        self._orders: asyncio.Queue[Frame] = asyncio.Queue(WAITING)
         self._questions: asyncio.Queue[Frame] = asyncio.Queue(WAITING)
 
     async def take(self, text: str) -> None:
@@ -87,7 +89,8 @@ class Frames:
                     if frame.type in QUESTIONS:
                         self._questions.put_nowait(frame)
                     else:
-                        self._orders.put_nowait((frame, self._clock()))
+                        due = self._clock() + PATIENCE.get(frame.type, math.inf)
+                        self._orders.put_nowait(replace(frame, due=due))
                         self.idle.clear()
                 except asyncio.QueueFull:
                     await self._refuse(frame.id, Failed("busy", f"{WAITING} frames wait already"))
@@ -101,9 +104,9 @@ class Frames:
 
     async def _act_in_order(self, act: Act) -> None:
         while True:
-            frame, since = await self._orders.get()
+            frame = await self._orders.get()
             try:
-                if self._clock() - since > PATIENCE.get(frame.type, float("inf")):
+                if self._clock() > frame.due:
                     late = Failed("busy", "it had to wait for too long")
                     await self._refuse(frame.id, late)
                 else:

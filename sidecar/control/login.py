@@ -10,16 +10,19 @@ import os
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sidecar.api import Host
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.config.model import LOGIN_FILE
+from sidecar.config.system import is_private
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.private_file import (
+    FileRewritten,
     Stamp,
     parse_object,
     read_private,
@@ -53,6 +56,12 @@ class Login:
     document: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
     stamp: Stamp | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def filed(self) -> str | None:
+        """The refresh token in the file that it was read from: by it the file is known again,
+        whatever else a person writes into it."""
+        return text_of(self.document, "refreshToken")
+
 
 def read(path: Path) -> Login:
     """Read a login that only its owner can read.
@@ -61,21 +70,7 @@ def read(path: Path) -> Login:
         ChannelStopped: it cannot be used; the text tells why, and how it is mended.
     """
     text, _, stamp = read_private(path)
-    record = parse_object(path, text)
-    found = {name: text_of(record, name) for name in _NAMES}
-    expires = number_of(record, "expiresAt")
-    missing = [name for name, value in found.items() if value is None]
-    if missing or expires is None:
-        raise ChannelStopped(f"{path}: has no {(missing or ['expiresAt'])[0]}")
-    user, instance, hub, access, refresh = (str(found[name]) for name in _NAMES)
-    try:
-        hub = hub_url(hub)
-    except ValueError as error:
-        raise ChannelStopped(f"{path}: {error}") from error
-    if not _can_travel(access):
-        raise ChannelStopped(f"{path}: accessToken is damaged")
-    label = text_of(record, "label")
-    return Login(user, instance, hub, access, refresh, expires / 1000, label, record, stamp)
+    return _login(path, parse_object(path, text), stamp)
 
 
 def granted(body: object, hub: str, now: float, old: Login | None = None) -> Login:
@@ -111,12 +106,8 @@ def granted(body: object, hub: str, now: float, old: Login | None = None) -> Log
     )
 
 
-def write(
-    path: Path, login: Login, *, now: float, wrote: Callable[[bytes, bytes], None] | None = None
-) -> Stamp:
+def write(path: Path, login: Login, *, now: float) -> None:
     """Put a login into its file, mode 0600; readers see the old one or the new one, never half.
-
-    `wrote` is told the contents before and after, where the file was there.
 
     Raises:
         OSError: it cannot be written; the file is as it was.
@@ -127,17 +118,47 @@ def write(
         "userId": login.user,
         "daemonInstanceId": login.instance,
         "hubUrl": login.hub,
-        "accessToken": login.access,
-        "refreshToken": login.refresh,
-        "expiresAt": int(login.expires_at * 1000),
+        **_tokens(login),
     }
     if login.label is not None:
         document["label"] = login.label
-    content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    target = _place(path)
-    if wrote is not None and target.exists():
-        wrote(target.read_bytes(), content)
-    return replace_file(target, content)
+    replace_file(_place(path), _content(document))
+
+
+def renew(path: Path, fresh: Login, host: Host) -> Login | None:
+    """Put the tokens of a refreshed login into its file, mode 0600, and leave the rest of it as it
+    is; the login that the file has then. None, and nothing is done, where it is not the file of
+    this login: somebody has logged out, or in anew, or is about to write it.
+
+    A file that others can read by now is written, too, for its owner only: they have not seen the
+    new tokens, and the former ones are worth nothing any more, or about to end.
+
+    Raises:
+        ChannelStopped: the tokens are kept, but the rest of the file cannot be used any more.
+        OSError: it cannot be read or written; the file is as it was.
+    """
+    target = path.resolve()
+    while True:
+        try:
+            text, status = target.read_bytes(), target.stat()
+            former = parse_object(path, text)
+        except (FileNotFoundError, ChannelStopped):
+            return None
+        if text_of(former, "refreshToken") != fresh.filed:
+            return None
+        record = {**former, **_tokens(fresh)}
+        content = _content(record)
+        host.wrote(text, content)
+        with contextlib.suppress(FileRewritten):  # looked at again
+            stamp = replace_file(target, content, expected=text)
+            break
+    if not is_private(status.st_mode, status.st_uid, os.geteuid()):
+        host.log.warning(
+            "other users of this machine had access to %s while the login in it was refreshed:"
+            " what is in it now is its owner's only",
+            path,
+        )
+    return _login(path, record, stamp)
 
 
 def prepare(path: Path) -> None:
@@ -199,6 +220,35 @@ def stamp(path: Path) -> Stamp | None:
         return stamp_of(path.stat())
     except OSError:
         return None
+
+
+def _login(path: Path, record: Record, stamp: Stamp) -> Login:
+    found = {name: text_of(record, name) for name in _NAMES}
+    expires = number_of(record, "expiresAt")
+    missing = [name for name, value in found.items() if value is None]
+    if missing or expires is None:
+        raise ChannelStopped(f"{path}: has no {(missing or ['expiresAt'])[0]}")
+    user, instance, hub, access, refresh = (str(found[name]) for name in _NAMES)
+    try:
+        hub = hub_url(hub)
+    except ValueError as error:
+        raise ChannelStopped(f"{path}: {error}") from error
+    if not _can_travel(access):
+        raise ChannelStopped(f"{path}: accessToken is damaged")
+    label = text_of(record, "label")
+    return Login(user, instance, hub, access, refresh, expires / 1000, label, record, stamp)
+
+
+def _tokens(login: Login) -> dict[str, object]:
+    return {
+        "accessToken": login.access,
+        "refreshToken": login.refresh,
+        "expiresAt": int(login.expires_at * 1000),
+    }
+
+
+def _content(document: Record) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _place(path: Path) -> Path:

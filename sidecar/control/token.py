@@ -17,10 +17,11 @@ from sidecar.control import login as logins
 from sidecar.control.login import Login
 from sidecar.errors import ChannelError, ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.http import request
-from sidecar.hubclient.private_file import Stamp
 
 MARGIN = 60.0
 """Seconds before its end from which on a token is replaced."""
+GRACE = 2.0
+"""Seconds that who is cancelled waits for a refresh that has begun."""
 
 
 class LoginRefused(ChannelStopped):
@@ -28,12 +29,18 @@ class LoginRefused(ChannelStopped):
 
 
 class LoginToken:
-    """The login in the file `path`, with an access token that is good for another while."""
+    """The login in the file `path`, with an access token that is good for another while.
 
-    def __init__(self, path: Path, host: Host, *, timeout: float = 10.0) -> None:
+    `timeout` and `grace` are in seconds: of a refresh, and of waiting for one when cancelled.
+    """
+
+    def __init__(
+        self, path: Path, host: Host, *, timeout: float = 10.0, grace: float = GRACE
+    ) -> None:
         self.path = path
         self._host = host
         self._timeout = timeout
+        self._grace = grace
         self._lock = asyncio.Lock()
         self._now: Callable[[], float] = time.time
         self._unsaved: Login | None = None
@@ -51,9 +58,11 @@ class LoginToken:
     async def replace(self, used: str | None) -> Login:
         """A login with another access token than the one that was refused.
 
-        Those who ask at the same time get the outcome of one refresh. Raises as `get`. Cancelled,
-        it returns when a refresh that has begun is in the file: the Hub takes the former token no
-        more, so that half of a refresh would lose the login.
+        Those who ask at the same time get the outcome of one refresh. Raises as `get`.
+
+        The Hub takes the former token no more once it has answered, so that half of a refresh
+        loses the login. Cancelled, it waits for `grace` until one that has begun is in the file.
+        One that is not goes on as a task of the host's: it is cut when the sidecar has drained.
         """
         async with self._lock:
             login = await self._read()
@@ -76,7 +85,7 @@ class LoginToken:
         try:
             await asyncio.shield(task)
         finally:
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=self._grace)
         if isinstance(found, Login):
             return found
         raise found
@@ -84,20 +93,30 @@ class LoginToken:
     async def _read(self) -> Login:
         found = await asyncio.to_thread(logins.read, self.path)
         mine = self._unsaved
-        # A folder that cannot be written: what the Hub gave us last is only here.
-        if mine is not None and mine.document == found.document:
-            return replace(mine, stamp=found.stamp)
+        # They could not be written: the tokens that the Hub gave us last are only here.
+        if mine is not None and mine.filed == found.filed:
+            access, refresh, expires_at = mine.access, mine.refresh, mine.expires_at
+            return replace(found, access=access, refresh=refresh, expires_at=expires_at)
         self._unsaved = None
         return found
 
     async def _refresh(self, login: Login) -> Login:
-        answer = await request(
-            self._host.http(),
-            "POST",
-            f"{login.hub}/daemon/auth/refresh",
-            body={"refresh_token": login.refresh},
-            timeout=self._timeout,
-        )
+        try:
+            answer = await request(
+                self._host.http(),
+                "POST",
+                f"{login.hub}/daemon/auth/refresh",
+                body={"refresh_token": login.refresh},
+                timeout=self._timeout,
+            )
+        except asyncio.CancelledError:
+            metrics.count("control_failures_total", what="refresh")
+            self._host.log.warning(
+                "a refresh of the login is cut, as the Hub does not answer: if it takes the login"
+                " no more at the next start, log in again with `%s`",
+                logins.command(self.path),
+            )
+            raise
         if answer.status in (401, 403):
             other = await self._read()
             if other.refresh != login.refresh and self._now() < other.expires_at - MARGIN:
@@ -111,19 +130,10 @@ class LoginToken:
     async def _keep(self, login: Login) -> Login:
         """In the file before it is used: the older refresh token is worth nothing by now. What a
         person did meanwhile, who logged out or in anew, stays."""
-
-        def write() -> Stamp | None:
-            try:
-                if logins.read(self.path).document != login.document:
-                    return None
-            except ChannelStopped:
-                return None
-            return logins.write(self.path, login, now=self._now(), wrote=self._host.wrote)
-
+        self._unsaved = login
         try:
-            stamp = await asyncio.to_thread(write)
+            kept = await asyncio.to_thread(logins.renew, self.path, login, self._host)
         except OSError as error:
-            self._unsaved = login
             metrics.count("token_store_failures_total", channel=self._host.name)
             self._host.log.error(  # noqa: TRY400 -- told, not a defect
                 "the refreshed login is lost with this process, as %s cannot be written: %s",
@@ -131,5 +141,7 @@ class LoginToken:
                 error.strerror or error,
             )
             return login
+        if kept is None:
+            return await self._read()
         self._unsaved = None
-        return await self._read() if stamp is None else replace(login, stamp=stamp)
+        return kept

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -83,9 +84,12 @@ class Rig:
     async def _tell(self, type_: str, params: Mapping[str, object]) -> None:
         self.told.append((type_, params))
 
-    async def act(self, type_: str, params: Mapping[str, object] | None = None) -> Ack:
+    async def act(
+        self, type_: str, params: Mapping[str, object] | None = None, due: float = math.inf
+    ) -> Ack:
         self.frames += 1
-        return await self.sidecar.control.act(Frame(f"f{self.frames}", type_, params or {}, 0.0))
+        frame = Frame(f"f{self.frames}", type_, params or {}, 0.0, due)
+        return await self.sidecar.control.act(frame)
 
     async def done(self, type_: str, params: Mapping[str, object] | None = None) -> Any:
         ack = await self.act(type_, params)

@@ -10,7 +10,9 @@ import pytest
 
 from sidecar import metrics
 from sidecar.app.managed import ManagedLayer
+from sidecar.codecs.control import Done, Failed
 from sidecar.config.managed import FILE, UNFINISHED
+from sidecar.core.managed import Managed
 from sidecar.store import listing
 from sidecar.store.agent_files import MOST_SENT, agent_files
 from tests.app.control_rig import DEFAULT, Rig, mode, running
@@ -137,6 +139,23 @@ async def test_what_cannot_be_provisioned_leaves_nothing_behind(rig: Rig) -> Non
     rig.write(DEFAULT)
     await rig.done("provision_agent", rig.agent())
     assert (await rig.answer("ag_new", "hello")).startswith("first:")
+
+
+async def test_an_agent_that_the_hub_has_given_up_meanwhile_is_taken_back(rig: Rig) -> None:
+    asked, credentials = rig.agent(), rig.state / "credentials/ag_new.json"
+    late = await rig.act("provision_agent", asked, due=0.0)
+    assert isinstance(late, Failed)
+    assert late.code == "busy"
+    assert (rig.managed, credentials.exists()) == (Managed(), False)
+    assert set(rig.sidecar.channels.statuses()) == {"demo"}
+    assert not (rig.state / UNFINISHED).exists()
+    assert not rig.told
+    await rig.done("provision_agent", asked)
+    assert isinstance(await rig.act("provision_agent", asked, due=0.0), Done)  # it was there
+    await rig.done("revoke_agent", {"agentId": "ag_new", "deleteCredentials": False})
+    kept = credentials.read_bytes()
+    assert isinstance(await rig.act("provision_agent", asked, due=0.0), Failed)
+    assert (rig.managed, credentials.read_bytes()) == (Managed(), kept)
 
 
 async def test_a_revoked_agent_is_gone_with_its_turn_and_what_was_asked_for(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -243,6 +244,7 @@ async def test_an_agent_that_the_hub_waits_for_no_more_is_not_added(
     codes = {one["id"]: one["ok"] or one["error"]["code"] for one in sent}
     assert codes == {"late provision_agent": "busy", "late revoke_agent": True, "in time": True}
     assert acted.types == ["revoke_agent", "provision_agent"]
+    assert [frame.due for frame in acted.frames] == [math.inf, 25.1 + 25.0]
     await stop(task)
 
 

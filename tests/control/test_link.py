@@ -368,7 +368,7 @@ async def test_a_refresh_that_nobody_waits_for_any_more_is_kept(
     before = saved(login)
 
     async def refresh() -> None:
-        await LoginToken(login, host).replace(str(before["accessToken"]))
+        await LoginToken(login, host, grace=PATIENCE).replace(str(before["accessToken"]))
 
     task = host.spawn(refresh(), "test")
     await until(lambda: machine(hub).refreshes)
