@@ -20,8 +20,8 @@ Row = tuple[str, ...]
 SCHEMA = Schema()
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- table: made by `make docs` -->\n", "<!-- end of table -->\n"
-UNUSED = ("control_plane", "tests")
-"""Keys that are checked and that nothing in this version uses."""
+ELSEWHERE = ("tests",)
+"""Keys that another page tells of."""
 TYPES: dict[str, list[tuple[Kind, str]]] = {
     "channels": [("channel", name) for name in BUILT_IN["channel"]],
     "runtimes": [("runtime", name) for name in BUILT_IN["runtime"] if name in AVAILABLE],
@@ -36,7 +36,7 @@ def config_rows() -> Iterator[Row]:
 
 def _part(path: str, part: Mapping[str, Any]) -> Iterator[Row]:
     part = SCHEMA.resolved(part)
-    if path in UNUSED:
+    if path in ELSEWHERE:
         return
     if "x-reload" in part:
         default = f"`{_yaml(part['default'])}`" if "default" in part else ""

@@ -63,7 +63,7 @@ FILTERS: Mapping[str, tuple[str, str, str]] = {
                '[1, 2, 3] | reject("odd") | list'),
     "rejectattr": ("list → list", "the same by an attribute",
                    '[{"a": 1}, {"a": 0}] | rejectattr("a") | list'),
-    "reverse": ("list → list", "the other way round", '"ab" | reverse'),
+    "reverse": ("list → list", "the other way round", "[1, 2] | reverse | list"),
     "round": ("number → number", "to so many digits", "1.26 | round(1)"),
     "select": ("list → list", "the items that a test holds for", '[1, 2] | select("odd") | list'),
     "selectattr": ("list → list", "the same by an attribute",
@@ -92,7 +92,8 @@ def filters() -> Iterator[Row]:
     """Each filter with an example. Raises KeyError for one that the table lacks."""
     for name in sorted(one for one in ENVIRONMENT.filters if one[0] != "."):
         kind, meaning, example = FILTERS[name]
-        yield f"`{name}`", kind, f"{_code(example)} → {_value(example)}", meaning
+        shown = f"{example} | tojson" if kind.endswith("list") else example
+        yield f"`{name}`", kind, f"{_code(example)} → {_value(shown)}", meaning
 
 
 def blocks() -> Iterator[Row]:

@@ -1,7 +1,6 @@
-"""Every exception that the sidecar raises on purpose.
+"""The exceptions that parts of the sidecar share, and that components of other packages raise.
 
 SidecarError
-├── ConfigInvalid       a configuration that cannot be used; carries its problems
 ├── ChannelError        what a channel raises
 │   ├── ChannelUnavailable  try again, after `wait` seconds where it is known
 │   │   └── ReplyHeld           a limit leaves no room for this reply yet; it was not sent
@@ -20,22 +19,15 @@ SidecarError
     └── PartsFailed         channels, runtimes or the log of a config that do not start
 
 An exception carries facts and the decision that follows from them; its text is for the log.
-A cancelled task is never one of these.
+A cancelled task is never one of these. One that only those who call a module have to know is
+defined in that module, and is no SidecarError.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 
 class SidecarError(Exception):
-    """Base of all exceptions that the sidecar raises on purpose."""
-
-
-class ConfigInvalid(SidecarError):
-    """A configuration that cannot be used. `problems` are `sidecar.config.problems.Problem`s."""
-
-    def __init__(self, problems: Sequence[object]) -> None:
-        super().__init__(f"{len(problems)} problem(s) in the configuration")
-        self.problems = tuple(problems)
+    """Base of the exceptions of this module."""
 
 
 class ChannelError(SidecarError):

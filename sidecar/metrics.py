@@ -1,12 +1,13 @@
 """Counters, durations and states, by name and labels.
 
-Counting costs a microsecond and waits for nobody; `sidecar.server.exposition` shows all of it to
+Counting costs a microsecond, in whatever thread; `sidecar.server.exposition` shows all of it to
 Prometheus. Labels are few and bounded: a channel, a route, a reason; never a conversation or a
 message.
 """
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from threading import RLock
 
 Labels = tuple[tuple[str, str], ...]
 """Names and values, sorted."""
@@ -35,6 +36,8 @@ class Durations:
         self.total += seconds
 
 
+# The garbage collector may end what counts while its own thread counts: hence one to enter again.
+_lock = RLock()
 _counts: dict[str, dict[Labels, float]] = {}
 _durations: dict[str, dict[Labels, Durations]] = {}
 _gauges: dict[str, dict[Labels, float]] = {}
@@ -42,56 +45,64 @@ _gauges: dict[str, dict[Labels, float]] = {}
 
 def count(name: str, amount: float = 1, **labels: str) -> None:
     """Add to a counter, which is made by its first increment."""
-    series = _counts.setdefault(name, {})
-    key = _key(labels, series)
-    series[key] = series.get(key, 0) + amount
+    with _lock:
+        series = _counts.setdefault(name, {})
+        key = _key(labels, series)
+        series[key] = series.get(key, 0) + amount
 
 
 def observe(name: str, seconds: float, **labels: str) -> None:
     """Count a duration."""
-    series = _durations.setdefault(name, {})
-    key = _key(labels, series)
-    found = series.get(key)
-    if found is None:
-        found = series[key] = Durations()
-    found.add(seconds)
+    with _lock:
+        series = _durations.setdefault(name, {})
+        key = _key(labels, series)
+        found = series.get(key)
+        if found is None:
+            found = series[key] = Durations()
+        found.add(seconds)
 
 
 def gauge(name: str, state: float, **labels: str) -> None:
     """Tell a state that only its owner knows."""
-    series = _gauges.setdefault(name, {})
-    series[_key(labels, series)] = state
+    with _lock:
+        series = _gauges.setdefault(name, {})
+        series[_key(labels, series)] = state
 
 
 def value(name: str, **labels: str) -> float:
     """The present value of a counter; 0 for one that was never incremented."""
-    return _counts.get(name, {}).get(tuple(sorted(labels.items())), 0)
+    with _lock:
+        return _counts.get(name, {}).get(tuple(sorted(labels.items())), 0)
 
 
 def gauges() -> Mapping[str, Mapping[Labels, float]]:
     """A copy of all states."""
-    return {name: dict(series) for name, series in _gauges.items()}
+    with _lock:
+        return {name: dict(series) for name, series in _gauges.items()}
 
 
 def counters() -> Mapping[str, Mapping[Labels, float]]:
     """A copy of all counters."""
-    return {name: dict(series) for name, series in _counts.items()}
+    with _lock:
+        return {name: dict(series) for name, series in _counts.items()}
 
 
 def durations() -> Mapping[str, Mapping[Labels, tuple[tuple[int, ...], float]]]:
     """A copy of all durations: the counts of the buckets, and the sum."""
-    return {
-        name: {key: (tuple(found.counts), found.total) for key, found in series.items()}
-        for name, series in _durations.items()
-    }
+    with _lock:
+        return {
+            name: {key: (tuple(found.counts), found.total) for key, found in series.items()}
+            for name, series in _durations.items()
+        }
 
 
 def snapshot() -> dict[str, float]:
     """All counters as `name{label="value"}` to value, sorted by name."""
+    counted = counters()
     return {
-        _text(name, labels): _counts[name][labels]
-        for name in sorted(_counts)
-        for labels in sorted(_counts[name])
+        _text(name, labels): counted[name][labels]
+        for name in sorted(counted)
+        for labels in sorted(counted[name])
     }
 
 

@@ -13,6 +13,8 @@ SenderKind = Literal["owner", "human", "agent"]
 Trust = Literal["owner", "trusted", "public"]
 QueueMode = Literal["serial", "cancel-previous", "coalesce"]
 BlockKind = Literal["assistant", "thinking", "tool_use", "tool_result", "system", "other"]
+ACTS: tuple[BlockKind, ...] = ("assistant", "tool_use", "tool_result")
+"""Blocks after which a turn is not run again: it would say, or do, the same twice."""
 ReplyKind = Literal["answer", "error", "notice"]
 FailureKind = Literal[
     "not_found",  # the program of the runtime, or its working directory, is not there

@@ -1,5 +1,6 @@
 """What holds for every test: blocking calls on the event loop are errors, settings stay outside."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-# Nothing here speaks TLS, and reading all certificates takes each of the many processes a while.
+# Nobody here trusts the certificates of the system, whose reading takes each process a while.
 os.environ["SSL_CERT_FILE"] = os.devnull
 # Without bytecode that is kept, each of the many processes would compile all modules anew.
 sys.dont_write_bytecode = False
@@ -16,6 +17,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Properties fail for what they find, not for the time that a busy machine takes to make it up.
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is there to the end: thousands of tests and all modules."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

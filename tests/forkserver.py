@@ -1,9 +1,11 @@
 """A process that has imported the sidecar, and forks for each start: `tests.starting` asks it.
 
-What it starts is as `python ARGUMENTS` would start it, but for the half second of imports: with
-a process id, descriptors, a folder and an environment of its own.
+What it starts is as `python ARGUMENTS` would start it, but for the half second of imports and of
+compiling the built-in templates: with a process id, descriptors, a folder and an environment of its
+own. It ends as that would, but does not take its modules apart.
 """
 
+import atexit
 import gc
 import os
 import pickle
@@ -13,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +26,8 @@ MODULES = (
     *(f"sidecar.app.{name}" for name in ("process", "check", "system")),
     *(f"sidecar.contexts.{name}" for name in ("activity", "quoted", "repo", "room", "memory")),
     *("sidecar.channels.botcord", "sidecar.runtimes.command"),
-    *("anyio._backends._asyncio", "watchfiles"),
+    *("sidecar.config.parse", "sidecar.codecs.pieces", "sidecar.prompts.render"),
+    *("anyio._backends._asyncio", "concurrent.futures.thread", "watchfiles"),
 )
 """What most of the commands import sooner or later, with all that these import."""
 LENGTH = 8
@@ -37,6 +41,8 @@ def main() -> None:
         warnings.simplefilter("error")
         for name in MODULES:
             import_module(name)
+    templates = sys.modules["sidecar.prompts.render"].Prompts()  # compiled as long as it is there
+    templates.prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with whoever asks it
     gc.collect()
     gc.freeze()
@@ -45,7 +51,7 @@ def main() -> None:
     if started is not None:
         become(*started)
         sys.modules["sidecar.app.load"].subprocess = Checks(address)  # type: ignore[attr-defined]
-        execute(list(started[1]))
+        leave(execute(list(started[1])))
 
 
 Started = tuple[list[int], list[str], str, dict[str, str]]
@@ -116,18 +122,35 @@ def become(descriptors: list[int], command: list[str], cwd: str, env: dict[str, 
         warnings.simplefilter("error")
 
 
-def execute(command: list[str]) -> None:
-    """Do what `python COMMAND` does: `-m MODULE` or `-I -c PROGRAM`, with arguments."""
-    match command:
-        case ["-m", module, *arguments]:
-            sys.argv[1:] = arguments
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-        case ["-I", "-c", program, *arguments]:
-            del sys.path[0]
-            sys.argv[:] = ["-c", *arguments]
-            exec(program, {"__name__": "__main__"})
-        case _:
-            raise ValueError(command)
+def execute(command: list[str]) -> int:
+    """Do what `python COMMAND` does: `-m MODULE` or `-I -c PROGRAM`, with arguments; the exit
+    code. Raises what else ends it."""
+    try:
+        match command:
+            case ["-m", module, *arguments]:
+                sys.argv[1:] = arguments
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+            case ["-I", "-c", program, *arguments]:
+                del sys.path[0]
+                sys.argv[:] = ["-c", *arguments]
+                exec(program, {"__name__": "__main__"})
+            case _:
+                raise ValueError(command)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            raise
+        return int(ended.code or 0)
+    return 0
+
+
+def leave(code: int) -> None:
+    """End as an interpreter does, up to where it takes apart what it has imported."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()  # which warns of what was left open
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def ask(connection: socket.socket, message: object, descriptors: list[int]) -> int:
@@ -167,10 +190,11 @@ class Check(subprocess.Popen[bytes]):
             return ask(connection, message, descriptors)
 
     def _execute_child(self, command: list[str], *options: Any) -> None:
-        pipes = options[9:15]
-        stdin, stdout = pipes[0], pipes[3]
-        asked = (command[1:], str(Path.cwd()), dict(os.environ))
-        self.pid = self._ask(asked, [stdin, stdout, 2])
+        cwd, env, pipes = options[4], options[5], options[9:15]
+        ours = (pipes[0], pipes[3], pipes[5])
+        streams = [own if given < 0 else given for own, given in enumerate(ours)]
+        asked = (command[1:], str(cwd or Path.cwd()), dict(os.environ if env is None else env))
+        self.pid = self._ask(asked, streams)
         self._child_created = True
         self._descriptor = os.pidfd_open(self.pid)
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]

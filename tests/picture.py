@@ -1,5 +1,6 @@
 """Prints what a process finds around itself."""
 
+import atexit
 import gc
 import json
 import os
@@ -12,6 +13,18 @@ from pathlib import Path
 
 if sys.argv[1:] == ["exit"]:
     raise SystemExit(7)
+if sys.argv[1:] == ["leave"]:
+
+    def wait() -> None:
+        threading.main_thread().join()
+        sys.stdout.write("waited for\n")
+
+    threading.Thread(target=wait).start()
+    atexit.register(sys.stdout.write, "called at the end\n")
+    circle: list[object] = [Path(__file__).open("rb")]  # noqa: SIM115 -- which is told
+    circle.append(circle)
+    del circle
+    raise SystemExit
 if sys.argv[1:] == ["wait"]:
     sys.stdout.write("waits")
     sys.stdout.flush()

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 from tests.forkserver import Checks, ask
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_", "GLIBC_")
@@ -156,6 +157,27 @@ async def run(*command: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, by
         output = await reader.read()
         transport.close()
         return await process.wait(), output
+
+
+def said(*command: str, given: bytes = b"", **options: Any) -> tuple[int, bytes, bytes]:
+    """The exit code of `python COMMAND`, which is given something, and both its outputs. Blocks."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with popen(*command, **pipes, **options) as process:
+        try:
+            out, err = process.communicate(given, PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return process.returncode, out, err
+
+
+def popen(*command: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start `python COMMAND` as `subprocess.Popen` does. Blocks."""
+    forkable = command[0] == "-m" or command[:2] == ("-I", "-c")
+    can = forkable and _server.can(options.get("env") or os.environ)
+    maker = _server.checks() if can else subprocess
+    found: subprocess.Popen[bytes] = maker.Popen([sys.executable, *command], **options)
+    return found
 
 
 def checks() -> Checks | ModuleType:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import starting
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="it forks on Linux alone")
 PICTURE = ("-m", "tests.picture")
@@ -37,6 +37,24 @@ async def test_a_fork_finds_what_a_fresh_interpreter_finds(
     assert found == json.loads(expected)
     assert found["folder"] == str(tmp_path)
     assert found["environment"]["ODD"] == env["ODD"]
+
+
+async def test_it_ends_as_a_fresh_interpreter_ends(tmp_path: Path) -> None:
+    env = environment(PYTHONWARNINGS="error")
+    code, told = await starting.run(*PICTURE, "leave", cwd=tmp_path, env=env)
+    assert code == 0
+    *said, warned = told.decode().partition("called at the end\n")
+    assert "".join(said) == "waited for\ncalled at the end\n"
+    assert "ResourceWarning: unclosed file" in warned
+
+
+def test_it_is_a_process_as_of_subprocess(tmp_path: Path) -> None:
+    program = "import os, sys; print(os.getcwd(), sys.stdin.read(), sys.argv[1]); sys.exit(3)"
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": tmp_path, "text": True}
+    with starting.popen("-I", "-c", program, "there", **options) as process:
+        assert process.__class__ is not subprocess.Popen
+        assert process.communicate("who", timeout=PATIENCE) == (f"{tmp_path} who there\n", None)
+    assert process.returncode == 3
 
 
 async def test_its_code_is_told_and_the_signal_that_ended_it(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Joins everything. Knows no wire format and no file format."""
+"""Joins everything: the sidecar that runs, and what commands do without one."""

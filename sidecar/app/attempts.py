@@ -17,7 +17,9 @@ from sidecar.app.roots import misplaced
 from sidecar.app.tools import tool_servers
 from sidecar.app.work import Running, Work
 from sidecar.core import rotation, usage
+from sidecar.core.ended import flaw
 from sidecar.model import (
+    ACTS,
     Block,
     Exchange,
     Failure,
@@ -37,9 +39,6 @@ log = logging.getLogger(__name__)
 
 RETRY_WAIT = 1.0
 """Seconds before a turn that failed for a moment is run once more, plus up to as many again."""
-
-_ACTS = ("assistant", "tool_use", "tool_result")
-"""Blocks after which a turn is not run again: it would say, or do, the same twice."""
 
 
 class Attempts:
@@ -194,10 +193,12 @@ class Attempts:
             clock.end()
         if ended is None:
             return TurnEnded("", failure=Failure("internal", "the runtime gave no outcome"))
+        if (wrong := flaw(ended)) is not None:
+            return TurnEnded("", failure=Failure("internal", f"the runtime has a defect: {wrong}"))
         return ended
 
     def _show(self, block: Block) -> None:
-        if block.kind in _ACTS:
+        if block.kind in ACTS:
             self._acted = True
         events.publish(
             "block",

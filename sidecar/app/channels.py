@@ -13,7 +13,7 @@ from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, Knows
 from sidecar.app.channel_run import FIRST_WAIT, ChannelRun
 from sidecar.config.model import Channel as ChannelConfig
 from sidecar.core.redact import Redactor
-from sidecar.errors import PartsFailed
+from sidecar.errors import ChannelUnavailable, PartsFailed
 from sidecar.model import Message, Room
 from sidecar.plugins import channel_type
 
@@ -70,8 +70,12 @@ class Channels:
         return await cast(KnowsRooms, channel).room(message.conversation.id)
 
     def use(self, wanted: Mapping[str, ChannelConfig]) -> None:
-        """Let the rules of the wanted channels hold at once; connections follow with `apply`."""
+        """Let the rules of the wanted channels hold from now on; `apply` sees to connections."""
         self._wanted = wanted
+
+    def new_rules(self, wanted: Mapping[str, ChannelConfig]) -> list[str]:
+        """The wanted channels that have no rules yet, or other ones than `use` would give them."""
+        return [name for name, new in wanted.items() if self._wanted.get(name) != new]
 
     def hide(self, secrets: Collection[str]) -> None:
         """Let no reason tell these secrets: it may quote what a part or the other side said."""
@@ -117,7 +121,6 @@ class Channels:
         A channel that stopped for good is started again: somebody may have mended it. `built` is
         what `build` made of the same.
         """
-        self.use(wanted)
         built = self.build(wanted) if built is None else built
         self._broken.clear()
         for name in [name for name in self._running if name not in wanted]:
@@ -136,13 +139,13 @@ class Channels:
 
     async def restart(self, name: str) -> None:
         """Start a running channel anew, as it is configured; the old one goes on where the new one
-        stops for good, or does not connect though the old one was connected.
+        does not start.
 
         Raises:
-            PartsFailed: that is so.
+            PartsFailed: it cannot be built, or stops for good.
+            ChannelUnavailable: it does not connect now.
         """
         old = self._running[name]
-        failures = ["stopped", *(["waiting"] if old.channel.status.state == "connected" else [])]
         channel = self._build(name, old.config)
         if isinstance(channel, Exception):
             raise PartsFailed({("channels", name): f"cannot be built: {channel}"})
@@ -150,14 +153,17 @@ class Channels:
             await old.end()
         self._start(name, old.config, channel)
         try:
-            await self.check([name], failures)
-        except PartsFailed:
+            await self.check([name], ("stopped", "waiting"))
+        except PartsFailed as error:
+            state = self.statuses()[name][1].state
             await self._stop(self._running[name])
             self._running[name] = old
             if not self.receiving:
                 await old.end()
             if old.task is None:
                 self._run(name, old)
+            if state == "waiting":
+                raise ChannelUnavailable(error.failed["channels", name]) from error
             raise
         await self._stop(old)
 

@@ -10,9 +10,9 @@ from sidecar.app.attention import AttentionPolicies
 from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.outbox import Outbox
+from sidecar.app.own_writes import OwnWrites
 from sidecar.app.reload import Reloader
 from sidecar.app.roots import has_places, warn_of_misplaced
-from sidecar.app.written import OwnWrites
 from sidecar.codecs.control import Ack, Frame
 from sidecar.config.managed import UNFINISHED
 from sidecar.config.model import Config
@@ -69,7 +69,7 @@ class ControlParts:
         if self._built is not None:
             self._built[0].use(config)
         if has_places(config):
-            check = warn_of_misplaced(config, config.state.dir)
+            check = warn_of_misplaced(config, self._inside.host.state)
             _ = self._inside.host.spawn(check, "control:roots")
 
     async def forget(self, agent: str) -> Mapping[str, object]:
@@ -79,8 +79,7 @@ class ControlParts:
 
     async def recover(self) -> None:
         """Undo or complete what a killed sidecar had begun. To be called before anything runs."""
-        state = self._inside.reloader.snapshot.config.state.dir
-        if await asyncio.to_thread((state / UNFINISHED).exists):
+        if await asyncio.to_thread((self._inside.host.state / UNFINISHED).exists):
             _, provisioner = self._parts()
             await provisioner.recover()
 
@@ -97,7 +96,7 @@ class ControlParts:
         from sidecar.store.managed import ManagedFiles
 
         of = self._inside
-        files = ManagedFiles(of.reloader.snapshot.config.state.dir, of.own.note)
+        files = ManagedFiles(of.host.state, of.own.note)
         agents = Agents(of.reloader, of.channels, of.dispatcher, of.outbox, of.settled)
         provisioner = Provisioner(files, of.reloader, agents, of.journal, self._register)
         control = Control(

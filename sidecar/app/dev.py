@@ -4,17 +4,30 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+from sidecar import events
+from sidecar.atomic_file import replace_file
 from sidecar.config.model import Config
 from sidecar.control import login
 from sidecar.devhub import DevHub
-from sidecar.hubclient.private_file import replace_file
+from sidecar.devhub.records import Settled
 from sidecar.server.address import DEVELOPMENT, DEVELOPMENT_LOG
 from sidecar.store.lock import StateLock
 
 log = logging.getLogger(__name__)
+
+_WHY = {
+    "silent": "the agent chose not to",
+    "no_route": "no route takes this",
+    "not_woken": "this wakes no agent",
+}
+"""Why there is no reply, by the outcome or the reason; others are told as they are."""
+_LAST_STEPS = 1.0
+"""Seconds in which the last steps of a turn are shown, after it has ended."""
 
 
 class Development:
@@ -22,7 +35,7 @@ class Development:
 
     def __init__(self, hub: DevHub) -> None:
         self.hub = hub
-        self.agents: list[str] = []
+        self._agents: list[str] = []
         self._is_logged_in = False
         self._has_begun = False
 
@@ -51,8 +64,8 @@ class Development:
             await asyncio.to_thread(self._register, agent, file)
             options = {**channel.options, "agent": agent, "credentials": str(file)}
             channels[name] = replace(channel, options={**options, "hub_url": self.hub.url})
-            if agent not in self.agents:
-                self.agents.append(agent)
+            if agent not in self._agents:
+                self._agents.append(agent)
         return replace(
             config,
             channels=channels,
@@ -66,6 +79,33 @@ class Development:
                 credentials=await asyncio.to_thread(self._log_in, state / "user-auth.json"),
                 public_keys=(self.hub.control.public_key,),
             ),
+        )
+
+    def agents(self, config: Config) -> list[str]:
+        """The agents of an adapted configuration, those first that were first adapted."""
+        there = {channel.options.get("agent") for channel in config.channels.values()}
+        return [agent for agent in self._agents if agent in there]
+
+    async def tell(self, heard: "asyncio.Queue[events.Event]") -> None:
+        """Tell the Hub of each message what comes of it, as the events of the sidecar tell."""
+        while True:
+            name, facts = await heard.get()
+            if name not in ("turn.ended", "turn.dropped"):
+                continue
+            messages = cast("list[str]", facts["messages"])
+            why = str(facts.get("outcome") or facts.get("reason"))
+            silence = "" if facts["replies"] else _WHY.get(why, why.replace("_", " "))
+            if silence and name == "turn.ended":
+                await self._steps_of(messages)
+            for message in messages:
+                self.hub.state.emit(Settled(message, silence))
+
+    async def _steps_of(self, messages: Sequence[str]) -> None:
+        """Return when all steps of a turn are shown, if it shows any."""
+        traces = self.hub.state.traces
+        streams = [traces[message] for message in messages if message in traces]
+        await self.hub.state.news.until(
+            lambda: not any(stream.open for stream in streams), _LAST_STEPS
         )
 
     def _begin(self, state: Path) -> None:

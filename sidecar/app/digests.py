@@ -1,4 +1,8 @@
-"""What files hold, as hashes: whether the content of an input of the config has changed."""
+"""What files hold, as hashes: whether the content of an input of the config has changed.
+
+Of a file that has to be private nothing counts but that it is not, as long as that is so: it cannot
+be used. Its mode and owner make no other difference.
+"""
 
 import os
 import stat
@@ -6,16 +10,18 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from sidecar.app.own_writes import digest
 from sidecar.app.walk import files_of
-from sidecar.app.written import digest
+from sidecar.config.system import WILDCARDS, SecretPath, is_private
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of a file that are compared."""
-WILDCARDS = frozenset("*?[")
-"""Characters that make a path a pattern."""
+
+OPEN = b"open"
+"""Instead of a hash: a file that has to be private and is not."""
 
 Digests = Mapping[Path, bytes | None]
-"""Files with the hash of their content, None where there is no file."""
+"""Files with the hash of their content, None where there is no file; see `OPEN`."""
 NOTHING: Digests = MappingProxyType({})
 
 
@@ -24,10 +30,18 @@ def digests(inputs: Collection[Path]) -> Digests:
     return {path: _digest(path) for path in inputs}
 
 
+def is_open(found: os.stat_result) -> bool:
+    """Whether others than this user can use a file, of which the system told this."""
+    return not is_private(found.st_mode, found.st_uid, os.geteuid())
+
+
 def _digest(path: Path) -> bytes | None:
-    """The hash of a file's content, None where there is no file."""
+    """The hash of a file's content, None where there is no file; see `OPEN`."""
     try:
-        if stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode):
+            if isinstance(path, SecretPath) and is_open(found):
+                return OPEN
             with path.open("rb") as file:
                 return digest(file.read(LARGEST))
     except OSError:

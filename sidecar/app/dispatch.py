@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import reduce
 
 from sidecar import events, logs, metrics
 from sidecar.api import Spawn
 from sidecar.app.durable import durably
-from sidecar.app.held import let_go, pin, take, unpin
+from sidecar.app.holding import let_go, pin, take, unpin
 from sidecar.app.outbox import Outbox
 from sidecar.app.snapshot import Snapshot
 from sidecar.app.turn import TurnRunner
@@ -20,7 +19,7 @@ from sidecar.config import model as config
 from sidecar.core import queueing, wording
 from sidecar.core.queueing import Cancel, Drop, Lane, Ticket
 from sidecar.core.slots import Slots
-from sidecar.core.trust import granted, lower
+from sidecar.core.trust import lower, trust_of
 from sidecar.model import ConversationKey, Message, ReplyKind, Trust
 from sidecar.store.journal import Journal
 from sidecar.store.records import PendingReply, SessionKey
@@ -50,6 +49,7 @@ class Dispatcher:
         self._snapshot = snapshot
         self._channel = channel
         self._spawn = spawn
+        self._state = snapshot.config.state.dir  # that of a later one counts after a restart
         self._lanes: dict[ConversationKey, Lane] = {}
         self._waiting: dict[str, Work] = {}
         self._running: dict[str, tuple[Work, Running]] = {}
@@ -83,8 +83,7 @@ class Dispatcher:
         if route is None:
             self.drop(turn, newest, "no_route")
             return
-        state = self._snapshot.config.state.dir
-        work = Work(turn, messages, route, self._trust(messages, route), state)
+        work = Work(turn, messages, route, self._trust(messages, route), self._state)
         self._waiting[turn] = work
         depth = NO_LIMIT if recovered else self._snapshot.config.limits.queue_depth
         lane = self._lanes.get(newest.key, Lane())
@@ -129,8 +128,8 @@ class Dispatcher:
         kind: ReplyKind = "notice",
     ) -> None:
         """Record that a turn will not run, and tell the sender where there is something to tell."""
-        _tell_drop(turn, reason)
         replies = [reply_to(message, tell, kind)] if tell is not None else []
+        _tell_drop(turn, message, reason, len(replies))
 
         async def record() -> None:
             pending = await durably(
@@ -140,9 +139,11 @@ class Dispatcher:
 
         _ = self._spawn(record(), f"drop:{turn}")
 
-    def refused(self, turn: str, reason: str, replies: Sequence[PendingReply]) -> None:
+    def refused(
+        self, turn: str, message: Message, reason: str, replies: Sequence[PendingReply]
+    ) -> None:
         """The journal has it that a turn will not run: tell that, and deliver the replies."""
-        _tell_drop(turn, reason)
+        _tell_drop(turn, message, reason, len(replies))
         self._outbox.add(replies)
 
     def cancel(self, turn: str, reason: str, *, tell: str | None = None) -> bool:
@@ -272,14 +273,13 @@ class Dispatcher:
         channel = self._channel(messages[-1].channel)
         if channel is None:
             return "public"
-        return reduce(
-            lower, (granted(channel.grant, message.sender) for message in messages), route.trust
-        )
+        return trust_of(route.trust, channel.grant, messages)
 
 
-def _tell_drop(turn: str, reason: str) -> None:
-    metrics.count("turns_dropped_total", reason=reason.partition(":")[0])
-    events.publish("turn.dropped", turn=turn, reason=reason.partition(":")[0])
+def _tell_drop(turn: str, message: Message, reason: str, replies: int) -> None:
+    kind = reason.partition(":")[0]
+    metrics.count("turns_dropped_total", reason=kind)
+    events.publish("turn.dropped", turn=turn, reason=kind, messages=[message.id], replies=replies)
     with logs.bound(turn=turn):
         log.info("turn not run: %s", reason)
 

@@ -10,13 +10,12 @@ import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
-from aiohttp import ClientSession
-
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
 from sidecar.app.discovery import Discovery
 from sidecar.app.doctor_state import examine as own
 from sidecar.app.findings import Finding, failure, ok, warning
+from sidecar.app.http_client import http_client
 from sidecar.channels.discovery import scan
 from sidecar.channels.reach import SKEW, reach
 from sidecar.config.model import Config, Runtime
@@ -33,7 +32,8 @@ async def examine(path: Path, *, dev: bool = False) -> AsyncIterator[Finding]:
     `sidecar dev` uses: it gives channels their credentials, takes a free port and logs in."""
     inside = address.DEVELOPMENT if dev else ""
     candidate = await asyncio.to_thread(check, path, inside=inside)
-    for finding in _config(path, candidate, {"credentials-missing"} if dev else ()):
+    without = {"credentials-missing"} if dev else set[str]()
+    for finding in await asyncio.to_thread(lambda: list(_config(path, candidate, without))):
         yield finding
     config = candidate.config or candidate.draft
     if config is None:
@@ -57,7 +57,9 @@ def _config(path: Path, candidate: Candidate, without: Collection[str]) -> Itera
     for error in errors[:SHOWN]:
         at = error.position
         text = f"{at.file}:{at.line}:{at.column}: {error.message}"
-        yield failure("config", text, error.hint or f"sidecar validate {path}")
+        is_there = error.code != "unreadable" or error.path or path.exists()
+        remedy = f"sidecar {'validate' if is_there else 'init'} {path}"
+        yield failure("config", text, error.hint or remedy)
     if len(errors) > SHOWN:
         yield failure("config", f"and {len(errors) - SHOWN} more", f"sidecar validate {path}")
     if errors:
@@ -91,7 +93,7 @@ async def _channels(config: Config, *, dev: bool) -> AsyncIterator[Finding]:
         yield warning("discovery", told, "mend the file, or take it out of the folder")
     discovery = Discovery(lambda _: (held, []))
     await discovery.look(config)
-    async with ClientSession() as http:
+    async with http_client() as http:
         for id_, channel in discovery.channels(config).items():
             if channel.type != "botcord":
                 yield ok(f"channel {id_}", f"of type {channel.type}: not examined")

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from sidecar.app.digests import WILDCARDS
+from sidecar.config.system import WILDCARDS
 
 Folders = frozenset[tuple[Path, int, int]]
 """Folders, each with what changes when it is made anew: the device, and its number there."""

@@ -1,6 +1,7 @@
 """The memory of a process that runs for long. With another C library than GNU's, what is told to it
 here is not done."""
 
+import asyncio
 import ctypes
 import gc
 import mimetypes
@@ -46,13 +47,16 @@ def give_back() -> None:
 
 
 @contextmanager
-def no_collections() -> Iterator[None]:
+def no_collections(most: float = 5.0) -> Iterator[None]:
     """Collect no garbage: very many new objects, such as thousands of routes, would set off one
-    collection after the other, each of which holds up everything."""
+    collection after the other, each of which holds up everything. After `most` seconds something is
+    waited for that hangs, and garbage of turns must not pile up meanwhile."""
     gc.disable()
+    timer = asyncio.get_running_loop().call_later(most, gc.enable)
     try:
         yield
     finally:
+        timer.cancel()
         gc.enable()
 
 

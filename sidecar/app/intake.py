@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from sidecar import logs, metrics
 from sidecar.api import Spawn
@@ -20,6 +21,9 @@ from sidecar.store.records import Accepted, Refused
 
 log = logging.getLogger(__name__)
 
+MOST_HELD = 30.0
+"""Seconds for which messages are held at most: a channel that hands over what it has before it ends
+would wait for the reload that waits for its end."""
 MOST_UNSETTLED = 10_000
 """Messages whose verdict is kept because the journal did not take them; the oldest go first."""
 
@@ -44,6 +48,18 @@ class Intake:
         self._admission = Admission()
         self._unsettled: Verdicts = {}
         self._taking: dict[asyncio.Task[None], Sequence[Message]] = {}
+        self._held: Collection[str] = ()
+        self._decided = asyncio.Event()
+
+    @contextmanager
+    def holding(self, channels: Collection[str]) -> Iterator[None]:
+        """Inside, messages of these channels wait: it is being decided what is to hold for them."""
+        self._held, self._decided = channels, asyncio.Event()
+        try:
+            yield
+        finally:
+            self._held = ()
+            self._decided.set()
 
     async def accept(self, messages: Sequence[Message]) -> None:
         """Return when the messages are durable. Each new one has been offered or refused then.
@@ -84,6 +100,7 @@ class Intake:
             refused.append(error)
 
     async def _take(self, messages: Sequence[Message]) -> None:
+        await self._let_in(messages)
         attention = await self._attention.of(messages)
         if gone := {one.channel for one in messages if self._channel(one.channel) is None}:
             raise JournalError(f"channel {', '.join(gone)} has been removed meanwhile")
@@ -111,8 +128,17 @@ class Intake:
                 tracing.received(one.turn, one.message.received_at, time.time())
                 self._dispatcher.offer(one.turn, one.message)
             else:
-                self._dispatcher.refused(one.turn, one.refused, one.replies)
+                self._dispatcher.refused(one.turn, one.message, one.refused, one.replies)
         self._dispatcher.fill()
+
+    async def _let_in(self, messages: Sequence[Message]) -> None:
+        """Return when none of the messages is held."""
+        try:
+            async with asyncio.timeout(MOST_HELD):
+                while any(one.channel in self._held for one in messages):
+                    await self._decided.wait()
+        except TimeoutError:
+            raise JournalError(f"channel {messages[0].channel} is still being changed") from None
 
     def _earlier(self, messages: Sequence[Message]) -> Verdicts:
         """What was said of messages that the journal did not take then, and that come again."""
@@ -134,7 +160,9 @@ class Intake:
         """Why a new message starts no turn. Called in the journal's thread alone: what was asked
         before is counted there."""
         rules = self._rules(message)
-        refusal = self._admission.check(message, rules, now, attention, verdicts)
+        refusal = self._admission.check(
+            message, rules, attention, verdicts, now=now, elapsed=time.monotonic()
+        )
         if refusal is None:
             return None
         tell = refusal.tell

@@ -1,7 +1,8 @@
 """The last config that was in force, kept in the state folder for a start with a broken file.
 
 It is kept as it was checked: the file alone is not enough, because what it includes, its templates
-and its secrets may have changed too. It holds secrets, so nobody else can read it.
+and its secrets may have changed too. It holds secrets, so nobody else can read it. With it is kept
+which files it was made of, such as those of credentials.
 """
 
 import asyncio
@@ -10,12 +11,13 @@ import logging
 import os
 import pickle
 import stat
-import tempfile
-from contextlib import suppress
+from collections.abc import Collection
 from pathlib import Path
+from typing import IO
 
 from sidecar import __version__, metrics
 from sidecar.app.candidate import NO_MEMORY, Candidate, read_answer, write_answer
+from sidecar.atomic_file import replace_by
 from sidecar.config.model import Config
 from sidecar.errors import NoLastGood
 
@@ -32,43 +34,37 @@ class LastGood:
         self._state = state
         self._path = path
         self._one_at_a_time = asyncio.Lock()
-        self._wanted: Config | None = None
+        self._wanted: tuple[Config, Collection[Path]] | None = None
 
-    async def keep(self, config: Config) -> None:
-        """Keep a config; of those that come while one is written, the last. A failure is only
-        told."""
-        self._wanted = config
+    async def keep(self, config: Config, files: Collection[Path]) -> None:
+        """Keep a config and the files that it names; of those that come while one is written, the
+        last. A failure is only told."""
+        self._wanted = config, files
         if self._one_at_a_time.locked():
             return  # whoever writes takes it over
         async with self._one_at_a_time:
             while (wanted := self._wanted) is not None:
                 self._wanted = None
                 try:
-                    await asyncio.to_thread(keep, self._state, self._path, wanted)
+                    await asyncio.to_thread(keep, self._state, self._path, *wanted)
                 except OSError as error:
                     metrics.count("last_good_failures_total")
                     log.warning("the config cannot be kept for a later start: %s", error)
 
 
-def keep(state: Path, path: Path, config: Config) -> None:
-    """Keep a config of the file `path`, mode 0600. Blocks.
+def keep(state: Path, path: Path, config: Config, files: Collection[Path]) -> None:
+    """Keep a config of the file `path`, mode 0600, and the files that it names. Blocks.
 
     Raises:
         OSError: it cannot be written.
     """
-    descriptor, name = tempfile.mkstemp(dir=state, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:  # 0600 by mkstemp
-            pickle.dump(_origin(path), file)
-            found = Candidate(config, None, (), {}, {})
-            write_answer(found, [None] * len(config.routes), file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(state / FILE)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+
+    def fill(file: IO[bytes]) -> None:
+        pickle.dump(_origin(path), file)
+        found = Candidate(config, None, (), {}, dict.fromkeys(files))
+        write_answer(found, [None] * len(config.routes), file)
+
+    _ = replace_by(state / FILE, fill)
 
 
 def last_kept(state: Path) -> tuple[tuple[str, str], float]:
@@ -81,35 +77,35 @@ def last_kept(state: Path) -> tuple[tuple[str, str], float]:
         raise NoLastGood(f"{file} cannot be read: {error}") from error
 
 
-def recall(state: Path, path: Path) -> Config:
-    """The config of the file `path` that was in force last. Blocks.
+def recall(state: Path, path: Path) -> tuple[Config, Collection[Path]]:
+    """The config of the file `path` that was in force last, and the files that it names. Blocks.
 
     Raises:
         NoLastGood: there is none, or it is of another file, another version, or another user.
     """
     file = state / FILE
     try:
-        origin, config = _read(file, _origin(path))
+        origin, found = _read(file, _origin(path))
     except OSError as error:
         raise NoLastGood(f"{file}: {error.strerror}") from error
     except Exception as error:  # whatever is wrong with it, it cannot be used
         raise NoLastGood(f"{file} cannot be read: {error}") from error
-    if config is None:
+    if found is None or found.config is None:
         raise NoLastGood(f"{file} is of {origin[0]}, version {origin[1]}")
-    return config
+    return found.config, found.inputs.keys()
 
 
 def _read(
     path: Path, wanted: tuple[str, str] | None = None
-) -> tuple[tuple[str, str], Config | None]:
-    """The origin of what is kept, and the config where it is the one that is wanted."""
+) -> tuple[tuple[str, str], Candidate | None]:
+    """The origin of what is kept, and that itself where it is the one that is wanted."""
     with path.open("rb") as file:
         # What is read here can run code: it must be our own.
         told = os.fstat(file.fileno())
         if told.st_uid != os.geteuid() or stat.S_IMODE(told.st_mode) & 0o077:
             raise PermissionError(errno.EACCES, "It is not this user's alone")
         origin = pickle.load(file)  # noqa: S301 -- our own, see above
-        return origin, read_answer(file.read(), NO_MEMORY).config if origin == wanted else None
+        return origin, read_answer(file.read(), NO_MEMORY) if origin == wanted else None
 
 
 def _origin(path: Path) -> tuple[str, str]:

@@ -1,16 +1,23 @@
 """From the config file to something that can run, checked in another process."""
 
 import asyncio
+import logging
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
+from sidecar import metrics
 from sidecar.app.candidate import NO_MEMORY, UNCHECKED, Candidate, Memory, read_answer
 from sidecar.app.digests import digests
+from sidecar.app.overdue import LONG, Overdue
 from sidecar.config.model import Config
 from sidecar.config.problems import Position, Problem
+
+log = logging.getLogger(__name__)
 
 MOST_AGAIN = 3
 """Checks of a file that is written again and again, after the first; whoever watches it asks again
@@ -20,6 +27,7 @@ TIMEOUT = 120.0
 
 _PROGRAM = """\
 import gc, os, sys
+os.setpgid(0, 0)
 gc.disable()
 sys.path[:] = sys.argv[3:]
 if sys.platform == "linux":
@@ -30,9 +38,10 @@ main(*sys.argv[1:3])
 sys.stdout.flush()
 os._exit(0)
 """
-"""It ends before there is much garbage, and all at once: looking for that, and taking apart what
-is left, would take a tenth of its time. On Linux it is killed when whoever asked has died: from
-linux/prctl.h, 1 is PR_SET_PDEATHSIG, and 9 is SIGKILL."""
+"""It leads a group, so that its forks can be killed with it. It ends before there is much garbage,
+and all at once: looking for that, and taking apart what is left, would take a tenth of its time. On
+Linux it is killed when whoever asked has died: from linux/prctl.h, 1 is PR_SET_PDEATHSIG, and 9 is
+SIGKILL."""
 
 Adapt = Callable[[Config], Awaitable[Config]]
 """Changes a checked configuration before it is used, as the development Hub does."""
@@ -70,7 +79,7 @@ class Loading:
         try:
             answer, _ = self._checker.communicate(self._memory.known, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            self._checker.kill()
+            self.end()
             self._checker.communicate()
             return self._failed(f"it took more than {TIMEOUT:.0f} s")
         if self._checker.returncode != 0:
@@ -82,7 +91,11 @@ class Loading:
 
     def end(self) -> None:
         """Have no result: `wait` returns soon."""
-        if self._checker is not None:
+        if self._checker is None or self._checker.poll() is not None:
+            return
+        try:
+            os.killpg(self._checker.pid, signal.SIGKILL)
+        except OSError:  # it leads no group yet, and has no forks
             self._checker.kill()
 
     def _failed(self, reason: str) -> Candidate:
@@ -96,7 +109,8 @@ class Loader:
 
     A check is quick where little differs from the last one of the file that found no error, which
     `memory` is of. `adapt` changes what is found; what the control plane set is in the folder
-    `inside` the state folder, or at an absolute path.
+    `inside` the state folder, or at an absolute path. A save of the file, or of one of those that
+    `watched` tells, ends a check that takes long, and is checked itself.
     """
 
     def __init__(
@@ -105,8 +119,11 @@ class Loader:
         memory: Memory = NO_MEMORY,
         adapt: Adapt | None = None,
         inside: str = "",
+        watched: Callable[[], Collection[Path]] = tuple,
     ) -> None:
         self._inside = inside
+        self._watched = watched
+        self._long = LONG
         self._path = path.absolute()
         self._memory = memory
         self._adapt = adapt
@@ -148,11 +165,28 @@ class Loader:
             running.end()
 
     def _check(self, path: Path) -> Candidate:
+        while (found := self._try(path)) is None:
+            metrics.count("config_checks_cut_total")
+            log.info("a newer save ends the check of %s, which takes long, and is checked", path)
+        return found
+
+    def _try(self, path: Path) -> Candidate | None:
+        """What a check finds; None where a newer save has ended it."""
+        files = {path, *self._watched()}
+        before = digests(files)
         loading = Loading(path, self._memory, self._inside)
         self._running.add(loading)
         if self._closed:
             loading.end()
         try:
-            return loading.wait()
+            with Overdue(lambda: digests(files) != before, loading.end, self._long) as overdue:
+                found = loading.wait()
         finally:
             self._running.discard(loading)
+        if not overdue.cut or self._closed:
+            self._long = LONG
+            return found
+        # The next one may take twice as long: of saves without end, one that is only slow would
+        # otherwise never be checked.
+        self._long = min(2 * self._long, TIMEOUT)
+        return None

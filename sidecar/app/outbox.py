@@ -14,7 +14,7 @@ from sidecar.app import tracing
 from sidecar.app.durable import durably
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable, ReplyHeld, ReplyRefused
-from sidecar.model import ConversationKey
+from sidecar.model import ConversationKey, Reply
 from sidecar.store.journal import Journal
 from sidecar.store.records import PendingReply
 
@@ -67,14 +67,12 @@ class Outbox:
     def add(self, replies: Sequence[PendingReply]) -> None:
         """Take over replies that the journal holds."""
         for pending in replies:
-            reply = pending.reply
-            place = reply.conversation
-            key = ConversationKey(reply.channel, reply.account, place.id, place.thread)
+            key = pending.conversation_key
             if (queue := self._queues.get(key)) is not None:
                 queue.append(pending)
                 continue
             self._queues[key] = deque([pending])
-            _ = self._spawn(self._deliver(key), f"outbox:{reply.channel}")
+            _ = self._spawn(self._deliver(key), f"outbox:{key.channel}")
 
     def retry(self, channel: str | None = None) -> None:
         """A channel got through, or channels were changed: what waits for it, or them, is tried at
@@ -131,7 +129,11 @@ class Outbox:
                     logs.bound(turn=pending.turn, channel=key.channel),
                     tracing.delivery(pending.turn, channel=key.channel),
                 ):
-                    await self._send(key, pending)
+                    try:
+                        await self._send(key, pending)
+                    except Exception:  # a defect must not hold up what else is said there
+                        metrics.count("task_failures_total", task="outbox")
+                        log.exception("reply %d is left until the next start", pending.id)
                 self._dropped.pop(pending.id, None)
                 queue.popleft()
         finally:
@@ -174,12 +176,8 @@ class Outbox:
         await durably(lambda: self._journal.refused(pending.id, reason, now=time.time()))
 
     async def _try(self, pending: PendingReply) -> str | None:
-        channel = self._channel(pending.reply.channel)
-        if channel is None or channel.account != pending.reply.account:
-            account = pending.reply.account
-            raise ChannelUnavailable(f"no channel speaks as {account!r} now", LONGEST_WAIT)
         try:
-            return await channel.send(pending.reply)
+            provider_id = await self._channel_for(pending.reply).send(pending.reply)
         except (ReplyRefused, ChannelUnavailable):
             raise
         except ChannelStopped as error:
@@ -187,6 +185,13 @@ class Outbox:
         except Exception as error:  # a channel's defect must not lose a reply
             log.exception("channel %s: sending failed", pending.reply.channel)
             raise ChannelUnavailable(f"{type(error).__name__}: {error}") from error
+        return None if provider_id is None else str(provider_id)  # a channel may give a number
+
+    def _channel_for(self, reply: Reply) -> Channel:
+        channel = self._channel(reply.channel)
+        if channel is None or channel.account != reply.account:
+            raise ChannelUnavailable(f"no channel speaks as {reply.account!r} now", LONGEST_WAIT)
+        return channel
 
     async def _postpone(
         self, pending: PendingReply, attempts: int, error: ChannelUnavailable

@@ -85,8 +85,7 @@ def with_renewed(plan: Plan, renewed: Mapping[str, str]) -> tuple[Plan, tuple[st
     if "channels" in same:
         same["channels"] -= len(started)
     failures = (
-        f"channel {name}: goes on with its former credentials; the new ones, which are tried again"
-        f" when their file is written again, fail: {failure}"
+        f"channel {name}: goes on with its former credentials; the new ones {failure}"
         for name, failure in renewed.items()
         if failure
     )

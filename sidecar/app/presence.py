@@ -1,6 +1,5 @@
 """What tells others that a sidecar uses a state folder, and where it answers."""
 
-import asyncio
 import logging
 import threading
 from pathlib import Path
@@ -14,11 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Presence:
-    """The lock of a state folder and the address in it. Made on the event loop; all methods block
-    for file I/O."""
+    """The lock of a state folder and the address in it. All methods block for file I/O."""
 
     def __init__(self, state: Path) -> None:
-        self._loop = asyncio.get_running_loop()
         self._state = state
         self._lock = StateLock(state)
         self._address = ""
@@ -54,6 +51,6 @@ class Presence:
                 if self._address and not (self._state / address.FILE).exists():
                     address.write(self._state, self._address)
             except (JournalError, OSError) as error:
-                self._loop.call_soon_threadsafe(metrics.count, "state_folder_failures_total")
+                metrics.count("state_folder_failures_total")
                 text = "commands do not find this sidecar any more, until it is restarted: %s"
                 log.error(text, error)  # noqa: TRY400 -- told, not a defect

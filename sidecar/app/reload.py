@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from pathlib import Path
 
 from sidecar.api import Host, Spawn
-from sidecar.app import held, reloaded
+from sidecar.app import holding, reloaded
 from sidecar.app.candidate import UNCHECKED, Candidate
 from sidecar.app.contexts import retire
 from sidecar.app.digests import Digests
@@ -51,7 +51,7 @@ PartsFailed when the log or one of the named channels cannot be built, or does n
 
 class Reloader:
     """Owns the current snapshot and replaces it by what `load` finds in the file `path`. `apply`
-    makes the parts that run follow it, `keep` is for one that is in force.
+    makes the parts that run follow it, `keep` is for one that is in force and the files it names.
 
     `digest` names its configuration, `pending` are the keys of it that wait for a new process,
     and `confirmed_at` is when the file was last found to be in force. `left_out` tells what of the
@@ -68,7 +68,7 @@ class Reloader:
         host: Callable[[str], Host],
         spawn: Spawn,
         apply: Apply,
-        keep: Callable[[Config], Coroutine[object, object, None]],
+        keep: Callable[[Config, Digests], Coroutine[object, object, None]],
     ) -> None:
         self.path = path.absolute()
         self.snapshot = first
@@ -272,7 +272,7 @@ class Reloader:
             if self.snapshot is old:  # also when the sidecar stops meanwhile
                 self._retire(new, old)
         self._retire(old, new)
-        _ = self._spawn(self._keep(config), "last good config")
+        _ = self._spawn(self._keep(config, self.inputs), "last good config")
         return plan, renewed
 
     def _compare(self, old: Config, new: Config) -> tuple[bool, Plan, str, tuple[str, ...], Router]:
@@ -286,4 +286,4 @@ class Reloader:
         kept = {id(use) for use in new.runtimes.values()}
         for use in old.runtimes.values():
             if id(use) not in kept:
-                held.retire(use, self._spawn)
+                holding.retire(use, self._spawn)

@@ -30,6 +30,7 @@ from sidecar.app.load import Adapt, Loader
 from sidecar.app.log_setup import LogSetup
 from sidecar.app.notices import Notices
 from sidecar.app.outbox import Outbox
+from sidecar.app.own_writes import OwnWrites
 from sidecar.app.presence import Presence
 from sidecar.app.recover import recover
 from sidecar.app.reload import Reloader
@@ -42,14 +43,12 @@ from sidecar.app.turn import TurnRunner
 from sidecar.app.under_way import under_way
 from sidecar.app.watch import changes
 from sidecar.app.watcher import Watcher
-from sidecar.app.written import OwnWrites
 from sidecar.channels.discovery import scan
 from sidecar.config.managed import FOLDER
 from sidecar.config.model import Config
 from sidecar.config.problems import Problem
 from sidecar.core.budgets import KEPT
 from sidecar.errors import SidecarError
-from sidecar.model import Message
 from sidecar.runtimes.orphans import sweep
 from sidecar.server.http import HttpServer
 from sidecar.store.journal import Journal
@@ -83,7 +82,7 @@ class Sidecar:
         self.spawn = self._supervisor.spawn
         self.state = self._config.state.dir
         # In it is what the control plane set: another `state.dir` counts with the next start.
-        self._loader = Loader(path, memory, adapt, str(self.state))
+        self._loader = Loader(path, memory, adapt, str(self.state), lambda: self.reloader.inputs)
         self._stack = AsyncExitStack()
         self._one_at_a_time = asyncio.Lock()
         self.watcher = Watcher()
@@ -132,7 +131,7 @@ class Sidecar:
             self._stack = stack.pop_all()
         self._runs = True
         if not self.reloader.shortfall:
-            _ = self.spawn(self._last_good.keep(self._config), "last good config")
+            _ = self.spawn(self._last_good.keep(self._config, self._inputs), "last good config")
         log.info(
             "sidecar %s runs %s: %d channel(s), %d route(s)",
             __version__,
@@ -173,8 +172,8 @@ class Sidecar:
             log.warning("%d process(es) that an earlier run left are ended", killed)
 
     def _build_parts(self, snapshot: Snapshot) -> None:
-        self.channels = Channels(self._accept, self._host, self.spawn)
-        self._renewal = Renewal(self.channels)
+        self.channels = Channels(lambda new: self._intake.accept(new), self._host, self.spawn)
+        self._renewal = Renewal(self.channels, self._one_at_a_time, self.spawn, self.reload_soon)
         self.outbox = Outbox(self.journal, self.channels.get, self.spawn)
         runner = TurnRunner(self.journal, self.outbox, self.channels.get, self.spawn, self.budgets)
         self.dispatcher = Dispatcher(
@@ -207,7 +206,7 @@ class Sidecar:
             *parts,
             attention,
             self._own,
-            self._accept,
+            self._intake.accept,
             self._intake.settled,
             self.status.picture,
             self._host("control"),
@@ -232,9 +231,6 @@ class Sidecar:
         self._loader.close()
         limits = self.reloader.snapshot.config.limits
         await drain(limits, self.channels, self.dispatcher, self.outbox)
-
-    async def _accept(self, messages: Sequence[Message]) -> None:
-        await self._intake.accept(messages)
 
     def _host(self, name: str) -> Host:
         return Host(
@@ -266,12 +262,14 @@ class Sidecar:
             wanted = self._discovery.channels(snapshot.config)
             built = self.channels.build(wanted, must)
             must = {*must}.intersection(self.channels.at_risk(wanted))
-            self.channels.use(wanted)
-            self.dispatcher.use(snapshot)
-            await self.channels.apply(wanted, built)
-            self.plane.use(snapshot.config.control_plane)
-            self.control.use(snapshot.config)
-            await self.channels.check(must)
+            with self._intake.holding(self.channels.new_rules(wanted)):
+                await self.channels.apply(wanted, built)
+                await self.channels.check(must)
+                # From here on it stays: no message meets rules or routes that are taken back.
+                self.plane.use(snapshot.config.control_plane)
+                self.control.use(snapshot.config)
+                self.channels.use(wanted)
+                self.dispatcher.use(snapshot)
             renewed = await self._renewal.run()
         self.outbox.retry()
         return renewed
@@ -294,4 +292,6 @@ class Sidecar:
             async with self._one_at_a_time:
                 config = self.reloader.snapshot.config
                 if await self._discovery.look(config):
-                    await self.channels.apply(self._discovery.channels(config))
+                    wanted = self._discovery.channels(config)
+                    self.channels.use(wanted)
+                    await self.channels.apply(wanted)

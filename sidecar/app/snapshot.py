@@ -5,9 +5,10 @@ configuration did not change; a turn keeps the snapshot with which it began.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from sidecar import metrics
 from sidecar.api import ComponentKind, Host, Runtime
 from sidecar.app.contexts import Contexts, build_contexts, retire
 from sidecar.config import model as config
@@ -117,7 +118,15 @@ def build_runtime(wanted: config.Runtime, host: Host) -> Runtime:
 
 async def close(snapshot: Snapshot) -> None:
     """End what the runtimes and context providers of a snapshot still have."""
-    for use in snapshot.runtimes.values():
-        await use.runtime.close()
-    for context in snapshot.contexts.values():
-        await context.provider.close()
+    for name, use in snapshot.runtimes.items():
+        await _close(f"runtime {name}", use.runtime.close)
+    for name, context in snapshot.contexts.items():
+        await _close(f"context {name}", context.provider.close)
+
+
+async def _close(what: str, close: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await close()
+    except Exception:  # whatever one does wrong, the others are closed
+        metrics.count("task_failures_total", task="close")
+        log.exception("%s: cannot be closed", what)

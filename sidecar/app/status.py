@@ -20,11 +20,11 @@ from sidecar.app.dispatch import Dispatcher
 from sidecar.app.gauges import Gauge, Gauges
 from sidecar.app.outbox import Outbox
 from sidecar.app.outcome import Outcome
+from sidecar.app.own_writes import OwnWrites
 from sidecar.app.reload import Reloader
 from sidecar.app.watcher import Watcher
 from sidecar.app.work import Work
-from sidecar.app.written import OwnWrites
-from sidecar.config.model import Config, Route
+from sidecar.config.model import Config
 from sidecar.config.plan import to_json
 from sidecar.errors import JournalError
 from sidecar.store.journal import Journal
@@ -62,6 +62,8 @@ class Status:
         self._actions = Actions(journal, dispatcher, outbox)
         self.started = asyncio.Event()
         self._since = time.time()
+        # Threads are few, and a file system that hangs may keep no more than one of them.
+        self._disk = asyncio.Lock()
         self._gauges = Gauges(reloader, channels, dispatcher, outbox)
 
     def forget_agents(self, forget: Callable[[str], Awaitable[Mapping[str, object]]]) -> None:
@@ -111,7 +113,7 @@ class Status:
             "waiting": [_turn(work) for work in self._dispatcher.waiting.values()],
             "outbox": {"pending": self._outbox.waiting, "refused": counts.replies_refused},
             "journal": {"turns": dict(counts.turns), "sessions": counts.sessions},
-            "spending": self._budgets.picture(_routes(self._reloader.snapshot.config)),
+            "spending": self._budgets.picture(self._reloader.snapshot.config.all_routes),
             "last_error": self._last_error(),
             "reloads": [_reload(one) for one in self._reloader.history],
             "counters": metrics.snapshot(),
@@ -125,7 +127,9 @@ class Status:
         to read it, and can check it all the same when it is.
         """
         own = path == self._reloader.path
-        if not own and not await asyncio.to_thread(_is_ours, path):
+        async with self._disk:
+            ours = own or await asyncio.to_thread(_is_ours, path)
+        if not ours:
             return {"valid": False, "problems": ["only a file of the sidecar's user is planned"]}
         proposal = await self._reloader.plan(path)
         return {
@@ -161,7 +165,8 @@ class Status:
         """The hash of the config file, whether what runs was made of it and of all that it names,
         and what has changed since it was looked at."""
         known, path = self._reloader.inputs, self._reloader.path
-        now = await asyncio.to_thread(digests, {path, *known})
+        async with self._disk:
+            now = await asyncio.to_thread(digests, {path, *known})
         changed = [
             str(one) for one, held in known.items() if not self._own.lead(held, now.get(one))
         ]
@@ -185,11 +190,6 @@ class Status:
             for turn, (_, running) in self._dispatcher.running.items()
             if config and config.runtimes.get(running.use.config.name) != running.use.config
         ]
-
-
-def _routes(config: Config) -> list[Route]:
-    default = config.default_route
-    return [*config.routes, *([default] if default is not None else [])]
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,4 +1,7 @@
-"""The only place that makes tasks: each has a name and an owner, and none fails in silence."""
+"""Tasks that run beside who starts them: each has a name and an owner, and none fails in silence.
+
+Tasks that somebody waits for are those of an `asyncio.TaskGroup`, or of `asyncio.gather`.
+"""
 
 import asyncio
 import logging

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from sidecar.app.digests import OPEN, is_open
+from sidecar.app.own_writes import digest
 from sidecar.app.walk import files_of
-from sidecar.app.written import digest
-from sidecar.config.system import is_private
 
 LARGEST_FILE = 10 * 1024 * 1024
 """Bytes of one file, so that an endless one does no harm."""
@@ -84,7 +84,12 @@ class MachineSystem:
     def is_private(self, path: Path) -> bool | None:
         """Whether nobody else can use a file; None when it does not exist."""
         found = self._look(path)
-        return None if found is None else is_private(found.st_mode, found.st_uid, os.geteuid())
+        if found is None:
+            return None
+        private = not is_open(found)
+        if not private and stat.S_ISREG(found.st_mode):
+            self.taken.setdefault(path, OPEN)
+        return private
 
     def _look(self, path: Path) -> os.stat_result | None:
         """What the system knows of a path; that there is nothing is noted as what was found."""

@@ -11,10 +11,9 @@ def tool_servers(work: Work, running: Running) -> tuple[ToolServer, ...]:
     """The servers of a turn: that of the working memory, where it is in use and the runtime takes
     tools. A public turn only reads the memory, in its prompt: a stranger writes nothing into it.
     """
-    config = running.snapshot.config
-    if not has_memory_tools(config, work.route, work.trust):
+    if not has_memory_tools(running.snapshot.config, work.route, work.trust):
         return ()
-    return (tool_server(config.state.dir, work.newest.account),)
+    return (tool_server(work.state, work.newest.account),)
 
 
 def has_memory_tools(config: Config, route: Route, trust: Trust) -> bool:

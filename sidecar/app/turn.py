@@ -89,7 +89,7 @@ class TurnRunner:
             outcome, replies = self._failed(work, failure, None, limit=0.0)
         running.committing = True
         _count(work, outcome)
-        events.publish("turn.ended", turn=work.turn, outcome=outcome.state)
+        _tell_end("turn.ended", work, replies, outcome=outcome.state)
         closed = self._close(work, progress, reply_follows=bool(replies))
         pending = await self._finish(work, running, outcome, session, replies)
         if closed is not None and replies:
@@ -100,9 +100,9 @@ class TurnRunner:
         """Record that a turn is not run, with those that were merged into it."""
         running.committing = True
         metrics.count("turns_dropped_total", reason=refusal.reason)
-        events.publish("turn.dropped", turn=work.turn, reason=refusal.reason)
-        log.info("turn not run: %s", refusal.reason)
         replies = [reply_to(work.newest, refusal.tell, "notice")] if refusal.tell else []
+        _tell_end("turn.dropped", work, replies, reason=refusal.reason)
+        log.info("turn not run: %s", refusal.reason)
         turns = (work.turn, *work.merged)
         self._outbox.add(
             await durably(
@@ -157,7 +157,11 @@ class TurnRunner:
         """Begin to close the progress, beside what else is to be done; it may fail."""
         if progress is None:
             return None
-        return self._spawn(progress.close(reply_follows=reply_follows), f"progress:{work.turn}")
+
+        async def close() -> None:  # so that what fails at the call fails in the task, too
+            await progress.close(reply_follows=reply_follows)
+
+        return self._spawn(close(), f"progress:{work.turn}")
 
     def _outcome(
         self, work: Work, attempts: Attempts, ended: TurnEnded
@@ -195,6 +199,25 @@ class TurnRunner:
         session: str | None,
         replies: list[Reply],
     ) -> list[PendingReply]:
+        """Record an outcome; one that cannot be recorded, as that of a defect."""
+        try:
+            return await self._record(work, running, outcome, session, replies)
+        except JournalError:
+            raise
+        except Exception as error:  # it must not leave a message unanswered either
+            log.exception("the outcome of the turn cannot be recorded")
+            failure = Failure("internal", f"{type(error).__name__}: {error}")
+            outcome, replies = self._failed(work, failure, None, limit=0.0)
+            return await self._record(work, running, outcome, None, replies)
+
+    async def _record(
+        self,
+        work: Work,
+        running: Running,
+        outcome: Outcome,
+        session: str | None,
+        replies: list[Reply],
+    ) -> list[PendingReply]:
         now = time.time()
         self._budgets.spend(work, outcome.usage, now)
         key, session = running.key, None if running.forgotten else session
@@ -207,6 +230,7 @@ class TurnRunner:
                 resumed=running.resumed,
                 now=now,
                 replies=replies,
+                merged=work.merged,
             )
         )
         with logs.bound(merged=" ".join(work.merged) or None):  # turns that ended with this one
@@ -222,6 +246,11 @@ def _count(work: Work, outcome: Outcome) -> None:
         metrics.count("tokens_total", usage.input_tokens or 0, runtime=runtime, kind="input")
         metrics.count("tokens_total", usage.output_tokens or 0, runtime=runtime, kind="output")
         metrics.count("cost_usd_total", usage.cost_usd or 0, runtime=runtime)
+
+
+def _tell_end(event: str, work: Work, replies: Sequence[Reply], **facts: str) -> None:
+    messages = [message.id for message in work.messages]
+    events.publish(event, turn=work.turn, **facts, messages=messages, replies=len(replies))
 
 
 def _tell_start(work: Work, started: StartedTurn) -> None:

@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from itertools import islice, pairwise
 from pathlib import Path
 
+from sidecar.config.system import WILDCARDS
+
 MOST_ENTRIES = 10_000
 """Files and folders that are looked at for one pattern: some hundredths of a second."""
 MOST_FOUND = 1_000
@@ -19,7 +21,6 @@ MOST_PARTS = 100
 """Names and wildcards between the slashes of a pattern."""
 
 _ANY_DEPTH = "**"
-_WILDCARDS = frozenset("*?[")
 
 
 def files_of(folder: Path, pattern: str) -> list[Path]:
@@ -61,7 +62,7 @@ class _Walk:
         if part == _ANY_DEPTH:
             for one in self._folders(folder):
                 yield from self.below(one, rest)
-        elif not _WILDCARDS & set(part):
+        elif not WILDCARDS & set(part):
             if os.path.exists(folder / part):  # noqa: PTH110 -- of what may not be seen, Path raises
                 yield from self.below(folder / part, rest)
         else:

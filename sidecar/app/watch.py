@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sidecar.app.bell import Bell
 from sidecar.app.digests import NOTHING, Digests, digests
+from sidecar.app.own_writes import OwnWrites
 from sidecar.app.watcher import Watcher
-from sidecar.app.written import OwnWrites
 from sidecar.config.reloading import LONGEST_DEBOUNCE, Reloading
 
 LONGEST_WAIT = 300.0

@@ -47,7 +47,8 @@ class Running:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A turn. `messages` are oldest first; `merged` are the turns that were merged into it.
+    """A turn. `messages` are oldest first; `merged` are the turns that were merged into it; `state`
+    is the state folder of the process.
 
     `pinned` is what one that waits is to run with, whatever the configuration is by then.
     """

@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sidecar.atomic_file import FileRewritten, replace_file
 from sidecar.codecs.botcord import hub_url, is_safe_id
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.codecs.signing import public_key, signing_key
 from sidecar.errors import ChannelStopped
-from sidecar.hubclient.private_file import FileRewritten, parse_object, read_private, replace_file
+from sidecar.hubclient.private_file import parse_object, read_private
 
 # The older spelling comes second.
 _HUB = ("hubUrl", "hub_url", "hub")

@@ -18,7 +18,7 @@ def scan(folder: Path) -> tuple[dict[str, Credentials], list[str]]:
         return {}, []
     except OSError as error:
         return {}, [f"{folder}: cannot be read: {error.strerror}"]
-    found: dict[str, tuple[float, Credentials]] = {}
+    found: dict[str, Credentials] = {}
     warnings = []
     for path in paths:
         try:
@@ -26,16 +26,9 @@ def scan(folder: Path) -> tuple[dict[str, Credentials], list[str]]:
         except ChannelStopped as error:
             warnings.append(f"{error}")
             continue
-        agent, written = credentials.agent, _written(path)
-        if agent in found:
-            warnings.append(f"two files for agent {agent}: {found[agent][1].path} and {path}")
-        if agent not in found or written > found[agent][0]:
-            found[agent] = (written, credentials)
-    return {agent: found[agent][1] for agent in sorted(found)}, warnings
-
-
-def _written(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+        agent = credentials.agent
+        if (other := found.get(agent)) is not None:
+            warnings.append(f"two files for agent {agent}: {other.path} and {path}")
+        if other is None or credentials.written_at > other.written_at:
+            found[agent] = credentials
+    return {agent: found[agent] for agent in sorted(found)}, warnings

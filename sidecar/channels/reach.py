@@ -50,7 +50,8 @@ async def reach(name: str, options: Mapping[str, object], http: ClientSession) -
     try:
         answer = await request(http, "GET", f"{hub}/", timeout=TIMEOUT)
     except ChannelError as error:
-        return Reach(agent, hub, problem=str(error), remedy="is the Hub up, and is there a proxy?")
+        remedy = "is the Hub up? Where a proxy is the way to it, set HTTPS_PROXY"
+        return Reach(agent, hub, problem=str(error), remedy=remedy)
     if answer.status >= 500:
         return Reach(agent, hub, problem=str(answer), remedy="ask who runs the Hub")
     clock = HubClock()

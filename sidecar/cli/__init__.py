@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from sidecar import __version__
+from sidecar.cli.command_line import CommandLine
 
 COMMANDS = {
     "dev": "try it: a development Hub, the sidecar and a chat, all on this machine",
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser(wanted: Collection[str]) -> argparse.ArgumentParser:
     """The parser of the command line; only the commands `wanted` know their arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="sidecar", description="Connect chat channels to coding agents, from one YAML file."
     )
     parser.add_argument("--version", action="version", version=__version__)

@@ -1,6 +1,7 @@
 """What the commands that take a config file share: the argument, and showing its problems."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,8 @@ def drafted(path: Path, inside: str = "") -> Config | None:
     found = check(path, inside=inside).draft
     if found is None:
         told = f"sidecar: {path} cannot be read; see `sidecar validate`"
+        if not path.exists():
+            told = f"sidecar: there is no {path}: {begin_with(path)}"
         found = _in_force_last(path)
         print(told if found is None else f"{told}; as it was in force last:", file=sys.stderr)
     return found
@@ -72,7 +75,7 @@ def _in_force_last(path: Path) -> Config | None:
     from sidecar.errors import NoLastGood
 
     try:
-        return recall(usual_state_dir(MachineSystem()), path)
+        return recall(usual_state_dir(MachineSystem()), path)[0]
     except NoLastGood:
         return None
 
@@ -89,6 +92,24 @@ def show(problems: Sequence[Problem], sources: Mapping[str, str]) -> None:
     colours = wants_colours(sys.stderr)
     if problems:
         print(render_text(problems, sources, colours=colours), file=sys.stderr)
+    if (path := no_config(problems)) is not None:
+        print(f"sidecar: {begin_with(path)}", file=sys.stderr)
+
+
+def no_config(problems: Sequence[Problem]) -> Path | None:
+    """The config file that was asked for, if the problem is that there is none."""
+    for problem in problems:
+        path = Path(problem.position.file)
+        if problem.code == "unreadable" and not problem.path and not path.exists():
+            return path
+    return None
+
+
+def begin_with(path: Path) -> str:
+    """What to do where there is no config file `path`."""
+    usual = path == Path("config.yaml")
+    write = "sidecar init" if usual else f"sidecar init {shlex.quote(str(path))}"
+    return f"`{write}` writes one to start from, `sidecar dev` needs none"
 
 
 def whole_schema() -> "Schema":

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _develop(path: Path, config: Config, candidate: Candidate) -> int:
+    from sidecar import events
     from sidecar.app import reloaded
     from sidecar.app.dev import Development
     from sidecar.app.log_setup import configure_logs
@@ -69,7 +70,15 @@ async def _develop(path: Path, config: Config, candidate: Candidate) -> int:
         print(f"Edit {path} and save: it applies at once.", file=sys.stderr)
         found, problems = candidate.inputs, candidate.problems
         sidecar = Sidecar(path, adapted, found, development.adapt, problems=problems)
-        return await until_stopped(sidecar, lambda: chat(hub, development.agents))
+
+        async def talk() -> None:
+            with events.listen() as heard:
+                async with asyncio.TaskGroup() as group:
+                    telling = group.create_task(development.tell(heard), name="devhub-telling")
+                    await chat(hub, lambda: development.agents(sidecar.reloader.snapshot.config))
+                    telling.cancel()
+
+        return await until_stopped(sidecar, talk)
     finally:
         await hub.stop()
 

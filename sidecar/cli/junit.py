@@ -6,7 +6,7 @@ https://github.com/testmoapp/junitxml describes what they read of it.
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from sidecar.app.testing import Result
+from sidecar.app.authoring.testing import Result
 
 
 def junit(results: Sequence[Result]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.cli.config_file import add_config, whole_schema
+from sidecar.cli.config_file import add_config, show, whole_schema
 
 if TYPE_CHECKING:
     from sidecar.config.schema import Schema
@@ -30,11 +30,11 @@ def migrate(path: Path, schema: "Schema", *, write: bool) -> int:
     from sidecar.app.system import MachineSystem
     from sidecar.config.load import load
     from sidecar.config.migrate import by_file, renames, rewritten
-    from sidecar.config.problems import dotted, render_text
+    from sidecar.config.problems import dotted
 
     found = load(path, MachineSystem(), schema)
     if found.source is None:
-        print(render_text(found.problems, found.sources), file=sys.stderr)
+        show(found.problems, found.sources)
         return 2
     edits, left = renames(found.source.document, schema)
     for place in left:

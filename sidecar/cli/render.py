@@ -16,8 +16,8 @@ from sidecar.errors import MemoryUnavailable
 from sidecar.server.address import DEVELOPMENT
 
 if TYPE_CHECKING:
-    from sidecar.app.preview import Preview
-    from sidecar.app.renders import InMemory, OnDisk
+    from sidecar.app.authoring.last_render import InMemory, OnDisk
+    from sidecar.app.authoring.preview import Preview
     from sidecar.config.model import Config
 
 
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the texts; 1 when no route takes the message, or a template fails, 2 for an invalid
     config."""
-    from sidecar.app.renders import OnDisk
+    from sidecar.app.authoring.last_render import OnDisk
     from sidecar.cli.told import checked
 
     if arguments.watch:
@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(arguments: argparse.Namespace) -> None:
+    from sidecar.app.authoring.last_render import InMemory
     from sidecar.app.digests import NOTHING, Digests, digests
-    from sidecar.app.renders import InMemory
     from sidecar.app.watch import changes
     from sidecar.cli.told import checked
 
@@ -100,8 +100,8 @@ def _show(arguments: argparse.Namespace, config: "Config", last: "InMemory | OnD
 
 def _preview(arguments: argparse.Namespace, config: "Config") -> "Preview | None":
     """The turn, with the memory and the checkout that are there. Raises Unusable."""
-    from sidecar.app.local import Local
-    from sidecar.app.preview import preview
+    from sidecar.app.authoring.local_context import Local
+    from sidecar.app.authoring.preview import preview
     from sidecar.cli.told import Unusable, route_of, situation_of
     from sidecar.prompts.render import Prompts
 

@@ -79,8 +79,7 @@ def _list(arguments: argparse.Namespace) -> int:
     config = drafted(arguments.config)
     if config is None:
         return 2
-    last = () if config.default_route is None else (config.default_route,)
-    rows = [_facts(route) for route in (*config.routes, *last)]
+    rows = [_facts(route) for route in config.all_routes]
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return 0
@@ -115,7 +114,7 @@ def _short(value: object) -> str:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    from sidecar.app.preview import preview
+    from sidecar.app.authoring.preview import preview
     from sidecar.cli.told import Unusable, checked, situation_of
     from sidecar.prompts.render import Prompts
 
@@ -142,8 +141,10 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _edit(arguments: argparse.Namespace) -> int:
-    from sidecar.app.edit import CannotWrite, file_of, prepare
-    from sidecar.config.route_text import NotEditable, added, names, removed
+    from sidecar.app.authoring.config_edit import CannotWrite, file_of, prepare
+    from sidecar.config.route_text import NotEditable, added, index_of, removed
+
+    beside = arguments.name if arguments.action == "remove" else arguments.before
 
     def change(text: str, document: "Document") -> str:
         if arguments.action == "remove":
@@ -152,15 +153,13 @@ def _edit(arguments: argparse.Namespace) -> int:
 
     def expected(data: Mapping[str, Any]) -> dict[str, object]:
         routes = list(data.get("routes") or [])
-        there = names(data)
+        at = len(routes) if beside is None else index_of(data, beside)
         if arguments.action == "remove":
-            del routes[there.index(arguments.name)]
+            del routes[at]
         else:
-            at = len(routes) if arguments.before is None else there.index(arguments.before)
             routes.insert(at, _route(arguments))
         return {**data, "routes": routes}
 
-    beside = arguments.name if arguments.action == "remove" else arguments.before
     try:
         file = arguments.config if beside is None else file_of(arguments.config, beside)
         edit = prepare(arguments.config, file, change, expected)

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _without(path: Path, candidate: Candidate, hangup: Hangup, *, fall_back: bool) -> int:
     """Do what can be done with an invalid config."""
+    from sidecar.app.digests import digests
     from sidecar.app.last_good import recall
     from sidecar.app.process import serve
     from sidecar.app.system import MachineSystem
@@ -56,12 +57,13 @@ def _without(path: Path, candidate: Candidate, hangup: Hangup, *, fall_back: boo
         draft = candidate.draft
         state = usual_state_dir(MachineSystem()) if draft is None else draft.state.dir
         try:
-            config = recall(state, path)
+            config, files = recall(state, path)
         except NoLastGood as error:
             missing = f"there is nothing to fall back to: {error}"
         else:
-            problems = candidate.problems
-            return serve(path, config, candidate.inputs, NO_MEMORY, problems, hangup)
+            # Credentials that are replaced are to be used before the file is mended.
+            inputs = {**digests(files), **candidate.inputs}
+            return serve(path, config, inputs, NO_MEMORY, candidate.problems, hangup)
     show(candidate.problems, candidate.sources)
     if missing:
         print(f"sidecar: {missing}", file=sys.stderr)

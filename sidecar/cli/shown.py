@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sidecar.app.preview import Made, Part, Preview
-from sidecar.app.renders import Texts
+from sidecar.app.authoring.last_render import Texts
+from sidecar.app.authoring.preview import Made, Part, Preview
 from sidecar.cli.screen import wants_colours
 
 _TITLES = {

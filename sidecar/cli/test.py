@@ -10,7 +10,7 @@ from sidecar.cli.config_file import add_config, readable, show
 from sidecar.cli.screen import wants_colours
 
 if TYPE_CHECKING:
-    from sidecar.app.testing import Coverage, Reached, Result
+    from sidecar.app.authoring.testing import Coverage, Reached, Result
 
 _GREEN, _RED, _DIM, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[0m"
 
@@ -24,9 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each test's result; 1 when one fails, 2 for an invalid config or file of tests."""
+    from sidecar.app.authoring.testfiles import cases
+    from sidecar.app.authoring.testing import coverage, run
     from sidecar.app.check import check
-    from sidecar.app.testfiles import cases
-    from sidecar.app.testing import coverage, run
 
     config = readable(check(arguments.config))
     if config is None:

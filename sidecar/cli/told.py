@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sidecar.app.authoring.facts import unknown, unknown_channels
+from sidecar.app.authoring.preview import Situation, Told, history_of, messages_of
 from sidecar.app.candidate import Candidate
-from sidecar.app.given import unknown, unknown_channels
-from sidecar.app.preview import Situation, Told, history_of, messages_of
 from sidecar.config.document import Document
 from sidecar.config.model import Config, Route
 from sidecar.config.parse import parse
@@ -86,8 +86,7 @@ def route_of(name: str | None, config: Config) -> Route | None:
     """The route of a name, None without one. Raises Unusable where there is no such route."""
     if name is None:
         return None
-    last = () if config.default_route is None else (config.default_route,)
-    routes: dict[str, Route] = {route.name: route for route in (*config.routes, *last)}
+    routes = {route.name: route for route in config.all_routes}
     if name not in routes:
         hint = near(name, routes) or f"there are {', '.join(routes)}"
         raise Unusable(f"no route is named {name!r}: {hint}")

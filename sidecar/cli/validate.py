@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sidecar.app.candidate import Candidate
-from sidecar.cli.config_file import of_the_machine
+from sidecar.cli.config_file import begin_with, no_config, of_the_machine
 from sidecar.cli.screen import wants_colours
 from sidecar.config.problems import render_github, render_json, render_text
 
@@ -71,6 +71,11 @@ def _print(name: str, found: Candidate, *, offline: bool) -> None:
     if found.problems:
         colours = wants_colours(sys.stdout)
         print(render_text(found.problems, found.sources, colours=colours))
-    elif found.config is not None:
-        told = ", as far as it does not depend on its machine" if offline else ""
+    if found.config is not None:
+        warnings = len(found.problems)
+        noun = "warning" if warnings == 1 else "warnings"
+        told = f", with {warnings} {noun}" if warnings else ""
+        told += ", as far as it does not depend on its machine" if offline else ""
         print(f"{'standard input' if name == PIPE else name} is valid{told}")
+    elif (path := no_config(found.problems)) is not None:
+        print(begin_with(path))

@@ -10,6 +10,7 @@ from sidecar.config.interpolate import Interpolation
 from sidecar.config.mistakes import HIDDEN
 from sidecar.config.problems import Place, Position, Problem, dotted
 from sidecar.config.reading import Reading
+from sidecar.config.system import WILDCARDS
 
 MAX_DEPTH = 10
 """Files that include each other."""
@@ -23,7 +24,6 @@ _MOUNTED = (
 _OUTSIDE = "if that is meant, write its absolute path, or one that begins with ~/"
 _WHOLE_FOLDER = "mount the folder that holds it, without subPath"
 _NARROWER = "name a folder that holds little else, such as routes.d/*.yaml"
-_WILDCARDS = frozenset("*?[")
 _APPENDED: tuple[Place, ...] = (("routes",), ("tests",))
 
 
@@ -81,7 +81,7 @@ class _Gathering:
             message = "this leads out of the folder of the config"
             self._problem("include-outside", message, at, hint=_OUTSIDE)
             return
-        wild = [index for index, part in enumerate(path.parts) if _WILDCARDS & set(part)]
+        wild = [index for index, part in enumerate(path.parts) if WILDCARDS & set(part)]
         if not wild or self.reading.system.exists(path):
             yield path
             return

@@ -220,7 +220,7 @@ def _as_list(failed: _Failed, text: str) -> str:
             found = shlex.split(text)
         except ValueError:  # a quote is not closed
             return ""
-    elif items.get("$ref") == "#/definitions/env_name":
+    elif str(items.get("$ref")).startswith("#/definitions/env_name"):
         found = [word for word in _COMMAS.split(text) if word]
     else:
         found = [text]

@@ -279,3 +279,9 @@ class Config:
     control_plane: ControlPlane = ControlPlane()
     tests: tuple[Mapping[str, object], ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        """The routes in their order, and last the default one, where there is one."""
+        last = () if self.default_route is None else (self.default_route,)
+        return (*self.routes, *last)

@@ -14,6 +14,7 @@ from sidecar.config.mistakes import HIDDEN
 from sidecar.config.part import Part
 from sidecar.config.problems import Position
 from sidecar.config.schema import Schema
+from sidecar.config.system import SecretPath
 
 
 def options(part: Part, schema: Schema, kind: ComponentKind, type_: str) -> dict[str, object]:
@@ -33,7 +34,7 @@ def check_credentials(part: Part, key: str, text: str) -> None:
     """Note what is wrong with a file of secrets: it may come later, but must be private."""
     path = part.absolute(text, key)
     told = part.shown(text, key)
-    part.reading.inputs.add(path)
+    part.reading.inputs.add(SecretPath(path))
     private = part.system.is_private(path)
     if private is None:
         part.problem("credentials-missing", f"{told} does not exist yet", key, level="warning")

@@ -84,11 +84,14 @@ class QuickRoutes:
         data: Mapping[str, object],
         route: Route,
         told: Conditions | None,
+        *,
+        fine: bool,
     ) -> None:
-        """Note the next route of the config, which was read and stands at a place of a document."""
+        """Note the next route of the config, which was read and stands at a place of a document.
+        One that is not `fine` has a warning, which is told each time."""
         hash_ = document.digests.get(place)
         # The place of a template in its file has to be known when it fails.
-        if hash_ is None or "name" not in data or any(templates_of(route)):
+        if hash_ is None or not fine or "name" not in data or any(templates_of(route)):
             hash_ = _READ_EACH_TIME
         self._new[len(self.kept)] = (hash_, route.name, str(route.cwd or ""), told)
         self.kept.append(None)

@@ -8,6 +8,8 @@ from sidecar.config.problems import near
 from sidecar.config.written import flow, written
 
 _ROUTES = "routes"
+_NUMBERED = re.compile(r"routes\[\d+\]")
+"""What a route without a name is called where routes are shown."""
 _DASH = re.compile(r"( *)-( +)")
 _EMPTY = re.compile(r"(routes *:) *(?:\[ *\]|~|null)? *(#.*)?\r?\n?")
 _QUIET = re.compile(r" *(?:#.*)?\r?\n?")
@@ -18,11 +20,27 @@ class NotEditable(Exception):
     """The text cannot be edited so; the exception tells why, and what to do instead."""
 
 
-def names(data: Mapping[str, object]) -> list[str]:
-    """The names of the routes in the data of a document, in order."""
+def index_of(data: Mapping[str, object], name: str, whose: object = "the file") -> int:
+    """The place of the route with a name among those in the data of a document.
+
+    Raises:
+        NotEditable: there is none; the text tells which ones `whose` data has.
+    """
+    there = [one.get("name") if isinstance(one, dict) else None for one in _routes(data)]
+    if name in there:
+        return there.index(name)
+    named = [one for one in there if isinstance(one, str)]
+    if _NUMBERED.fullmatch(name):
+        hint = "a route without a name is edited in the file, or given a `name` there first"
+    else:
+        known = f"the names are {', '.join(named)}" if named else "none has a name"
+        hint = near(name, named) or known
+    raise NotEditable(f"no route of {whose} is named {name!r}: {hint}")
+
+
+def _routes(data: Mapping[str, object]) -> list[object]:
     routes = data.get(_ROUTES)
-    found = routes if isinstance(routes, list) else []
-    return [str(one.get("name")) if isinstance(one, dict) else "" for one in found]
+    return routes if isinstance(routes, list) else []
 
 
 def added(
@@ -34,11 +52,11 @@ def added(
         NotEditable: the text is not laid out so that it can be done.
     """
     lines = _lines(text)
-    if not names(document.data):
+    if not _routes(document.data):
         if before is not None:
             raise NotEditable(f"there is no route {before!r}: the config has none")
         return _joined(_first(lines, document, route), text)
-    index = None if before is None else _index(document, before)
+    index = None if before is None else index_of(document.data, before)
     at = _end(lines, document, -1) if index is None else _start(lines, document, index)
     dash, key = _columns(lines, document, index or 0)
     lines[at:at] = _item(route, dash, key)
@@ -51,9 +69,9 @@ def removed(text: str, document: Document, name: str) -> str:
     Raises:
         NotEditable: there is no such route, or the text is not laid out so that it can be done.
     """
-    lines, index = _lines(text), _index(document, name)
+    lines, index = _lines(text), index_of(document.data, name)
     start, end = _start(lines, document, index), _end(lines, document, index)
-    if len(names(document.data)) == 1:
+    if len(_routes(document.data)) == 1:
         at = document.key((_ROUTES,)).line - 1
         lines[at] = re.sub(r"(routes *:)", r"\1 []", lines[at], count=1)
     del lines[start:end]
@@ -73,14 +91,6 @@ def _lines(text: str) -> list[str]:
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     return lines
-
-
-def _index(document: Document, name: str) -> int:
-    there = names(document.data)
-    if name not in there:
-        hint = near(name, there) or f"there are {', '.join(there) or 'none'}"
-        raise NotEditable(f"no route of the file is named {name!r}: {hint}")
-    return there.index(name)
 
 
 def _first(lines: list[str], document: Document, route: Mapping[str, object]) -> list[str]:
@@ -132,7 +142,7 @@ def _above(lines: Sequence[str], at: int, column: int) -> int:
 def _end(lines: Sequence[str], document: Document, index: int) -> int:
     """The line after the last one of a route. What is blank there is not its own, and a comment
     only where it stands to the right of the dash, as keys that are commented out do."""
-    number = index if index >= 0 else len(names(document.data)) + index
+    number = index if index >= 0 else len(_routes(document.data)) + index
     dash, _ = _columns(lines, document, number)
     end = at = document.values[(_ROUTES, number)].line
     while at < len(lines):

@@ -1,8 +1,9 @@
 """The routes of a config: what they name must exist, and each must be reachable."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from sidecar.config.choices import budget, session_bounds
 from sidecar.config.model import Match, Route, SessionBounds, Template
@@ -10,7 +11,7 @@ from sidecar.config.part import Part
 from sidecar.config.problems import Position, dotted, near
 from sidecar.config.quick import KnownRoute, QuickRoutes
 from sidecar.config.reach import EVERY_MESSAGE, Conditions, conditions, unreached
-from sidecar.model import NO_REPLY
+from sidecar.model import NO_REPLY, ConversationKind, SenderKind
 
 DEFAULT_NAME = "default"
 """The name of the default route."""
@@ -28,6 +29,14 @@ _TEXTS = (
     "sender_kind",
 )
 _MATCH = frozenset((*_TEXTS, "mentioned"))
+_IDS = (
+    ("sender", "sender_kind", frozenset(get_args(SenderKind))),
+    ("conversation", "kind", frozenset(get_args(ConversationKind))),
+)
+"""Keys of a match that are ids, and those that somebody means who gives them one of these words."""
+_WORD = re.compile(r"[^\s{]+")
+_FILES = (".j2", ".jinja", ".jinja2", ".md", ".txt")
+"""How the names of files end that templates stand in."""
 
 
 def routes(root: Part) -> tuple[Route, ...]:
@@ -47,11 +56,12 @@ def routes(root: Part) -> tuple[Route, ...]:
             quick.kept.append(data.number)
             found.append(_KNOWN)
         elif number in parts:
-            part = parts[number]
+            part, problems = parts[number], len(reading.problems)
             route = _route(part, root, part.get("name") or dotted(part.place))
             name, told = route.name, _conditions(part, route)
             if quick is not None:
-                quick.note(part.place, part.source.document, part.data, route, told)
+                fine = len(reading.problems) == problems
+                quick.note(part.place, part.source.document, part.data, route, told, fine=fine)
             found.append(route)
         else:
             continue
@@ -173,7 +183,21 @@ def _match(part: Part, root: Part) -> Match:
         if isinstance(found, str):
             _check_known(part, ("channel",), "channels", root)
     texts: dict[str, Any] = {key: part.texts(key) for key in _TEXTS if part.has(key)}
+    for key, meant, kinds in _IDS:
+        if not kinds.isdisjoint(texts.get(key, ())):
+            _check_ids(part, key, meant, kinds)
     return Match(**texts, mentioned=part.get("mentioned"))
+
+
+def _check_ids(part: Part, key: str, meant: str, kinds: frozenset[str]) -> None:
+    """Warn of a word where an id belongs."""
+    for index, text in enumerate(part.texts(key)):
+        if text in kinds:
+            steps = (key,) if isinstance(part.data[key], str) else (key, index)
+            shown = part.shown(text, *steps)
+            told = f"{key!r} is an id, and {shown} is the word for a kind"
+            hint = f"did you mean {meant}: {shown}?"
+            part.problem("kind-as-id", told, *steps, hint=hint, level="warning")
 
 
 def _has_found_channels(root: Part) -> bool:
@@ -206,11 +230,24 @@ def _indent(text: str, written: str = "") -> int:
     return max(0, written.find(text.split("\n", 1)[0]))
 
 
+def _check_text(part: Part, key: str, text: str) -> None:
+    """Warn of a template that is the path of a file."""
+    if not _WORD.fullmatch(text):
+        return
+    path = part.absolute(text, key)
+    is_file = part.system.exists(path) and not part.system.is_dir(path)
+    if is_file or text.endswith(_FILES):
+        told = "this text itself is what the agent gets, not what a file holds"
+        hint = f"did you mean {{file: {text}}}?"
+        part.problem("path-as-text", told, key, hint=hint, level="warning")
+
+
 def _template(part: Part, key: str) -> Template | None:
     found = part.get(key)
     if found is None:
         return None
     if isinstance(found, str):
+        _check_text(part, key, found.strip())
         document, place = part.source.document, (*part.place, key)
         file, line = document.file(place), document.text_line(place)
         written = part.reading.lines(file)[line - 1 : line]

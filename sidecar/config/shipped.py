@@ -23,10 +23,11 @@ def read_schema(name: str = MAIN) -> dict[str, Any]:
 
 
 def read_starter(name: str, schema: str) -> str:
-    """The text of a config to start from; an editor finds the schema where `schema` tells."""
+    """The text of a config to start from; an editor finds the schema where `schema` tells. One for
+    another machine has no such line: there the schema lies elsewhere."""
     text = (folder() / "starters" / f"{name}.yaml").read_text("utf-8")
     rest = text.partition("\n")[2]
-    return f"{_FOR_EDITORS}{schema}\n{rest}"
+    return rest.removeprefix("#\n") if name in FOR_PODS else f"{_FOR_EDITORS}{schema}\n{rest}"
 
 
 def beside_starter(name: str, schema: str) -> dict[str, str]:

@@ -2,8 +2,16 @@
 
 import stat
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Protocol
+
+WILDCARDS = frozenset("*?[")
+"""Characters that make a path a pattern."""
+
+
+class SecretPath(PosixPath):
+    """The path of a file that has to be private, equal to any other path of it. Where such a file
+    is watched, it counts whether it is private, too."""
 
 
 def is_private(mode: int, owner: int, user: int) -> bool:

@@ -7,7 +7,6 @@ no lock, and no change is lost.
 import fcntl
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sidecar import metrics
+from sidecar.atomic_file import replace_by
 from sidecar.codecs.botcord import is_safe_id
 from sidecar.core.memory import Memory, decode, encode
 from sidecar.errors import MemoryUnavailable
@@ -133,16 +133,8 @@ class MemoryFile:
         return None
 
     def _write(self, memory: Memory) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as file:  # 0600 by mkstemp
-                file.write(encode(memory))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        content = encode(memory)
+        _ = replace_by(self.path, lambda file: file.write(content))
 
 
 def memory_file(state: Path, account: str) -> MemoryFile:

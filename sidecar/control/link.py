@@ -16,6 +16,7 @@ from aiohttp import ClientError, ClientWebSocketResponse
 
 from sidecar import metrics
 from sidecar.api import Host
+from sidecar.atomic_file import Stamp
 from sidecar.codecs.botcord import socket_url
 from sidecar.codecs.control import Ack, Frame, event
 from sidecar.control import login as logins
@@ -25,7 +26,6 @@ from sidecar.control.socket import Ended, Limits, listen
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable
-from sidecar.hubclient.private_file import Stamp
 from sidecar.hubclient.status import changed
 
 State = Literal["starting", "connecting", "connected", "waiting", "displaced", "login", "stopped"]

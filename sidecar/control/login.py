@@ -16,19 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sidecar.api import Host
+from sidecar.atomic_file import FileRewritten, Stamp, replace_file, stamp_of
 from sidecar.codecs.botcord import hub_url
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.config.model import LOGIN_FILE
 from sidecar.config.system import is_private
 from sidecar.errors import ChannelStopped, ChannelUnavailable
-from sidecar.hubclient.private_file import (
-    FileRewritten,
-    Stamp,
-    parse_object,
-    read_private,
-    replace_file,
-    stamp_of,
-)
+from sidecar.hubclient.private_file import parse_object, read_private
 
 FLAG = "auth-expired.flag"
 """The file beside it that says: the Hub does not take this login any more."""

@@ -47,58 +47,60 @@ class Admission:
         self,
         message: Message,
         channel: Channel,
+        attention: Attention,
+        verdicts: Verdicts,
+        *,
         now: float,
-        attention: Attention | None = None,
-        verdicts: Verdicts | None = None,
+        elapsed: float,
     ) -> Refusal | None:
-        """The refusal of a message, None when it is admitted. `now` is in seconds; `attention` is
-        what the owner wants in that conversation.
+        """The refusal of a message, None when it is admitted. `attention` is what the owner wants
+        in that conversation.
 
         `verdicts` are those of earlier calls, and get this one: a message that is asked about again
-        is answered as before, for it must not count twice.
+        is answered as before, for it must not count twice. `now` is in seconds since the epoch, for
+        what holds until a date; `elapsed` is in seconds of a clock that is never set, for what is
+        counted: nobody has to wait longer because the other one was set back.
         """
         if (refusal := unfit(message, channel)) is not None:
             return refusal
-        if attention is not None and not wakes(attention, message, now):
+        if not wakes(attention, message, now):
             return Refusal(NOT_WOKEN)
-        if verdicts is None:
-            return self._count(message, channel, now)
         known = identity(message)
         if known not in verdicts:
-            verdicts[known] = self._count(message, channel, now)
+            verdicts[known] = self._count(message, channel, elapsed)
         return verdicts[known]
 
-    def _count(self, message: Message, channel: Channel, now: float) -> Refusal | None:
+    def _count(self, message: Message, channel: Channel, elapsed: float) -> Refusal | None:
         """The refusal of a message for what came before it; from now on it came before others."""
-        if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, now):
+        if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, elapsed):
             return Refusal("loop_guard")
         if channel.rate_limit is not None:
-            return self._rate(message, channel.rate_limit, now)
+            return self._rate(message, channel.rate_limit, elapsed)
         return None
 
-    def _is_loop(self, message: Message, guard: LoopGuard, now: float) -> bool:
+    def _is_loop(self, message: Message, guard: LoopGuard, elapsed: float) -> bool:
         if message.sender.kind != "agent":
             self._loops.pop(message.key, None)
             return False
-        turns = _recent(self._loops, message.key, now - guard.window)
+        turns = _recent(self._loops, message.key, elapsed - guard.window)
         if len(turns) >= guard.turns:
             return True
-        turns.append(now)
+        turns.append(elapsed)
         return False
 
-    def _rate(self, message: Message, rate: Rate, now: float) -> Refusal | None:
+    def _rate(self, message: Message, rate: Rate, elapsed: float) -> Refusal | None:
         key = (message.channel, message.sender.id)
-        asked = _recent(self._asked, key, now - rate.window)
+        asked = _recent(self._asked, key, elapsed - rate.window)
         if len(asked) < rate.count:
-            asked.append(now)
+            asked.append(elapsed)
             return None
         # Once in a window is enough: a flood of notices would help nobody.
-        if self._told.get(key, float("-inf")) > now - rate.window:
+        if self._told.get(key, float("-inf")) > elapsed - rate.window:
             return Refusal("rate_limited")
         self._told.pop(key, None)
-        self._told[key] = now
+        self._told[key] = elapsed
         _bound(self._told)
-        wait = max(1, round(asked[0] + rate.window - now))
+        wait = max(1, round(asked[0] + rate.window - elapsed))
         return Refusal("rate_limited", f"That is too many messages for now. Try again in {wait} s.")
 
 

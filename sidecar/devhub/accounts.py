@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sidecar.codecs import signing
+from sidecar.devhub import rooms, tokens
 from sidecar.devhub.ids import random_id, stable_id
+from sidecar.devhub.records import Changed
 from sidecar.devhub.state import Agent, Key, Person, State
 
 _SPELLINGS = {
@@ -46,6 +48,17 @@ def register(
     if name:
         known.name = name
     return known
+
+
+def retire(state: State, agent: Agent) -> None:
+    """Nobody runs an agent any more: it has no tokens and is in no group room. It can be made
+    known again."""
+    del state.agents[agent.id]
+    tokens.revoke(state, agent)
+    for room in state.rooms.values():
+        if rooms.kind_of(room.id) == "group":
+            room.members.pop(agent.id, None)
+    state.emit(Changed())
 
 
 def credentials_of(state: State, agent: Agent, given: Credentials) -> dict[str, object]:

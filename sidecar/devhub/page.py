@@ -155,7 +155,7 @@ def _frame(state: State, event: Event) -> Frame | None:
             return {"type": "presence", "agent": event.agent, "online": event.online}
         case Changed():
             return _hello(state)
-    return None  # a note is for the terminal
+    return None  # the rest is for the terminal
 
 
 def _post(state: State, post: Posted) -> Frame:

@@ -83,6 +83,15 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """Whoever runs an agent tells what comes of its copy of a message: a reply, or, where `silence`
+    tells why, none. No Hub is told this; it is for the person at the terminal."""
+
+    hub_msg_id: str
+    silence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Presence:
     """An agent has got its first socket, or lost its last one."""
 
@@ -102,4 +111,4 @@ class Noted:
     text: str
 
 
-Event = Posted | Block | Typing | Received | Ended | Presence | Changed | Noted
+Event = Posted | Block | Typing | Received | Ended | Settled | Presence | Changed | Noted

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from sidecar.devhub import accounts
 from sidecar.devhub.hub import DevHub
 
 HELP = """\
@@ -16,7 +17,12 @@ async def steer(hub: DevHub, words: Sequence[str]) -> str | None:
             case ["/provision", name]:
                 ack = await hub.provision(name)
             case ["/revoke", name]:
-                ack = await hub.control.ask("revoke_agent", {"agentId": _agent(hub, name)})
+                agent = _agent(hub, name)
+                ack = await hub.control.ask("revoke_agent", {"agentId": agent})
+                if ack["ok"] and agent in hub.state.agents:
+                    accounts.retire(hub.state, hub.state.agents[agent])
+            case ["/provision" | "/revoke" as command, *_]:
+                return f"Give one name: {command} NAME"
             case _:
                 return None
     except (ValueError, TimeoutError) as error:

@@ -9,12 +9,14 @@ from typing import TextIO
 from sidecar.devhub.describe import Line, describe
 from sidecar.devhub.hub import DevHub
 from sidecar.devhub.lines import InputLines, printable
-from sidecar.devhub.records import Author, Block, Ended, Event, Noted, Posted
+from sidecar.devhub.records import Author, Block, Event, Noted, Posted, Settled
 from sidecar.devhub.stage import Place, places, speak
 from sidecar.devhub.steering import HELP, steer
 
 PATIENCE = 900.0
 """Seconds that input from a pipe waits for an answer before it goes on without one."""
+_COMING = 5.0
+"""Seconds in which an agent that has just been started is expected to connect."""
 _WIDTH = 100
 _ROLES: dict[str, Author] = {"owner": "owner", "member": "human", "agent": "agent"}
 _WHO = {"owner": "owner", "human": "room member", "agent": "another agent"}
@@ -31,7 +33,7 @@ ReadLine = Callable[[], Awaitable[str | None]]
 
 async def chat(
     hub: DevHub,
-    agents: Sequence[str],
+    agents: Callable[[], Sequence[str]],
     read: ReadLine | None = None,
     *,
     out: TextIO | None = None,
@@ -41,9 +43,9 @@ async def chat(
 ) -> None:
     """Talk to agents until the input ends.
 
-    `agents` may grow while the chat runs. `read` gives lines, None at the end; by default they
-    come from standard input. `interactive` (default: whether that is a terminal) shows a prompt
-    and takes lines while an answer is awaited; otherwise each line waits for its answer first.
+    `agents` tells those that can be talked to now. `read` gives lines, None at the end; by default
+    they come from standard input. `interactive` (default: whether that is a terminal) shows a
+    prompt and takes lines while an answer is awaited; otherwise each line waits for its answer.
     `colour` is by default for terminals only, and never where NO_COLOR is set.
     """
     stream = out or sys.stdout
@@ -88,9 +90,11 @@ class Screen:
 
 
 class _Chat:
-    def __init__(self, hub: DevHub, agents: Sequence[str], screen: Screen, patience: float) -> None:
+    def __init__(
+        self, hub: DevHub, agents: Callable[[], Sequence[str]], screen: Screen, patience: float
+    ) -> None:
         self._hub = hub
-        self._agents = agents
+        self._offered = agents
         self._screen = screen
         self._patience = patience
         self._role: Author = "owner"
@@ -98,6 +102,7 @@ class _Chat:
         self._rooms: set[str] = set()
         self._drafts: dict[str, str] = {}
         self._awaited: Posted | None = None
+        self._open: dict[str, set[str]] = {}  # by message, its copies that nothing came of yet
 
     async def run(self, read: ReadLine) -> None:
         """Read and show until the input ends."""
@@ -121,20 +126,31 @@ class _Chat:
                 return False
             case ["/help"]:
                 await self._say(_HELP)
-            case ["/as", role] if role in _ROLES:
-                self._role = _ROLES[role]
-                await self._tell_place()
-            case ["/agent", name] if found := self._find(name):
-                self._agent = found
-                await self._tell_place()
-            case ["/agent", *_]:
-                await self._say(f"Agents: {', '.join(self._agents) or 'none yet'}")
+            case ["/as", *words]:
+                await self._play(" ".join(words).lower())
+            case ["/agent", *words]:
+                await self._address(" ".join(words))
             case [command, *_] if command.startswith("/"):
                 told = await steer(self._hub, line.split())
                 await self._say(told or "That is no command. /help lists them.")
             case _:
                 await self._send(line)
         return True
+
+    async def _play(self, role: str) -> None:
+        if role not in _ROLES:
+            await self._say(f"Roles: {', '.join(_ROLES)}")
+            return
+        self._role = _ROLES[role]
+        await self._tell_place()
+
+    async def _address(self, name: str) -> None:
+        found = self._find(name)
+        if found is None:
+            await self._say(f"Agents: {', '.join(self._agents) or 'none yet'}")
+            return
+        self._agent = found
+        await self._tell_place()
 
     async def _send(self, text: str) -> None:
         place = self._place()
@@ -147,15 +163,23 @@ class _Chat:
         except ValueError as error:
             await self._say(f"Not sent: {error}.")
             return
-        if not self._hub.connected(place.agents[0]):
+        self._open[self._awaited.id] = set(self._awaited.copies)
+        if not await self._is_there(place.agents[0]):
             await self._say(f"{place.agents[0]} is not connected yet; it gets this when it is.")
         elif self._screen.interactive:
             await self._screen.ask(self._prompt)
         if not self._screen.interactive and not await self._answer():
             await self._say(f"No answer in {self._patience:g} s to: {_short(text)}")
 
+    async def _is_there(self, agent: str) -> bool:
+        """Whether an agent is connected; input from a pipe gives it time for that."""
+        time = 0.0 if self._screen.interactive else min(_COMING, self._patience)
+        return await self._hub.state.news.until(
+            lambda: bool(self._hub.connected(agent)) or self._awaited is None, time
+        )
+
     async def _answer(self) -> bool:
-        """Wait until the awaited message is answered, or its turn has ended without an answer."""
+        """Wait until the awaited message is answered, or nobody will answer it."""
         return await self._hub.state.news.until(lambda: self._awaited is None, self._patience)
 
     async def _show_all(self, events: "asyncio.Queue[Event | None]") -> None:
@@ -165,8 +189,8 @@ class _Chat:
                     await self._show_post(event)
                 case Block() if event.room in self._rooms:
                     await self._show_block(event.room, describe(event.block))
-                case Ended() if self._awaited and event.trace_id == self._awaited.id:
-                    self._finish()
+                case Settled(copy, silence):
+                    await self._settle(copy, silence)
                 case Noted(text):
                     await self._say(f"· {text}")
                 case _:
@@ -181,6 +205,21 @@ class _Chat:
         await self._say(f"{post.name}: {post.text}" if several else post.text, dim=False)
         if self._awaited and self._awaited.room == post.room:
             self._finish()
+
+    async def _settle(self, copy: str, silence: str) -> None:
+        """Tell that nobody who got a message answers it."""
+        post = next((post for post, copies in self._open.items() if copy in copies), None)
+        if post is None:
+            return
+        self._open[post].discard(copy)
+        if silence and self._open[post]:
+            return
+        del self._open[post]
+        if silence:
+            self._drafts.pop(str(self._hub.state.posts[post].room), None)
+            await self._say(f"· no reply: {silence}")
+            if self._awaited and self._awaited.id == post:
+                self._finish()
 
     async def _show_block(self, room: str, line: Line | None) -> None:
         """Show a step. Text is kept back: what no step follows comes again as the reply."""
@@ -218,6 +257,10 @@ class _Chat:
         agent = self._agent if self._agent in self._agents else next(iter(self._agents), None)
         fitting = (place for place in places(self._hub.state) if place.role == self._role)
         return next((place for place in fitting if agent in place.agents), None)
+
+    @property
+    def _agents(self) -> Sequence[str]:
+        return self._offered()
 
     def _find(self, name: str) -> str | None:
         name_of = self._hub.state.name_of

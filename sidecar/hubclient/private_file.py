@@ -3,29 +3,15 @@
 import json
 import os
 import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from sidecar.atomic_file import Stamp, stamp_of
 from sidecar.config.system import is_private
 from sidecar.errors import ChannelStopped
 
 LARGEST_FILE = 1 << 20
 """Bytes; what is larger is something else."""
-
-
-class Stamp(NamedTuple):
-    """Tells one state of a file from another. A rename does not change it."""
-
-    inode: int
-    written_ns: int
-    size: int
-    mode: int
-
-
-class FileRewritten(Exception):
-    """Somebody else has written or removed a file since it was read."""
 
 
 class Private(NamedTuple):
@@ -34,11 +20,6 @@ class Private(NamedTuple):
     text: bytes
     written_at: float
     stamp: Stamp
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """The state of a file that was looked at."""
-    return Stamp(status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode)
 
 
 def read_private(path: Path) -> Private:
@@ -79,43 +60,3 @@ def parse_object(path: Path, text: bytes) -> dict[str, object]:
     if not isinstance(record, dict):
         raise ChannelStopped(f"{path}: is not a JSON object")
     return record
-
-
-def replace_file(
-    target: Path, content: bytes, mode: int = 0o600, *, expected: bytes | None = None
-) -> Stamp:
-    """Write beside the file and rename, so that a reader never sees half of it. It belongs to whom
-    it belonged to, where we may give it away: a refresh by root takes nobody's credentials.
-
-    Raises:
-        FileRewritten: it does not hold what was `expected`, and stays as it is.
-        OSError: it cannot be written; the file is as it was.
-    """
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _give(file.fileno(), target)
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            stamp = stamp_of(os.fstat(file.fileno()))
-        if expected is not None:
-            _expect(target, expected)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return stamp
-
-
-def _expect(target: Path, content: bytes) -> None:
-    if not target.exists() or target.read_bytes() != content:
-        raise FileRewritten
-
-
-def _give(descriptor: int, target: Path) -> None:
-    """Let a new file belong to the owner and the group of what it is to replace."""
-    with suppress(OSError):  # there is none, or we may not: what it holds matters more
-        former = target.lstat()
-        os.fchown(descriptor, former.st_uid, former.st_gid)

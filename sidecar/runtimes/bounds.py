@@ -33,12 +33,13 @@ class Bounds(NamedTuple):
 
     def apply(self, pid: int) -> None:
         """Bound a process that leads a group, and what it starts from now on. One that is gone
-        already is fine; the memory is bounded on Linux only."""
+        already is fine, and one that cannot be bounded runs all the same; the memory is bounded on
+        Linux only."""
         try:
             self._apply(pid)
         except ProcessLookupError:
             return
-        except PermissionError as error:  # a program that runs as another user
+        except (OSError, ValueError) as error:  # a program of another user, a kernel without it
             metrics.count("agents_unbounded_total")
             log.warning("process %d takes what it wants of the machine: %s", pid, error)
 

@@ -48,6 +48,9 @@ async def end_tree(process: Process, marks: Mapping[str, str], grace: float) -> 
 
     All get SIGTERM, and after `grace` seconds SIGKILL: its group, its descendants, and whatever
     carries the marks. Cancelled, it kills at once.
+
+    Raises:
+        ValueError: there are no marks.
     """
     members: set[tree.Member] = set()
     try:
@@ -70,6 +73,9 @@ async def end_lost(process: Process, marks: Mapping[str, str], grace: float) -> 
     """End what a process has started and lost, and not what it holds as its child.
 
     They are told apart by the marks, and by their parents: orphans come to us.
+
+    Raises:
+        ValueError: there are no marks.
     """
     for number, wait in (signal.SIGTERM, grace), (signal.SIGKILL, KILL_WAIT):
         if _no_strays():

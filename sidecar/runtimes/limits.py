@@ -54,8 +54,8 @@ def marked(env: Mapping[str, str]) -> Iterator[None]:
 
 
 def carried(limits: bytes, marks: Mapping[str, str]) -> bool:
-    """Whether the text of /proc/PID/limits holds all marks."""
-    return all(
+    """Whether the text of /proc/PID/limits holds all marks, and there are any."""
+    return bool(marks) and all(
         b"%-25s %-20d " % (_LIMITS[name][1].encode("ascii"), _value(value)) in limits
         for name, value in marks.items()
     )

@@ -14,7 +14,7 @@ from sidecar.runtimes.turn import ProcessTurn
 
 
 class OneShot:
-    """A runtime for one `Cli`. Of `options`, it reads `env` and `inherit_env`."""
+    """A runtime for one `Cli`. Of `options`, it reads what `Starter` reads."""
 
     def __init__(self, cli: Cli, options: Mapping[str, object], host: Host) -> None:
         adopt()

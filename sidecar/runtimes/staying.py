@@ -12,7 +12,7 @@ from dataclasses import replace
 from sidecar import metrics
 from sidecar.api import Host, Invocation
 from sidecar.config.model import Warm
-from sidecar.model import AgentEvent, Block, Job, TurnEnded
+from sidecar.model import ACTS, AgentEvent, Block, Job, TurnEnded
 from sidecar.runtimes.environment import TRACE
 from sidecar.runtimes.launch import LaunchFailed, WarmCli
 from sidecar.runtimes.oneshot import OneShot
@@ -23,8 +23,6 @@ from sidecar.runtimes.warm import IDLE_GRACE, Pool, Resident, Seat, key_of, owne
 
 COLD_FOR = 60.0
 """Seconds for which none is started to stay, after one that broke off its first turn."""
-_ACTS = ("assistant", "tool_use", "tool_result")
-"""Blocks after which a turn is not run again: it would say, or do, the same twice."""
 
 
 class Staying:
@@ -50,7 +48,7 @@ class Staying:
                         break
                     if event is not None:
                         yield event
-                        acted = acted or (isinstance(event, Block) and event.kind in _ACTS)
+                        acted = acted or (isinstance(event, Block) and event.kind in ACTS)
                 else:
                     return
             self._host.log.info("the turn begins anew in a process of its own")

@@ -51,6 +51,9 @@ def family(root: int, marks: Mapping[str, str]) -> set[Member]:
     descendants.
 
     The process itself is not among them. Reads much, and may wait a moment: call it in a thread.
+
+    Raises:
+        ValueError: there are no marks.
     """
     stats = _all()
     found = _grown(stats, {root, *_marked(stats, marks)})
@@ -62,6 +65,9 @@ def lost(root: int, marks: Mapping[str, str]) -> set[Member]:
     process any more: whoever started them has ended.
 
     Reads much: call it in a thread.
+
+    Raises:
+        ValueError: there are no marks.
     """
     stats = _all()
     held = _grown(stats, {root})
@@ -73,6 +79,9 @@ def marked(marks: Mapping[str, str]) -> set[Member]:
     without this one, those above it, and its session.
 
     Reads much: call it in a thread.
+
+    Raises:
+        ValueError: there are no marks.
     """
     stats = _all()
     above: set[int] = set()
@@ -110,6 +119,8 @@ def _living(stats: Mapping[int, _Stat], pids: Iterable[int]) -> set[Member]:
 
 
 def _marked(stats: Mapping[int, _Stat], marks: Mapping[str, str]) -> Iterator[int]:
+    if not marks:
+        raise ValueError("without marks, every process of the machine would be one of ours")
     me = os.getpid()
     ours = stats[me].session if me in stats else me
     wanted = [os.fsencode(f"\0{name}={value}\0") for name, value in marks.items()]

@@ -43,24 +43,12 @@ def parts(job: Job, sign: re.Pattern[str]) -> tuple[str, ...]:
     turn, context = user_turn(job, sign), job.prompt.system.strip()
     if not context:
         return (turn,)
-    mark = f"context-{secrets.token_hex(8)}"
-    context = sign.sub(_JOINER, context)
-    return (
-        f"Your instructions for this turn stand between the two lines with {mark}, a mark "
-        f"that no message can know.\n<{mark}>\n{context}\n</{mark}>\n\n",
-        turn,
-    )
+    return _below("Your instructions for this turn", context, sign), turn
 
 
 def whole(job: Job, sign: re.Pattern[str]) -> bytes:
-    """Both parts as one prompt, for tools that take the context of a single turn in no other way.
-
-    It is marked by a number that nobody who writes messages can know.
-    """
-    turn, context = user_turn(job, sign), job.prompt.system.strip()
-    if context:
-        turn = _below("Your instructions for this turn", context, sign) + turn
-    return turn.encode("utf-8", "replace")
+    """The `parts` as one prompt."""
+    return "".join(parts(job, sign)).encode("utf-8", "replace")
 
 
 def compared(job: Job, base: str, sign: re.Pattern[str]) -> str | None:

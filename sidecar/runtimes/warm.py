@@ -167,6 +167,13 @@ class Pool:
         self._closed = True
         for one in list(self._waiting):
             self._dismiss(one, "closed")
+        try:
+            await self._all_ended()
+        except asyncio.CancelledError:  # the sidecar stops, and nobody closes this pool again
+            await self._all_ended()
+            raise
+
+    async def _all_ended(self) -> None:
         if self._waiting:
             await asyncio.wait(self._waiting.values())
         for one in list(self._waiting):

@@ -68,6 +68,7 @@ TABLE: tuple[Metric, ...] = (
         ("control_disconnects_total", "", "connections to the control plane that ended"),
         ("control_logins_needed_total", "", "times that the Hub did not take the login any more"),
         ("config_reloads_total", "result", "reloads by result"),
+        ("config_checks_cut_total", "", "checks of a config that a newer save has ended"),
         ("config_watch_failures_total", "", "failures to watch files; they are looked at instead"),
         ("journal_failures_total", "", "tries of the journal that failed and were repeated"),
         ("journal_errors_total", "", "statements of the journal that failed"),

@@ -1,1 +1,1 @@
-"""The journal: the durable record of messages, turns, replies and sessions, in SQLite."""
+"""The state folder: the journal in SQLite, the lock, workspaces, what the control plane set."""

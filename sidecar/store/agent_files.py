@@ -26,7 +26,7 @@ def agent_files(workspace: Path, wanted: str | None = None) -> list[dict[str, ob
         id_ = str(path.relative_to(workspace))
         if wanted in (None, id_):
             told = _told(path, id_)
-            size = len(json.dumps(told.get("content", "")))
+            size = len(json.dumps(told["content"])) if "content" in told else 0
             if size > left:
                 del told["content"]
                 told["truncated"] = True

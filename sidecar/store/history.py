@@ -4,13 +4,13 @@ from sqlite3 import Connection
 
 from sidecar.model import ConversationKey, Exchange
 from sidecar.store.encoding import decode_message, decode_reply, encode
+from sidecar.store.messages import bodies_of
 
 _TURNS = """
     select seq from turn
     where conversation = ? and seq < (select seq from turn where id = ?)
         and state in ('answered', 'silent', 'failed', 'cancelled')
     order by seq desc limit ?"""
-_MESSAGES = "select body from message where turn = ? order by seq"
 _REPLIES = "select body from reply where turn = ? order by id"
 
 
@@ -26,7 +26,7 @@ def recent(connection: Connection, key: ConversationKey, before: str, most: int)
 
 
 def _exchange(connection: Connection, turn: int) -> Exchange:
-    messages = [decode_message(body) for (body,) in connection.execute(_MESSAGES, (turn,))]
+    messages = tuple(map(decode_message, bodies_of(connection, turn)))
     replies = [decode_reply(body) for (body,) in connection.execute(_REPLIES, (turn,))]
     answer = "\n".join(reply.text for reply in replies if reply.kind == "answer")
-    return Exchange(tuple(messages), answer)
+    return Exchange(messages, answer)

@@ -39,16 +39,12 @@ class Journal:
     failing, the journal is closed, or a turn has ended already. Nothing is recorded then.
     """
 
-    set_aside: Path | None
-    """Where a damaged journal was moved when this one was opened; None when it was sound."""
-
     def __init__(
         self,
         writer: Writer,
         keeper: Keeper,
         reader: Reader,
         recent: RecentActivity,
-        set_aside: Path | None,
         ttl: float,
     ) -> None:
         self._reader = reader
@@ -56,7 +52,6 @@ class Journal:
         self._recent = recent
         self._writer = writer
         self._session_ttl = ttl
-        self.set_aside = set_aside
 
     @classmethod
     async def open(cls, folder: Path, *, session_ttl: float, now: float) -> Self:
@@ -70,14 +65,13 @@ class Journal:
         recent, reader = RecentActivity(), Reader(path)
         keeper = Keeper(path, reader.close)
 
-        def begin() -> tuple[sqlite3.Connection, Path | None]:
-            opened = keeper.open(now)
-            recent.load(opened[0])
-            return opened
+        def begin() -> sqlite3.Connection:
+            connection, _ = keeper.open(now)
+            recent.load(connection)
+            return connection
 
-        connection, set_aside = await asyncio.to_thread(begin)
-        writer = Writer(connection, keeper)
-        return cls(writer, keeper, reader, recent, set_aside, session_ttl)
+        writer = Writer(await asyncio.to_thread(begin), keeper)
+        return cls(writer, keeper, reader, recent, session_ttl)
 
     def protect(
         self, under_way: Callable[[], UnderWay], beside: Callable[[], None] = lambda: None
@@ -116,7 +110,7 @@ class Journal:
         for message in (one.message for one in accepted):
             if message.unusable is None and message.id not in unheard:
                 said = turn_rows.said_of(message)
-                self._recent.note(message.channel, message.account, said)
+                self._recent.note(message.channel, message.account, said, now)
         return accepted
 
     async def drop(
@@ -167,8 +161,10 @@ class Journal:
         resumed: bool = True,
         now: float,
         replies: Sequence[Reply] = (),
+        merged: Sequence[str] = (),
     ) -> list[PendingReply]:
-        """Record in one commit how a turn ended, its session and its replies.
+        """Record in one commit how a turn ended, its session and its replies. The turns in `merged`
+        end too, where `start` has not recorded that.
 
         Without a `session` the stored one stays as it is. One that was not `resumed` is new, also
         when it is called as the one before. The `key` of a turn that could not start
@@ -176,7 +172,7 @@ class Journal:
         """
 
         def work(db: sqlite3.Connection) -> list[PendingReply]:
-            turn_rows.finish(db, turn, outcome, now)
+            turn_rows.finish(db, turn, outcome, now, merged)
             if session is not None and key is not None:
                 sessions.keep(db, key, session, outcome, now, resumed=resumed)
             return outbox.add(db, [(turn, reply) for reply in replies], now)

@@ -152,7 +152,7 @@ class Keeper:
             set_aside(self._path, time.time())
         copy.replace(self._path)
         _sync(self._path.parent)
-        self._loop.call_soon_threadsafe(metrics.count, "journal_put_back_total")
+        metrics.count("journal_put_back_total")
         log.error("the journal %s was deleted or overwritten: it was written again", self._path)
 
     def _look(self) -> _Seen | None:

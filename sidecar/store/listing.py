@@ -11,6 +11,7 @@ from typing import Any
 
 from sidecar.errors import JournalError
 from sidecar.store.database import connect_reader
+from sidecar.store.messages import bodies_of
 from sidecar.store.migrations import STEPS
 from sidecar.store.records import SessionKey
 
@@ -32,7 +33,6 @@ _TURNS = f"select {', '.join(_COLUMNS)} from turn"  # noqa: S608 -- our own word
 _GENERATION = """
     select generation from turn where generation is not null order by seq desc limit 1"""
 _TEXT = "select body from message where turn = ? order by seq desc limit 1"
-_MESSAGES = "select body from message where turn = ? order by seq"
 _REPLIES = """
     select reply.id, turn.id, reply.state, reply.attempts, reply.next_at, reply.error,
         reply.ended_at, reply.body
@@ -105,8 +105,7 @@ def turn(connection: Connection, name: str) -> Row | None:
     if row is None:
         return None
     seq, found = _turn(row)
-    bodies = connection.execute(_MESSAGES, (seq,))
-    found["messages"] = [json.loads(body) for (body,) in bodies]
+    found["messages"] = list(map(json.loads, bodies_of(connection, seq)))
     replies = connection.execute(f"{_REPLIES} where reply.turn = ? order by reply.id", (seq,))
     found["replies"] = list(map(_reply, replies))
     return found

@@ -89,7 +89,8 @@ class StateLock:
         except BlockingIOError as error:
             holder = os.pread(fd, 20, 0).decode("ascii", "replace") or "unknown"
             raise StateLocked(
-                f"another sidecar (pid {holder}) uses the state folder {self._folder}"
+                f"another sidecar (pid {holder}) uses the state folder {self._folder};"
+                " a second one needs a `state.dir` of its own in its config"
             ) from error
         except OSError as error:
             raise JournalError(

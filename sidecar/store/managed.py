@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from sidecar.atomic_file import replace_file
 from sidecar.config.managed import FILE, UNFINISHED
 from sidecar.core.managed import Managed, read, write
-from sidecar.hubclient.private_file import replace_file
 
 CREDENTIALS = "credentials"
 """The folder of the credentials, mode 0700, in the state folder."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 
 from sidecar.errors import JournalError, OutcomeFinal
-from sidecar.model import ConversationKey, Reply
+from sidecar.model import Reply
 from sidecar.store.encoding import decode_reply, encode
 from sidecar.store.records import PendingReply
 
@@ -67,9 +67,8 @@ def refused(connection: Connection, reply: int, error: str, now: float) -> None:
 def restore(connection: Connection, replies: Iterable[PendingReply], now: float) -> None:
     """Have replies that wait, each with a turn that has ended, unless they are here."""
     for one in replies:
-        place = one.reply.conversation
-        key = ConversationKey(one.reply.channel, one.reply.account, place.id, place.thread)
-        connection.execute(_ENDED, (one.turn, encode(key), now, now))
+        key = encode(one.conversation_key)
+        connection.execute(_ENDED, (one.turn, key, now, now))
         body = (encode(one.reply.key), encode(one.reply), one.attempts, one.next_at)
         connection.execute(_RESTORE, (one.id, *body, one.turn))
 

@@ -29,17 +29,18 @@ class RecentActivity:
         for key, at, entry in reversed(connection.execute(_LATEST, (MOST_LOADED,)).fetchall()):
             try:
                 channel, account, *_ = json.loads(key)
-                self.note(channel, account, decode_said(entry, at))
+                self.note(channel, account, decode_said(entry, at), now=at)
             except (JournalError, ValueError, TypeError) as error:
                 # One that cannot be read must not hide all others.
                 log.warning("what was said last somewhere cannot be told: %s", error)
 
-    def note(self, channel: str, account: str, said: Said) -> None:
-        """Something was said; what is older than what is known is left out."""
+    def note(self, channel: str, account: str, said: Said, now: float) -> None:
+        """Something was said; what is older than what is known is left out. What is known from
+        after `now`, by a clock that was set back or a channel's own, is older than anything new."""
         known = self._accounts.setdefault((channel, account), {})
         place = (said.conversation.id, said.conversation.thread)
         before = known.get(place)
-        if before is not None and before.at > said.at:
+        if before is not None and said.at < before.at <= now:
             return
         known.pop(place, None)
         known[place] = said

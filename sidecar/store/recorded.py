@@ -9,10 +9,10 @@ from sidecar.errors import JournalError
 from sidecar.model import Message
 from sidecar.store.encoding import decode_message
 from sidecar.store.listing import reader
+from sidecar.store.messages import bodies_of
 
 _TURN = """
     select seq, attempt, merged_into, retried_as, started_at, accepted_at from turn where id = ?"""
-_MESSAGES = "select body from message where turn = ? order by seq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def _read(connection: Connection, turn: str) -> RecordedTurn:
         raise JournalError(f"the turn {turn} was merged into {merged_into}")
     if retried_as is not None:
         raise JournalError(f"the messages of the turn {turn} are those of turn {retried_as} now")
-    messages = [decode_message(body) for (body,) in connection.execute(_MESSAGES, (seq,))]
+    messages = list(map(decode_message, bodies_of(connection, seq)))
     if not messages:
         raise JournalError(f"the journal has no message of the turn {turn}")
     return RecordedTurn(messages, max(1, attempt), started or accepted)

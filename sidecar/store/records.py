@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from sidecar.model import Message, Reply, Usage
+from sidecar.model import ConversationKey, Message, Reply, Usage
 
 
 class SessionKey(NamedTuple):
@@ -31,6 +31,12 @@ class PendingReply:
     reply: Reply
     attempts: int
     next_at: float
+
+    @property
+    def conversation_key(self) -> ConversationKey:
+        """The conversation that it goes to."""
+        place = self.reply.conversation
+        return ConversationKey(self.reply.channel, self.reply.account, place.id, place.thread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sidecar.core.sanitise import cut
 from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Message, Reply, Said
 from sidecar.store.encoding import decode_message, encode
+from sidecar.store.messages import bodies_of
 from sidecar.store.records import Accepted, Outcome, SessionKey, UnfinishedTurn
 
 log = logging.getLogger(__name__)
@@ -33,18 +34,20 @@ _KEEP_MESSAGE = f"{_ADD_MESSAGE} on conflict(key) do nothing"
 _NOTE_ACTIVITY = """
     insert into activity(conversation, at, entry) values(?, ?, ?)
     on conflict(conversation) do update set at = excluded.at, entry = excluded.entry
-    where excluded.at >= at"""
+    where excluded.at >= at or at > ?"""
 _TURN_OF = """
     select turn.id from message join turn on turn.seq = message.turn where message.key = ?"""
 _START = """
     update turn set state = 'running', attempt = attempt + 1, route = ?, generation = ?,
         session_key = ?, started_at = ?
     where id = ? and ended_at is null"""
-_STARTED = "select seq, attempt from turn where id = ?"
+_STARTED = "select attempt from turn where id = ?"
 _MERGE = """
     update turn set state = 'merged', merged_into = ?, ended_at = ?
     where id = ? and ended_at is null"""
-_GIVE_MESSAGES = "update message set turn = ? where turn = (select seq from turn where id = ?)"
+_GIVE_MESSAGES = """
+    update message set turn = (select seq from turn where id = ?)
+    where turn = (select seq from turn where id = ?)"""
 _END = """
     update turn set state = ?, error = ?, usage = ?, ended_at = ?
     where id = ? and ended_at is null"""
@@ -61,7 +64,6 @@ _ENDED = (
 )
 _RETRIED = "update turn set retried_as = ? where id = ?"
 _GIVE = "update message set turn = ? where turn = ?"
-_BODIES = "select body from message where turn = ? order by seq"
 _UNFINISHED = """
     select turn.id, turn.attempt, turn.state, message.body
     from turn join message on message.turn = turn.seq
@@ -94,7 +96,7 @@ def accept(
         alias = message.alias and message_key(message.channel, message.account, message.alias)
         connection.execute(_ADD_MESSAGE, (key, alias, added.lastrowid, encode(message)))
         if message.unusable is None and message.id not in unheard:
-            activity = (conversation, message.received_at, _activity(said_of(message)))
+            activity = (conversation, message.received_at, _activity(said_of(message)), now)
             connection.execute(_NOTE_ACTIVITY, activity)
         accepted.append(Accepted(turn, message))
     return accepted
@@ -113,15 +115,20 @@ def start(
     """Mark a turn as running and give it the messages of the merged ones; the attempt's number."""
     facts = (encode(route), generation, encode(key), now)
     _change(connection, _START, (*facts, turn), turn)
-    seq, attempt = connection.execute(_STARTED, (turn,)).fetchone()
+    (attempt,) = connection.execute(_STARTED, (turn,)).fetchone()
     for other in merged:
         _change(connection, _MERGE, (turn, now, other), other)
-        connection.execute(_GIVE_MESSAGES, (seq, other))
+        connection.execute(_GIVE_MESSAGES, (turn, other))
     return int(attempt)
 
 
-def finish(connection: Connection, turn: str, outcome: Outcome, now: float) -> None:
-    """Record how a turn ended."""
+def finish(
+    connection: Connection, turn: str, outcome: Outcome, now: float, merged: Sequence[str] = ()
+) -> None:
+    """Record how a turn ended. The start that was to merge others into it may not be recorded."""
+    for other in merged:
+        if connection.execute(_MERGE, (turn, now, other)).rowcount:
+            connection.execute(_GIVE_MESSAGES, (turn, other))
     used = outcome.usage
     usage = None if used is None else encode(used)
     _end(connection, turn, outcome.state, outcome.error, usage, now)
@@ -156,7 +163,7 @@ def retry(
     if row is None:
         raise OutcomeFinal(f"turn {turn} is not in the journal, or has not ended")
     seq, state, retried_as, conversation = row
-    bodies = [body for (body,) in connection.execute(_BODIES, (seq,))]
+    bodies = bodies_of(connection, seq)
     if state not in _RETRIABLE or not bodies:
         told = f"turn {retried_as} has its messages now" if retried_as else f"it is {state}"
         raise OutcomeFinal(f"turn {turn} cannot be run again: {told}")

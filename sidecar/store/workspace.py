@@ -86,12 +86,12 @@ def prepare(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     _seed(workspace / "notes", lambda path: path.mkdir(0o700))
-    for name, text in (
+    for file, text in (
         ("AGENTS.md", _AGENTS),
         ("CLAUDE.md", _AGENTS),  # the name under which Claude Code looks for it
         ("identity.md", _IDENTITY.format_map(facts)),
     ):
-        _seed(workspace / name, partial(_write, text=text))
+        _seed(workspace / file, partial(_write, text=text))
 
 
 def _seed(path: Path, make: Callable[[Path], None]) -> None:

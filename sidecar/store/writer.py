@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
 from sidecar import metrics
-from sidecar.errors import JournalError
+from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.store.database import tells_damage
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class Writer:
             if fine:  # otherwise what somebody else has written must not go unseen
                 self._place.note_written()
         except sqlite3.Error as error:  # the log stays and grows; the next try may succeed
-            self._call(metrics.count, "journal_checkpoint_errors_total")
+            metrics.count("journal_checkpoint_errors_total")
             log.warning("the journal's write-ahead log cannot be copied back: %s", error)
 
 
@@ -213,10 +213,11 @@ def _failure(error: sqlite3.Error) -> JournalError:
 
 def _deliver(answers: Sequence[_Answer]) -> None:
     for future, result, error in answers:
-        if error is not None:
+        failed = error is not None and not isinstance(error, OutcomeFinal)  # which is an answer
+        if failed:
             metrics.count("journal_errors_total")
         if future.done():  # cancelled
-            if error is not None:
+            if failed:
                 log.error("the journal failed for a caller that is gone", exc_info=error)
         elif error is None:
             future.set_result(result)

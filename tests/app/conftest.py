@@ -65,15 +65,12 @@ class Shown:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self.closed = False
-        self.closing: Callable[[], None] | None = None
 
     def show(self, block: Block) -> None:
         self.blocks.append(block)
 
     async def close(self, *, reply_follows: bool) -> None:
         self.closed = True
-        if self.closing is not None:
-            self.closing()
 
 
 class Line:

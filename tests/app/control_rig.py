@@ -79,7 +79,7 @@ class Rig:
 
     async def _load(self, path: Path, begun: object = None) -> Candidate:
         """Checked in this process: another one would take most of a test's time."""
-        return await asyncio.to_thread(check, path)
+        return await asyncio.to_thread(check, path, inside=str(self.state))
 
     async def _tell(self, type_: str, params: Mapping[str, object]) -> None:
         self.told.append((type_, params))

@@ -192,6 +192,7 @@ async def test_a_turn_that_its_budget_refuses_is_an_event_as_each_dropped_turn_i
         await rig.quiet()
         name, told = queue.get_nowait()
     assert (name, told["reason"]) == ("turn.dropped", "budget")
+    assert (told["messages"], told["replies"]) == (["m2"], 1)
 
 
 @pytest.mark.parametrize("wrong", [Usage(10**30, 1, 0.1), Usage(1, 1, float("nan"))])

@@ -12,13 +12,14 @@ from sidecar.app import channel_run
 from sidecar.app.channels import Channels
 from sidecar.app.supervisor import Supervisor
 from sidecar.config import model as config
-from sidecar.errors import ChannelStopped, PartsFailed
+from sidecar.errors import ChannelStopped, ChannelUnavailable, PartsFailed
 from sidecar.model import Reply
 from tests.patience import PATIENCE, until
 
 
 class Line:
-    """A channel that does what its options say: `fail`, `stop`, else it stays connected. The first
+    """A channel that does what its options say: `fail`, `stop`, wait for a Hub that is `away`, else
+    it stays connected. The first
     `reach` runs get through before that. It ends when all have come to its barrier `together`."""
 
     made: ClassVar[list["Line"]] = []
@@ -41,6 +42,9 @@ class Line:
             self._host.reached()
         if self.options.get("stop"):
             raise ChannelStopped("revoked")
+        if self.options.get("away"):
+            self.status = ChannelStatus("waiting", time.time(), "not now")
+            await asyncio.Event().wait()
         if self.runs <= int(str(self.options.get("fail", 0))):
             raise OSError("cut")
         self.status = ChannelStatus("connected", time.time(), connection=str(self.runs))
@@ -118,7 +122,6 @@ async def test_changed_rules_of_a_channel_do_not_touch_its_connection(rig: Rig) 
     changed = config.Channel("a", "line", {}, rate_limit=None)
     await rig.channels.apply({"a": changed})
     assert len(rig.lines) == 1
-    assert rig.channels.config("a") is changed
 
 
 async def test_a_channel_that_fails_is_started_again_until_it_works(rig: Rig) -> None:
@@ -146,9 +149,13 @@ async def test_a_channel_that_cannot_be_built_is_shown_and_hurts_no_other(rig: R
     assert "no such line" in status.reason
 
 
-async def test_new_rules_hold_before_the_connections_have_followed(rig: Rig) -> None:
-    await rig.channels.apply(wanted("a", "b"))
-    rig.channels.use(wanted("a", speed=2))
+async def test_rules_and_connections_follow_each_for_itself(rig: Rig) -> None:
+    before, after = wanted("a", "b"), wanted("a", speed=2)
+    await rig.channels.apply(before)
+    assert rig.channels.config("a") is None
+    rig.channels.use(before)
+    assert rig.channels.new_rules({**before, **after, **wanted("c")}) == ["a", "c"]
+    rig.channels.use(after)
     assert rig.channels.config("a") == config.Channel("a", "line", {"speed": 2})
     assert rig.channels.config("b") is None
     assert len(rig.lines) == 2
@@ -195,13 +202,22 @@ async def test_no_reason_tells_a_secret(rig: Rig) -> None:
     assert status.state == "waiting"
 
 
+async def test_a_channel_that_waits_is_not_replaced_by_one_that_waits_too(rig: Rig) -> None:
+    await rig.channels.apply(wanted("a", away=True))
+    await until(lambda: rig.state("a") == "waiting")
+    with pytest.raises(ChannelUnavailable, match="not now"):
+        await rig.channels.restart("a")
+    assert rig.channels.get("a") is rig.lines[0]
+
+
 @pytest.mark.parametrize("exclusive", [True, False])
 async def test_a_channel_that_is_restarted_goes_on_as_it_was_where_it_does_not_start_anew(
     tmp_path: Path, exclusive: bool
 ) -> None:
     rig = Rig(tmp_path, exclusive=exclusive)
     refuses: list[str] = []
-    await rig.channels.apply(wanted("a", stop=refuses))
+    away: list[str] = []
+    await rig.channels.apply(wanted("a", stop=refuses, away=away))
     await until(lambda: rig.state("a") == "connected")
     await rig.channels.restart("a")
     old, first = rig.lines
@@ -213,7 +229,13 @@ async def test_a_channel_that_is_restarted_goes_on_as_it_was_where_it_does_not_s
     assert rig.lines[2].closed
     assert rig.channels.get("a") is first
     refuses.clear()
-    await until(lambda: first.runs == 1 + exclusive)
+    await until(lambda: first.runs == 1 + exclusive and rig.state("a") == "connected")
+    away.append("for now")
+    with pytest.raises(ChannelUnavailable, match="not now"):
+        await rig.channels.restart("a")
+    away.clear()
+    assert rig.channels.get("a") is first
+    await until(lambda: first.runs == 1 + 2 * exclusive and rig.state("a") == "connected")
     assert not first.closed
     await rig.channels.close()
     await rig.supervisor.close()

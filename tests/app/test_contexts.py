@@ -4,15 +4,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from sidecar import metrics
 from sidecar.api import Asked, ContextType, Host
 from sidecar.app.contexts import ContextUse, ask, build_contexts, hold, release, retire
+from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.app.supervisor import Supervisor
-from sidecar.config.model import Context
+from sidecar.app.tools import tool_servers
+from sidecar.app.work import Running, Work
+from sidecar.config.model import Config, Context, Route, Runtime, State
+from sidecar.contexts.memory import tool_server
+from sidecar.core.routing import Router
 from sidecar.model import Conversation, Message, Sender
+from sidecar.prompts.render import Prompts
 from tests.patience import PATIENCE, until
 
 PLACE = Conversation("rm_1", "group")
@@ -100,3 +107,14 @@ async def test_an_unchanged_provider_is_taken_over(supervisor: Supervisor, tmp_p
     assert set(again) == {"activity", "room", "repo", "quoted"}
     assert again["activity"] is first["activity"]
     assert again["room"] is not first["room"]
+
+
+def test_an_agent_changes_the_memory_that_prompts_tell_also_when_another_folder_is_saved(
+    tmp_path: Path,
+) -> None:
+    route, runtime = Route("all", "a", None), Runtime("a", "claude-code")
+    saved = Config(State(tmp_path / "other"), route, runtimes={"a": runtime})
+    snapshot = Snapshot(2, saved, Router((), route), Prompts(), {})
+    running = Running(snapshot, RuntimeUse(runtime, cast(Any, None)), 0.0)
+    work = Work("t", (ASKED.message,), route, "owner", tmp_path)
+    assert tool_servers(work, running) == (tool_server(tmp_path, "a"),)

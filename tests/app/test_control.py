@@ -14,7 +14,7 @@ from sidecar.codecs.control import Done, Failed
 from sidecar.config.managed import FILE, UNFINISHED
 from sidecar.core.managed import Managed
 from sidecar.store import listing
-from sidecar.store.agent_files import MOST_SENT, agent_files
+from sidecar.store.agent_files import LARGEST, MOST_SENT, agent_files
 from tests.app.control_rig import DEFAULT, Rig, mode, running
 from tests.patience import until
 
@@ -57,6 +57,18 @@ async def test_a_control_plane_that_hangs_keeps_no_channel_waiting(tmp_path: Pat
         status = rig.sidecar.plane.status
         assert status is not None
         assert status.state == "connecting"
+
+
+async def test_another_state_folder_counts_for_agents_and_turns_with_the_next_start(
+    rig: Rig,
+) -> None:
+    other = rig.folder / "other"
+    rig.path.write_text(rig.path.read_text().replace(f"dir: {rig.state}", f"dir: {other}"))
+    assert (await rig.sidecar.reloader.reload("test")).pending == ("state.dir",)
+    await rig.done("provision_agent", rig.agent(runtime="second"))
+    assert await rig.answer("ag_new", "hello") == f"second in {rig.state}/agents/ag_new/workspace"
+    assert rig.managed.channels
+    assert not other.exists()
 
 
 async def test_asked_again_for_the_same_agent_says_yes_and_changes_nothing(rig: Rig) -> None:
@@ -309,6 +321,24 @@ def test_contents_of_files_are_told_as_far_as_an_answer_may_be_long(tmp_path: Pa
         ("truncated",),
     }
     assert agent_files(tmp_path, "39.md")[0]["content"] == texts[1]
+
+
+def test_files_without_content_are_told_beside_contents_that_fill_the_answer(
+    tmp_path: Path,
+) -> None:
+    for number in range(MOST_SENT // LARGEST):
+        (tmp_path / f"{number:02}.md").write_text("x" * (LARGEST - len('""')))
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    found = agent_files(tmp_path)
+    assert all("content" in one for one in found[:-1])
+    assert found[-1] | {"mtimeMs": 0} == {
+        "id": "picture.png",
+        "name": "workspace/picture.png",
+        "scope": "workspace",
+        "size": 4,
+        "mtimeMs": 0,
+        "truncated": True,
+    }
 
 
 async def test_reload_config_takes_over_what_the_user_saved(rig: Rig) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import json
+import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from sidecar.config.managed import FILE, UNFINISHED
 from sidecar.core.managed import Managed, read
 from sidecar.devhub import DevHub
 from sidecar.store.managed import CREDENTIALS
+from tests import starting
 from tests.patience import PATIENCE
 
-PROGRAM = Path(__file__).with_name("cut_short.py")
 AGENT = {
     "agentId": "ag_1",
     "keyId": "k_1",
@@ -111,15 +111,13 @@ async def cut_at_every_point(
     folders, first that of a sidecar that came to its end, and the points that this one passed."""
     paths = [write_config(folder / str(number), login) for number in range(len(points) + 1)]
     cut = list(zip(map(str, paths), ["", *points], strict=True))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, PROGRAM, json.dumps(cut), json.dumps(frames),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode == 0, errors.decode()
-    told = json.loads(output)
+    command = ("-m", "tests.app.cut_short", json.dumps(cut), json.dumps(frames))
+    running = starting.run(*command, cwd=starting.ROOT, env=os.environ)
+    code, output = await asyncio.wait_for(running, PATIENCE)
+    assert code == 0, output.decode()
+    told = json.loads(output.splitlines()[-1])
     assert set(points) <= set(told["points"])
-    assert told["ends"] == [0] + [-signal.SIGKILL] * len(points), errors.decode()
+    assert told["ends"] == [0] + [-signal.SIGKILL] * len(points), output.decode()
     found = {point: await settled(path.parent) for path, (_, point) in zip(paths, cut, strict=True)}
     assert {**found, "": ""} == {"": "", **points}
     return [path.parent for path in paths], told["points"]

@@ -3,13 +3,14 @@
 import asyncio
 import io
 import threading
+import uuid
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from sidecar import logs
+from sidecar import events, logs
 from sidecar.app.recover import recover
 from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.config import model as config
@@ -17,7 +18,7 @@ from sidecar.config.reloading import Reloading
 from sidecar.core import wording
 from sidecar.core.redact import Redactor
 from sidecar.core.routing import Router
-from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, TurnEnded
+from sidecar.model import AgentEvent, Block, Conversation, Failure, Job, TurnEnded, Usage
 from sidecar.prompts import render
 from sidecar.prompts.render import Prompts
 from sidecar.store import listing
@@ -64,16 +65,43 @@ async def test_a_defect_of_a_part_is_told_and_the_next_turn_runs(rig: Any) -> No
     assert len(rig.texts) == 2
 
 
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        (TurnEnded("hi", session=cast(str, uuid.uuid4())), "`session` of its TurnEnded is of the"),
+        (TurnEnded("hi", session="s", total=Usage(10**5000)), "cannot be recorded"),
+    ],
+)
+async def test_a_turn_whose_outcome_cannot_be_kept_is_answered_and_has_ended(
+    rig: Any, caplog: pytest.LogCaptureFixture, ended: TurnEnded, told: str
+) -> None:
+    rig.agent.script = [[ended]]
+    await rig.say("hello")
+    await rig.quiet()
+    [text] = rig.texts
+    assert "Something went wrong inside the sidecar" in text
+    assert told in caplog.text
+    await rig.say("once more")
+    await rig.quiet()
+    assert rig.texts[1:] == ["answer 2"]
+    assert rig.agent.jobs[1].session is None
+
+
 async def test_progress_that_cannot_be_closed_does_not_cost_the_answer(rig: Any) -> None:
-    def broken() -> None:
+    def broken(*, reply_follows: bool) -> None:  # at the call, with nothing to wait for
         raise ZeroDivisionError("a defect")
 
-    await rig.say("wait")
-    await until(lambda: rig.line.shown)
-    rig.line.shown[0].closing = broken
-    rig.agent.go.set()
-    await rig.quiet()
-    assert rig.texts == ["answer 1"]
+    async def fails(*, reply_follows: bool) -> None:
+        raise ZeroDivisionError("a defect")
+
+    for number, close in enumerate((broken, fails)):
+        rig.agent.go.clear()
+        await rig.say("wait")
+        await until(lambda number=number: len(rig.line.shown) > number)
+        rig.line.shown[number].close = close
+        rig.agent.go.set()
+        await rig.quiet()
+    assert rig.texts == ["answer 1", "answer 2"]
 
 
 async def test_an_answer_comes_after_the_progress_that_led_to_it(rig: Any) -> None:
@@ -314,13 +342,25 @@ async def test_pinned_turns_are_merged_with_each_other_only(rig: Any) -> None:
     assert use.users == 0
 
 
+def _all(heard: "asyncio.Queue[events.Event]") -> list[events.Event]:
+    return [heard.get_nowait() for _ in range(heard.qsize())]
+
+
 async def test_what_waits_and_has_no_route_any_more_is_told_so(rig: Any) -> None:
     rig.reroute(queue="serial")
     await rig.say("wait")
     await until(lambda: rig.agent.jobs)
     await rig.say("two")
     snapshot = rig.dispatcher._snapshot
-    rig.dispatcher.use(replace(snapshot, router=Router((), None)))
-    rig.agent.go.set()
-    await rig.quiet()
+    with events.listen() as heard:
+        rig.dispatcher.use(replace(snapshot, router=Router((), None)))
+        await rig.say("three")
+        rig.agent.go.set()
+        await rig.quiet()
+        told = [facts for name, facts in _all(heard) if name in ("turn.dropped", "turn.ended")]
     assert sorted(rig.texts) == [wording.NO_ROUTE, "answer 1"]
+    assert [(one.get("reason"), one["messages"], one["replies"]) for one in told] == [
+        ("no_route", ["m2"], 1),
+        ("no_route", ["m3"], 0),
+        (None, ["m1"], 1),
+    ]

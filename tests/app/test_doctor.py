@@ -21,6 +21,7 @@ from sidecar.app import doctor, doctor_state
 from sidecar.app.findings import Finding
 from sidecar.control.login import mark_expired
 from sidecar.store.lock import StateLock
+from tests.app.forward_proxy import forward_proxy
 from tests.privileges import as_an_ordinary_user
 
 CONFIG = """\
@@ -189,6 +190,21 @@ def test_a_folder_that_only_its_owner_can_close_has_another_remedy(
     assert [one.remedy for one in found] == [
         f"set `state.dir` to {tmp_path / 'state'}, which is made for this user alone"
     ]
+
+
+async def test_a_hub_is_asked_by_the_way_that_its_channel_takes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.hub = "https://hub.test"
+    machine.add("demo.json", "demo")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with forward_proxy("127.0.0.1", 0) as proxy:
+        proxy.refuses = True
+        monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
+        found = (await machine.look())["channel demo"]
+    assert [head.split("\r\n")[0] for head in proxy.heads] == ["CONNECT hub.test:443 HTTP/1.1"]
+    assert "407" in found.text
 
 
 async def test_a_clock_that_is_wrong_is_told(machine: Machine) -> None:

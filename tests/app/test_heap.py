@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.app import chores
+from sidecar.app import chores, heap
 from tests.patience import until
 
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -53,3 +54,12 @@ def test_a_sidecar_does_without_what_aiohttp_loads_and_it_does_not_use() -> None
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 300, "the system's list of types of files was read"
+
+
+async def test_collections_stop_for_a_while_only() -> None:
+    with heap.no_collections():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with heap.no_collections(most=0.01):  # what is waited for hangs
+        await until(gc.isenabled)
+    assert gc.isenabled()

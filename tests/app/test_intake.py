@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,6 +68,21 @@ async def test_who_is_above_the_rate_is_told_so_once_though_the_journal_refused_
     assert sorted(told) == ["answer", "notice"]
     states = await asyncio.to_thread(outcomes, rig.folder)
     assert states == [("answered", None), *[("dropped", "rate_limited")] * 2]
+
+
+async def test_a_clock_that_is_set_back_makes_nobody_wait_longer(
+    rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.channels["demo"] = config.Channel("demo", "line", rate_limit=config.Rate(1, 60.0))
+    clock = SimpleNamespace(time=lambda: 1e9, monotonic=lambda: 5.0)
+    monkeypatch.setattr(intake, "time", clock)
+    for text in ("one", "two"):
+        await rig.say(text)
+    clock.time, clock.monotonic = lambda: 1e9 - 3600, lambda: 65.5
+    await rig.say("three")
+    await rig.quiet()
+    told = "That is too many messages for now. Try again in 60 s."
+    assert sorted(rig.texts) == [told, "answer 1", "answer 2"]
 
 
 async def test_what_counted_in_vain_does_not_count_against_others_that_come_meanwhile(

@@ -60,10 +60,12 @@ def test_what_was_kept_comes_back_though_its_templates_and_secrets_are_gone(
 ) -> None:
     path, state = tmp_path / "config.yaml", tmp_path / "state"
     assert good.config is not None
-    keep(state, path, good.config)
+    keep(state, path, good.config, good.inputs)
     for name in ("config.yaml", "key", "t.j2"):
         (tmp_path / name).unlink()
-    assert recall(state, path) == good.config
+    config, files = recall(state, path)
+    assert config == good.config
+    assert {tmp_path / name for name in ("config.yaml", "key", "t.j2")} <= {*files}
     assert (state / FILE).stat().st_mode & 0o777 == 0o600
     assert [one.name for one in state.iterdir()] == [FILE]
 
@@ -75,7 +77,7 @@ def test_what_cannot_be_trusted_or_is_of_another_is_not_used(
     assert good.config is not None
     with pytest.raises(NoLastGood, match="No such file"):
         recall(state, path)
-    keep(state, path, good.config)
+    keep(state, path, good.config, good.inputs)
     with pytest.raises(NoLastGood, match=r"is of .*config\.yaml, version"):
         recall(state, tmp_path / "other.yaml")
     (state / FILE).chmod(0o640)
@@ -99,9 +101,10 @@ async def test_of_many_configs_the_last_one_is_kept_and_a_full_disk_hurts_nobody
     configs = [
         Config(default_route=None, state=State(tmp_path / str(number))) for number in range(9)
     ]
-    await asyncio.gather(*(last.keep(one) for one in configs))
-    assert (await asyncio.to_thread(recall, tmp_path, path)) == configs[-1]
-    await LastGood(tmp_path / "gone", path).keep(configs[0])
+    await asyncio.gather(*(last.keep(one, [one.state.dir]) for one in configs))
+    config, files = await asyncio.to_thread(recall, tmp_path, path)
+    assert (config, [*files]) == (configs[-1], [configs[-1].state.dir])
+    await LastGood(tmp_path / "gone", path).keep(configs[0], ())
     assert "cannot be kept" in caplog.text
 
 
@@ -176,4 +179,6 @@ async def test_it_starts_loudly_with_the_last_good_one_and_a_valid_save_takes_ov
         assert picture["on_disk"]["in_force"] is True
         assert picture["last_error"]["problems"] == [problem]
         assert ("config_last_reload_successful", {}, 1.0) in list(status.gauges())
-    assert len((await asyncio.to_thread(recall, state, path)).routes) == 1
+    config, files = await asyncio.to_thread(recall, state, path)
+    assert len(config.routes) == 1
+    assert path in files

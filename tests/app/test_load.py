@@ -1,25 +1,30 @@
 """A config file checked by a process of its own, again and again."""
 
+import asyncio
 import io
+import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sidecar.app import load
+from sidecar import metrics
+from sidecar.app import load, overdue
 from sidecar.app.candidate import NO_MEMORY, Candidate, Memory, read_answer, write_answer
 from sidecar.app.check import check
 from sidecar.app.digests import digests
 from sidecar.app.load import Loader, Loading
 from sidecar.app.outcome import MOST_ERRORS, error_lines
+from sidecar.app.overdue import LONG, Overdue
 from sidecar.app.system import MachineSystem
 from sidecar.config.mistakes import MOST
 from sidecar.config.model import Budget, Config, Match, Route, SessionBounds, State, Template
 from sidecar.config.templates import fingerprint, templates
 from tests import starting
+from tests.patience import PATIENCE, until
 
 COUNT = 450
 
@@ -160,6 +165,72 @@ async def test_what_is_written_while_it_is_checked_is_checked_anew(saved: Saved)
     found = await loader.load(saved.path, loader.begun)
     assert len(half.routes) == 9
     assert len(usable(found).routes) == COUNT
+
+
+HANGS = """\
+import os, pathlib, time
+config = pathlib.Path(sys.argv[1])
+if "hang" in config.read_text():
+    os.fork()
+    config.with_name("begun").touch()
+    time.sleep(600)
+"""
+SAVES = """\
+import pathlib, time
+config = pathlib.Path(sys.argv[1])
+if config.read_text().count("# again") < 3:
+    with config.open("a") as file:
+        file.write("# again\\n")
+    time.sleep(600)
+"""
+
+
+def before_the_check(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Have the process do something before it checks."""
+    begin, end = load._PROGRAM.split("from sidecar", 1)
+    monkeypatch.setattr(load, "_PROGRAM", f"{begin}{program}from sidecar{end}")
+
+
+@pytest.mark.usefixtures("forked")
+async def test_a_newer_save_ends_a_check_that_hangs_and_its_forks_and_is_checked(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before_the_check(monkeypatch, HANGS)
+    monkeypatch.setattr(load, "LONG", 0.0)
+    monkeypatch.setattr(overdue, "LOOK", 0.01)
+    caplog.set_level(logging.INFO)
+    count = metrics.value("config_checks_cut_total")
+    saved.save(head="# hang\n")
+    loader = Loader(saved.path)
+    loader.begin()
+    await until((saved.path.parent / "begun").exists)
+    saved.save(head="limits: {queue_depth: 5}\n")
+    async with asyncio.timeout(PATIENCE):
+        found = await loader.load(saved.path, loader.begun)
+    assert usable(found).limits.queue_depth == 5
+    assert metrics.value("config_checks_cut_total") > count
+    assert "a newer save ends the check of" in caplog.text
+
+
+@pytest.mark.usefixtures("forked")
+async def test_saves_without_end_leave_each_check_more_time_until_one_ends(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[float] = []
+
+    class Noted(Overdue):
+        def __init__(self, outdated: Callable[[], bool], end: Callable[[], None], long: float):
+            allowed.append(long)
+            super().__init__(outdated, end, 0.0)
+
+    before_the_check(monkeypatch, SAVES)
+    monkeypatch.setattr(load, "Overdue", Noted)
+    monkeypatch.setattr(overdue, "LOOK", 0.01)
+    loader = Loader(saved.path)
+    async with asyncio.timeout(PATIENCE):
+        usable(await loader.load(saved.path))
+        usable(await loader.load(saved.path))
+    assert allowed == [LONG, 2 * LONG, 4 * LONG, 8 * LONG, LONG]
 
 
 def test_the_content_of_an_input_is_what_was_read_whatever_it_is_later(saved: Saved) -> None:

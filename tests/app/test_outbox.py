@@ -1,10 +1,13 @@
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sidecar import metrics
 from sidecar.api import ChannelStatus
 from sidecar.app.outbox import Outbox
 from sidecar.app.supervisor import Supervisor
@@ -28,6 +31,7 @@ class Line:
         self.taken: list[Reply] = []
         self.tries: list[str] = []
         self.answers: list[Exception] = []
+        self.ids: list[object] = []
         self.blocked: set[str] = set()
         self.unblocked = asyncio.Event()
 
@@ -42,7 +46,7 @@ class Line:
         if reply.conversation.id in self.blocked:
             await self.unblocked.wait()
         self.taken.append(reply)
-        return "provider-id"
+        return self.ids.pop(0) if self.ids else "provider-id"  # type: ignore[return-value]
 
 
 class Rig:
@@ -111,6 +115,53 @@ async def test_a_refused_reply_is_recorded_and_the_next_one_goes_on(rig: Rig) ->
     assert rig.texts == ["two"]
     counts = await rig.journal.counts()
     assert (counts.replies_pending, counts.replies_refused) == (0, 1)
+
+
+async def test_an_id_that_is_no_text_is_kept_as_one_and_the_next_reply_goes_on(rig: Rig) -> None:
+    rig.line.ids = [uuid.UUID(int=7), 8]
+    pending = await rig.reply("one", "two", "three")
+    rig.outbox.add(pending)
+    await rig.outbox.drained()
+    assert rig.texts == ["one", "two", "three"]
+    assert await rig.journal.pending_replies() == []
+    answer = Message(
+        "demo", "ag", "m", pending[0].reply.conversation, Sender("s", "human"), "?", 0.0
+    )
+    for id_, text in ((str(uuid.UUID(int=7)), "one"), ("8", "two")):
+        found = await rig.journal.replied_to(replace(answer, reply_to=id_))
+        assert found is not None
+        assert found.text == text
+
+
+async def test_a_channel_that_cannot_tell_its_account_is_asked_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def account(line: Line) -> str:
+        asked.append(True)
+        if len(asked) == 1:
+            raise KeyError("account")
+        return "ag"
+
+    monkeypatch.setattr(Line, "account", property(account))
+    rig.outbox.add(await rig.reply("one", "two"))
+    await rig.outbox.drained()
+    assert rig.texts == ["one", "two"]
+
+
+async def test_a_defect_while_a_reply_is_sent_holds_up_no_other(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.line.answers = [ChannelUnavailable("away", "soon")]  # type: ignore[arg-type]
+    first, second = await rig.reply("one", "two")
+    before = metrics.value("task_failures_total", task="outbox")
+    rig.outbox.add([first, second])
+    await rig.outbox.drained()
+    assert rig.texts == ["two"]
+    assert [one.id for one in await rig.journal.pending_replies()] == [first.id]
+    assert metrics.value("task_failures_total", task="outbox") == before + 1
+    assert f"reply {first.id} is left until the next start" in caplog.text
 
 
 async def test_one_conversation_that_is_held_up_does_not_hold_up_another(rig: Rig) -> None:

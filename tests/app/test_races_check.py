@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from sidecar.app.check import check
-from sidecar.app.digests import digests
+from sidecar.app.digests import OPEN, digests
 from sidecar.app.system import MachineSystem
 from tests.patience import until
 
 ECHO = "runtimes: {echo: {type: command, command: [cat]}}\n"
+WITH_CREDENTIALS = """\
+version: 1
+state: {{dir: {folder}/state}}
+channels: {{ag_1: {{type: botcord, credentials: ag.json}}}}
+runtimes: {{echo: {{type: command, command: [cat]}}}}
+default_route: {{runtime: echo, cwd: "{folder}"}}
+"""
 LATE = "routes:\n  - {name: late, match: {conversation: x}, runtime: echo}\n"
 
 
@@ -47,29 +54,46 @@ def test_a_file_that_a_wildcard_names_after_it_was_looked_up(
     assert digests(again.inputs) == again.inputs
 
 
-def test_a_file_of_credentials_that_comes_after_it_was_missed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_file_of_credentials_that_becomes_usable_after_it_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
 ) -> None:
     config, credentials = tmp_path / "config.yaml", tmp_path / "ag.json"
-    config.write_text(
-        f"version: 1\nstate: {{dir: {tmp_path}/state}}\n"
-        "channels: {ag_1: {type: botcord, credentials: ag.json}}\n"
-        f"{ECHO}default_route: {{runtime: echo, cwd: {tmp_path}}}\n"
-    )
+    config.write_text(WITH_CREDENTIALS.format(folder=tmp_path))
+    if is_there:
+        credentials.touch(mode=0o644)
     is_private = MachineSystem.is_private
 
-    def then_it_comes(system: MachineSystem, path: Path) -> bool | None:
+    def then_it_is_usable(system: MachineSystem, path: Path) -> bool | None:
         found = is_private(system, path)
         if path == credentials:
-            credentials.touch(mode=0o600)
+            credentials.touch()
+            credentials.chmod(0o600)
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(MachineSystem, "is_private", then_it_comes)
+        patched.setattr(MachineSystem, "is_private", then_it_is_usable)
         found = check(config)
-    assert credentials.exists()
-    assert found.inputs[credentials] is None
+    assert found.inputs[credentials] == (OPEN if is_there else None)
+    counted = digests(found.inputs)
+    assert counted != found.inputs
+    credentials.chmod(0o400)  # as private as before: nothing new
+    assert digests(found.inputs) == counted
+
+
+def test_what_a_file_of_credentials_holds_counts_while_it_is_private(tmp_path: Path) -> None:
+    config, credentials = tmp_path / "config.yaml", tmp_path / "ag.json"
+    config.write_text(WITH_CREDENTIALS.format(folder=tmp_path))
+    credentials.touch(mode=0o644)
+    found = check(config)
+    assert [problem.code for problem in found.problems] == ["credentials-open"]
+    assert digests(found.inputs) == found.inputs
+    credentials.write_text("{}")  # nobody may use it yet
+    assert digests(found.inputs) == found.inputs
+    credentials.chmod(0o600)
     assert digests(found.inputs) != found.inputs
+    credentials.chmod(0o640)
+    assert digests(found.inputs) == found.inputs
 
 
 ENDLESS = """\

@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 
 from sidecar import logs, metrics, plugins
 from sidecar.api import RuntimeType
-from sidecar.app import held
+from sidecar.app import holding, renewal, status
 from sidecar.app.candidate import UNCHECKED, Candidate
 from sidecar.app.digests import Digests, digests
 from sidecar.app.outcome import Outcome
@@ -36,7 +37,7 @@ from sidecar.config.model import (
 from sidecar.config.problems import Position, Problem
 from sidecar.config.reloading import Reloading
 from sidecar.devhub import DevHub, HubLimits
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 FREE = "1000000/1m"
 ECHO = ["sh", "-c", 'echo "$(tail -n 1)" "$@"', "sh"]
@@ -102,7 +103,8 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    monkeypatch.setattr(renewal, "FIRST_WAIT", 600.0)
     hub = DevHub(limits=HubLimits(sends_per_minute=100_000, sends_per_pair=100_000))
     await hub.start()
     found = Rig(tmp_path, hub)
@@ -344,11 +346,11 @@ async def test_a_runtime_that_goes_while_a_turn_runs_ends_what_waits_and_is_clos
 ) -> None:
     runtimes, closed, retired = rig.config.runtimes, Closing.closed, Closing.retired
     await rig.reload(runtimes={**runtimes, "gone": Runtime("gone", "closing")})
-    running = held.take(rig.sidecar.reloader.snapshot, "gone")
+    running = holding.take(rig.sidecar.reloader.snapshot, "gone")
     await rig.reload(runtimes=runtimes)
     await until(lambda: Closing.retired == retired + 1)
     assert Closing.closed == closed
-    held.let_go(running, rig.sidecar.spawn)
+    holding.let_go(running, rig.sidecar.spawn)
     await until(lambda: Closing.closed == closed + 1)
     assert Closing.retired == retired + 1
 
@@ -675,13 +677,14 @@ async def test_a_plan_changes_nothing(rig: Rig) -> None:
     assert state(rig) == before
 
 
+def key_of(rig: Rig) -> str:
+    return str(rig.sidecar.channels.get("demo")._parts.hub.key_id)  # type: ignore[union-attr]
+
+
 async def test_credentials_that_were_replaced_are_used_at_once_and_those_that_fail_are_not(
     rig: Rig,
 ) -> None:
     file = rig.folder / "demo.json"
-
-    def key() -> str:
-        return str(rig.sidecar.channels.get("demo")._parts.hub.key_id)  # type: ignore[union-attr]
 
     def stored() -> dict[str, Any]:
         return dict(json.loads(file.read_text()))
@@ -697,7 +700,7 @@ async def test_credentials_that_were_replaced_are_used_at_once_and_those_that_fa
         ("channels.demo.credentials", "component")
     ]
     assert outcome.plan.unchanged["channels"] == 0
-    assert (rig.hub.connects("demo"), key()) == (2, new["keyId"])
+    assert (rig.hub.connects("demo"), key_of(rig)) == (2, new["keyId"])
     await until(lambda: "token" in stored())
     assert (await rig.reload()).result == "unchanged"
     strange = {**rig.hub.add_agent("other"), "agentId": "demo", "keyId": new["keyId"]}
@@ -708,7 +711,7 @@ async def test_credentials_that_were_replaced_are_used_at_once_and_those_that_fa
         assert told in outcome.problems[0]
         assert outcome.problems[0].startswith("channel demo: goes on with its former credentials")
         assert rig.sidecar.reloader.snapshot.config.limits.queue_depth == len(told)
-        assert key() == new["keyId"]
+        assert key_of(rig) == new["keyId"]
         await until(lambda: rig.hub.connected("demo"))
         rig.hub.owner_says("demo", told)
         await until(lambda told=told: rig.hub.sent and rig.hub.sent[-1].text == told)
@@ -745,3 +748,78 @@ async def test_credentials_that_failed_are_tried_again_when_their_file_is_writte
     assert (await rig.reload()).result == "unchanged"
     write(rig.hub.add_agent("demo"))
     assert (await rig.reload()).result == "applied"
+
+
+REFRESH = "/registry/agents/{agent}/token/refresh"
+
+
+async def test_new_credentials_that_meet_a_hiccup_of_the_hub_are_tried_again_by_themselves(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, faults, history = rig.folder / "demo.json", rig.hub.faults, rig.sidecar.reloader.history
+    await until(lambda: "token" in json.loads(file.read_text()))  # which it has written itself
+    new = rig.hub.add_agent("demo")
+    file.write_text(json.dumps(new))
+    faults.add(REFRESH, status=503, times=1000)
+    outcome = await rig.reload()
+    assert outcome.result == "degraded"
+    assert "the new ones fail for now, and are tried again after a while" in outcome.problems[0]
+    await until(lambda: state(rig)[2])
+    connection = state(rig)[2]
+    again = await rig.reload(limits=replace(rig.config.limits, queue_depth=5))
+    assert (again.result, again.problems) == ("degraded", outcome.problems)
+    assert state(rig)[2] == connection
+    monkeypatch.setattr(renewal, "FIRST_WAIT", 0.001)
+    os.utime(file, (1.0, 1.0))
+    assert (await rig.reload()).result == "degraded"
+    left = faults.left
+    await until(lambda: faults.left < left - 1)
+    faults.clear()
+    await until(lambda: history[-1].trigger == "credentials")
+    assert (history[-1].result, key_of(rig)) == ("applied", new["keyId"])
+    assert [one.path for one in history[-1].plan.changes] == ["channels.demo.credentials"]
+    assert not rig.sidecar.status.degraded()
+    # Those whose place others have taken are not tried any more.
+    connects = rig.hub.connects("demo")
+    await rig.sidecar._renewal._again("demo", renewal._Failed(new, "", passes=True))
+    assert rig.hub.connects("demo") == connects
+
+
+async def test_new_credentials_that_turn_out_to_be_refused_are_not_tried_any_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "FIRST_WAIT", 0.001)
+    file, faults, history = rig.folder / "demo.json", rig.hub.faults, rig.sidecar.reloader.history
+    await until(lambda: "token" in json.loads(file.read_text()))  # which it has written itself
+    file.write_text(json.dumps({**rig.hub.add_agent("demo"), "keyId": "k_unknown"}))
+    os.utime(file, (1.0, 1.0))  # so old that the agent will not become known
+    faults.add(REFRESH, status=503, times=1000)
+    assert "503" in (await rig.reload()).problems[0]
+    faults.clear()
+    await until(lambda: history[-1].trigger == "credentials")
+    assert history[-1].result == "degraded"
+    assert "tried again when their file changes: does not start" in history[-1].problems[0]
+    await until(lambda: rig.hub.connected("demo"))
+    await until(
+        lambda: not [one for one in asyncio.all_tasks() if "credentials:" in one.get_name()]
+    )
+
+
+async def test_questions_about_a_disk_that_hangs_hold_up_no_turn(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+
+    def digests_of(inputs: Digests) -> Digests:
+        hangs.wait(PATIENCE)
+        return dict.fromkeys(inputs)
+
+    monkeypatch.setattr(status, "digests", digests_of)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(40):  # more than there are threads
+            group.create_task(rig.sidecar.status.picture())
+        rig.hub.owner_says("demo", "hello")
+        try:
+            await until(lambda: rig.hub.sent)
+        finally:
+            hangs.set()

@@ -17,9 +17,9 @@ import pytest
 from sidecar import metrics
 from sidecar.app import bell, watch
 from sidecar.app.digests import Digests, digests
+from sidecar.app.own_writes import digest
 from sidecar.app.watch import changes
 from sidecar.app.watcher import Watcher
-from sidecar.app.written import digest
 from sidecar.config.reloading import Reloading
 from tests.patience import PATIENCE, until
 

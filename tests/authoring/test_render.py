@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.app.preview import messages_of
+from sidecar.app.authoring.preview import messages_of
 from sidecar.config.model import Channel, Config, State
 from sidecar.model import Conversation, Message, Sender
 from sidecar.store.journal import Journal

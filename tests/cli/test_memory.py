@@ -114,8 +114,8 @@ def test_programs_get_json(memory: Memory, folder: Path) -> None:
         (["set", "notes", "a", "b"], 2, "one VALUE is wanted, 2 are given: quote it"),
         (["get", "tood"], 1, "did you mean 'todo'?"),
         (["get", "--account", "dmo"], 2, "there is no account 'dmo'; did you mean 'demo'?"),
-        (["get", "--config", "no.yaml"], 2, "no.yaml cannot be read; see `sidecar validate`"),
-        ([], 2, "the following arguments are required: ACTION"),
+        (["get", "--config", "no.yaml"], 2, "there is no no.yaml: `sidecar init no.yaml` writes"),
+        ([], 2, "    clear "),
     ],
 )
 def test_mistakes_are_told_with_what_to_do(

@@ -176,6 +176,26 @@ def test_what_would_not_be_valid_is_not_written(route: Run, config: Path) -> Non
     assert "team" in err
 
 
+def test_a_route_without_a_name_is_not_found_by_what_stands_for_one(
+    route: Run, config: Path
+) -> None:
+    config.write_text(CONFIG.replace("- name: owner\n    match", "- match"))
+    before = config.read_text()
+    assert [line.split()[0] for line in route("list")[1].splitlines()[1:]] == [
+        *("routes[0]", "team", "default"),
+    ]
+    for name, told in (
+        ("zz", "config.yaml is named 'zz': the names are team\n"),
+        ("None", "the names are team\n"),
+        ("routes[0]", "given a `name` there first\n"),
+    ):
+        code, _, err = route("remove", name)
+        assert (code, err.endswith(told), config.read_text()) == (1, True, before), err
+    assert route("remove", "team")[0] == 0
+    add = ("add", "b", "--runtime", "shell", "--before", "zz")
+    assert route(*add)[2].endswith("'zz': none has a name\n")
+
+
 def test_a_configmap_and_a_folder_that_cannot_be_written_are_told(
     route: Run, config: Path, tmp_path: Path
 ) -> None:
@@ -265,7 +285,7 @@ def test_what_is_laid_out_otherwise_is_left_to_a_person(text: str) -> None:
 def test_an_edit_is_dropped_when_somebody_else_was_faster_or_it_means_another_thing(
     config: Path,
 ) -> None:
-    from sidecar.app.edit import CannotWrite, prepare
+    from sidecar.app.authoring.config_edit import CannotWrite, prepare
 
     edit = prepare(
         config,

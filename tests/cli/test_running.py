@@ -115,7 +115,7 @@ def test_a_config_that_is_no_yaml_is_looked_at_as_it_was_in_force_last(
     state, file = config.parent / "sidecar", config.parent / "log"
     state.mkdir(mode=0o700)
     file.write_text("hello\n")
-    keep(state, config, Config(State(state), None, log=Log(file=file)))
+    keep(state, config, Config(State(state), None, log=Log(file=file)), ())
     capsys.readouterr()
     assert main(["logs", str(config)]) == 0
     told = capsys.readouterr()

@@ -150,10 +150,11 @@ def test_a_slip_in_a_key_is_refused_and_the_right_one_is_offered(
     if len(key) < 4 or key[-1] == key[-2]:
         return
     holder[key[:-2] + key[-1] + key[-2]] = holder.pop(key)
-    found = [one for one in check(json.dumps(data)).problems if one.code == "unknown-key"]
+    loaded = check(json.dumps(data))
+    found = [one for one in loaded.problems if one.code == "unknown-key"]
     expected = [] if key == "type" else [f"did you mean {key!r}?"]
     assert [one.hint for one in found] == expected
-    assert check(json.dumps(data)).config is None
+    assert loaded.config is None
 
 
 def test_a_slip_in_the_key_that_decides_about_all_others_is_named(check: Check) -> None:

@@ -238,6 +238,16 @@ def test_what_nothing_reaches_is_found_out_again_where_a_match_or_the_order_chan
     assert looked == [7, 7, 7]
 
 
+def test_a_warning_of_a_route_is_told_each_time(saved: Saved) -> None:
+    saved.routes[1] = saved.route(1).replace("match: {", "match: {sender: owner, ")
+    for _ in range(2):
+        quick = QuickRoutes(saved.known)
+        saved.path.write_text(f"{saved.head}routes:\n{''.join(saved.routes)}")
+        assert [problem.code for problem in saved.read(quick).problems] == ["kind-as-id"]
+        assert quick.kept == [0, None, 2, 3, 4, 5]
+        saved.known = quick.learned
+
+
 def test_a_folder_that_went_is_noticed_though_the_text_is_the_same(saved: Saved) -> None:
     folder = saved.path.parent / "sub"
     folder.mkdir()

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from ruamel.yaml import YAML
 
 from sidecar.cli import main
 from sidecar.config.mistakes import MOST
+from tests import starting
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,14 +52,18 @@ def test_warnings_count_only_when_it_is_strict(
     (folder / "config.yaml").write_text(WARNING)
     assert main(["validate"]) == 0
     assert main(["validate", "--strict"]) == 1
-    assert capsys.readouterr().out.count("warning: messages that no route matches") == 2
+    out = capsys.readouterr().out
+    assert out.count("warning: messages that no route matches") == 2
+    assert out.count("\nconfig.yaml is valid, with 1 warning\n") == 2
 
 
 def test_a_file_that_is_not_there_is_a_problem(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["validate"]) == 2
-    assert "config.yaml cannot be read" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "config.yaml cannot be read" in out
+    assert out.endswith("`sidecar init` writes one to start from, `sidecar dev` needs none\n")
 
 
 def test_programs_can_read_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,28 +126,28 @@ def test_several_files_are_checked_and_the_worst_decides(
     assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["::warning", "::error f"]
 
 
-def validate(folder: Path, text: bytes, *more: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "sidecar", "validate", "-", *more]
-    path = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command, cwd=folder, input=text, capture_output=True, check=False, env=path
-    )
+def validate(folder: Path, text: bytes, *more: str) -> tuple[int, bytes]:
+    """The exit code, and what it prints."""
+    command = ("-m", "sidecar", "validate", "-", *more)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code, out, _ = starting.said(*command, given=text, cwd=folder, env=env)
+    return code, out
 
 
 def test_a_config_can_come_from_standard_input(folder: Path) -> None:
-    good = validate(folder, GOOD.encode())
-    assert (good.returncode, good.stdout) == (0, b"standard input is valid\n")
-    bad = validate(folder, BAD.encode())
-    assert bad.returncode == 2
-    assert bad.stdout.startswith(b"<stdin>:4:1: error: unknown key 'limts'\n    4 | limts: {}\n")
-    damaged = validate(folder, b"version: 1\na: \xff\n")
-    assert damaged.returncode == 2
-    assert damaged.stdout.startswith(b"<stdin>:2:4: error: <stdin> is not UTF-8")
+    assert validate(folder, GOOD.encode()) == (0, b"standard input is valid\n")
+    code, out = validate(folder, BAD.encode())
+    assert code == 2
+    assert out.startswith(b"<stdin>:4:1: error: unknown key 'limts'\n    4 | limts: {}\n")
+    code, out = validate(folder, b"version: 1\na: \xff\n")
+    assert code == 2
+    assert out.startswith(b"<stdin>:2:4: error: <stdin> is not UTF-8")
 
 
 def test_paths_in_standard_input_start_at_the_present_folder(folder: Path) -> None:
     (folder / "more.yaml").write_text("limits: {queue_depth: 5}\n")
-    assert validate(folder, b"include: [more.yaml]\n" + GOOD.encode(), "--strict").returncode == 0
+    text = b"include: [more.yaml]\n" + GOOD.encode()
+    assert validate(folder, text, "--strict")[0] == 0
 
 
 def test_other_repositories_can_check_their_configs_before_a_commit(folder: Path) -> None:

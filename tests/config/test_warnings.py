@@ -65,6 +65,61 @@ def test_a_grace_that_is_no_duration_is_told(check: Check, machine: Any) -> None
     assert warning(check(CONFIG)).code == "bad-grace"
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("templates/x.j2", "templates/x.j2"),
+        ("'prompt.txt\\n'", ""),
+        ('"~/x.jinja\\n"', "~/x.jinja"),
+        ("there", "there"),
+        ("sub", ""),
+        ("See templates/x.j2", ""),
+        ("'{{ message.text }}.md'", ""),
+        ("Hello", ""),
+        (f'"{"x" * 300}"', ""),
+        ("{file: there}", ""),
+    ],
+)
+@pytest.mark.parametrize("key", ["system_context", "user_turn", "recovery"])
+def test_a_template_that_is_the_path_of_a_file_is_told(
+    key: str, text: str, meant: str, check: Check, machine: Any
+) -> None:
+    (machine.folder / "there").write_text("hello")
+    (machine.folder / "sub").mkdir()
+    loaded = check(CONFIG.replace("cwd: .", f"cwd: ., {key}: {text}"))
+    assert bool(loaded.problems) is bool(meant)
+    if meant:
+        found = warning(loaded)
+        assert (found.code, found.path) == ("path-as-text", f"default_route.{key}")
+        assert found.hint == f"did you mean {{file: {meant}}}?"
+        assert (found.position.line, found.position.column) == (3, 39 + len(key))
+
+
+@pytest.mark.parametrize(
+    ("match", "path", "meant"),
+    [
+        ("sender: owner", "sender", "sender_kind: 'owner'"),
+        ("sender: [hu_1, agent]", "sender[1]", "sender_kind: 'agent'"),
+        ("conversation: group", "conversation", "kind: 'group'"),
+        ("sender: '${WHO}'", "sender", "sender_kind: a value from ${…}"),
+        ("sender: hu_1", "", ""),
+        ("sender_kind: owner, kind: group", "", ""),
+    ],
+)
+def test_a_kind_that_is_matched_as_an_id_is_told(
+    match: str, path: str, meant: str, check: Check, machine: Any
+) -> None:
+    machine.variables["WHO"] = "human"
+    routes = f"routes:\n  - {{runtime: c, cwd: ., match: {{{match}}}}}\n"
+    loaded = check(CONFIG + routes)
+    assert bool(loaded.problems) is bool(meant)
+    if meant:
+        found = warning(loaded)
+        assert (found.code, found.path) == ("kind-as-id", f"routes[0].match.{path}")
+        assert found.hint == f"did you mean {meant}?"
+        assert found.position.line == 5
+
+
 OPTIONS = {
     "properties": {
         "address": {"type": "string"},

@@ -15,6 +15,7 @@ from sidecar.contexts.memory_file import MemoryFile, file_name, memory_file
 from sidecar.core.memory import Memory, changed, cleared
 from sidecar.errors import MemoryRefused, MemoryUnavailable
 from sidecar.model import Conversation, Message, Sender
+from tests import starting
 from tests.contexts.asking import value_of
 from tests.patience import PATIENCE
 
@@ -191,8 +192,8 @@ for number in range(int(sys.argv[3])):
 def test_twenty_processes_that_write_at_once_lose_nothing(state: Path) -> None:
     writers, each = 20, 5
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(state), str(number), str(each), str(PATIENCE)],
+        starting.popen(
+            *("-I", "-c", WRITER, str(state), str(number), str(each), str(PATIENCE)),
             stdin=subprocess.PIPE,
         )
         for number in range(writers)
@@ -211,8 +212,8 @@ def test_twenty_processes_that_write_at_once_lose_nothing(state: Path) -> None:
 def test_a_reader_never_sees_half_of_a_change(state: Path) -> None:
     file = memory_file(state, "ag_1")
     put(file, "notes", "x" * 9_000)
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(state), "1", "50", str(PATIENCE)], stdin=subprocess.PIPE
+    writer = starting.popen(
+        *("-I", "-c", WRITER, str(state), "1", "50", str(PATIENCE)), stdin=subprocess.PIPE
     )
     assert writer.stdin is not None
     writer.stdin.close()

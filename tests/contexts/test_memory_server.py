@@ -5,23 +5,24 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp import Client, StdioServerParameters
 
 from sidecar.contexts.memory import TOOLS, tool_server
 from sidecar.contexts.memory_file import memory_file
-from sidecar.contexts.memory_server import server
 from sidecar.core.memory import changed
+from tests import starting
 from tests.patience import PATIENCE
 
-Connect = Callable[..., AbstractAsyncContextManager[Client]]
+if TYPE_CHECKING:
+    from mcp import Client
+
+Connect = Callable[..., "AbstractAsyncContextManager[Client]"]
 
 
 @pytest.fixture
@@ -34,7 +35,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def connect(state: Path, tmp_path: Path) -> Connect:
     """Connects to the server of an account, which runs in a folder."""
 
-    def connected(account: str = "ag_1", cwd: Path = tmp_path) -> Client:
+    # Here and below: half a second, which those do not wait for who run other tests.
+    from mcp import Client, StdioServerParameters
+
+    def connected(account: str = "ag_1", cwd: Path = tmp_path) -> "Client":
         told = tool_server(state, account)
         parameters = StdioServerParameters(
             command=told.command, args=list(told.args), env=dict(told.env), cwd=cwd
@@ -44,7 +48,7 @@ def connect(state: Path, tmp_path: Path) -> Connect:
     return connected
 
 
-async def call(client: Client, tool: str, **arguments: Any) -> tuple[str, bool]:
+async def call(client: "Client", tool: str, **arguments: Any) -> tuple[str, bool]:
     """The text of the answer, and whether it is an error."""
     result = await client.call_tool(tool, arguments)
     [content] = result.content
@@ -52,13 +56,17 @@ async def call(client: Client, tool: str, **arguments: Any) -> tuple[str, bool]:
 
 
 @pytest.fixture
-def within(state: Path) -> Client:
+def within(state: Path) -> "Client":
     """Connects to a server in this process, whose account is ag_1: for what is no matter of the
     process, whose start takes a second."""
+    from mcp import Client
+
+    from sidecar.contexts.memory_server import server
+
     return Client(server(memory_file(state, "ag_1")), read_timeout_seconds=PATIENCE)
 
 
-async def test_an_agent_notes_reads_and_deletes_wherever_it_runs(
+async def test_an_agent_notes_and_deletes_wherever_it_runs_also_while_others_do(
     connect: Connect, state: Path, tmp_path: Path
 ) -> None:
     checkout = tmp_path / "checkout"
@@ -78,9 +86,21 @@ async def test_an_agent_notes_reads_and_deletes_wherever_it_runs(
         await call(client, "memory_delete", name="todo")
         told, _ = await call(client, "memory_get")
         assert json.loads(told) == {"goal": "naïve ✓", "sections": {}}
+        for number in range(10):
+            name, text = f"here{number}", "x"
+            write = partial(
+                memory_file(state, "ag_1").change,
+                lambda memory: changed(memory, name, text, 0.0),  # noqa: B023
+            )
+            there = call(client, "memory_set", name=f"there{number}", text=text)
+            (_, failed), _ = await asyncio.gather(there, asyncio.to_thread(write))
+            assert not failed
+    found = await asyncio.to_thread(memory_file(state, "ag_1").read)
+    assert found is not None
+    assert len(found.sections) == 20
 
 
-async def test_what_the_rules_forbid_is_told_to_the_model(within: Client) -> None:
+async def test_what_the_rules_forbid_is_told_to_the_model(within: "Client") -> None:
     async with within as client:
         told, failed = await call(client, "memory_set", name="goal", text="x" * 501)
         assert failed
@@ -92,27 +112,11 @@ async def test_what_the_rules_forbid_is_told_to_the_model(within: Client) -> Non
         assert not failed
 
 
-async def test_the_model_cannot_choose_another_account(within: Client, state: Path) -> None:
+async def test_the_model_cannot_choose_another_account(within: "Client", state: Path) -> None:
     async with within as client:
         await call(client, "memory_set", name="notes", text="mine", account="ag_2", state="/tmp")
     files = await asyncio.to_thread(lambda: sorted((state / "memory").iterdir()))
     assert [file.name for file in files] == ["ag_1.json", "ag_1.lock"]
-
-
-async def test_a_server_and_others_that_change_one_memory_at_once_lose_nothing(
-    connect: Connect, state: Path
-) -> None:
-    file = memory_file(state, "ag_1")
-    async with connect() as client:
-        for number in range(10):
-            name, text = f"here{number}", "x"
-            write = partial(file.change, lambda memory: changed(memory, name, text, 0.0))  # noqa: B023
-            there = call(client, "memory_set", name=f"there{number}", text=text)
-            (_, failed), _ = await asyncio.gather(there, asyncio.to_thread(write))
-            assert not failed
-    found = await asyncio.to_thread(file.read)
-    assert found is not None
-    assert len(found.sections) == 20
 
 
 def test_it_ends_when_its_input_ends(state: Path) -> None:
@@ -124,18 +128,10 @@ def test_it_ends_when_its_input_ends(state: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--state", "x"], ["--account", "x"]])
 def test_a_person_is_told_what_it_is_for(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "sidecar", "mcp", *arguments]
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "no need to start it by hand" in done.stderr
-    assert "sidecar memory --help" in done.stderr
+    code, _, told = starting.said("-m", "sidecar", "mcp", *arguments)
+    assert code == 2
+    assert b"no need to start it by hand" in told
+    assert b"sidecar memory --help" in told
 
 
 def test_a_person_at_a_terminal_is_told_too_instead_of_waiting(state: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -6,37 +7,57 @@ import pytest
 from sidecar.config.model import Allow, Channel, LoopGuard, Rate
 from sidecar.core import admission
 from sidecar.core.admission import Admission, Refusal, Verdicts
-from sidecar.model import Conversation, Message, Sender
+from sidecar.model import Attention, Conversation, Message, Sender
+
+Check = Callable[[Message, Channel, float], Refusal | None]
 
 
 def said(
-    text: str = "hello", *, sender: str = "s1", kind: Any = "human", room: str = "r1", **more: Any
+    text: str = "hello",
+    *,
+    sender: str = "s1",
+    kind: Any = "human",
+    room: str = "r1",
+    at: float = 0.0,
+    **more: Any,
 ) -> Message:
-    return Message(
-        "demo", "ag", "m", Conversation(room, "group"), Sender(sender, kind), text, 0.0, **more
-    )
+    place = Conversation(room, "group")
+    return Message("demo", "ag", "m", place, Sender(sender, kind), text, at, **more)
+
+
+def counting(verdicts: Verdicts | None = None) -> Check:
+    """Checks messages at seconds of a clock that is never set; the time of day goes back, an hour
+    a second. Without `verdicts`, each message is new."""
+    keeper = Admission()
+
+    def check(message: Message, channel: Channel, elapsed: float) -> Refusal | None:
+        known = {} if verdicts is None else verdicts
+        now = 1e9 - 3600 * elapsed
+        return keeper.check(message, channel, Attention(), known, now=now, elapsed=elapsed)
+
+    return check
 
 
 OPEN = Channel("demo", "botcord", rate_limit=None, loop_guard=None)
 
 
 def test_an_ordinary_message_is_admitted() -> None:
-    assert Admission().check(said(), OPEN, 0.0) is None
+    assert counting()(said(), OPEN, 0.0) is None
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "\x00"])
 def test_a_message_without_text_is_refused_in_silence(text: str) -> None:
-    assert Admission().check(said(text), OPEN, 0.0) == Refusal("no_text")
+    assert counting()(said(text), OPEN, 0.0) == Refusal("no_text")
 
 
 def test_what_the_channel_calls_unusable_is_refused_with_its_reason() -> None:
-    refused = Admission().check(said(unusable="own_echo"), OPEN, 0.0)
+    refused = counting()(said(unusable="own_echo"), OPEN, 0.0)
     assert refused == Refusal("own_echo")
 
 
 def test_allow_lists_close_a_channel_to_everybody_else() -> None:
     channel = Channel("demo", "botcord", allow=Allow(("s1",), ("r1",)))
-    check = Admission().check
+    check = counting()
     assert check(said(), channel, 0.0) is None
     assert check(said(sender="s2"), channel, 0.0) == Refusal("not_allowed")
     assert check(said(room="r2"), channel, 0.0) == Refusal("not_allowed")
@@ -44,7 +65,7 @@ def test_allow_lists_close_a_channel_to_everybody_else() -> None:
 
 def test_a_sender_above_its_rate_is_told_once_in_a_window() -> None:
     channel = Channel("demo", "botcord", rate_limit=Rate(2, 60.0))
-    check = Admission().check
+    check = counting()
     assert check(said(), channel, 0.0) is None
     assert check(said(), channel, 1.0) is None
     first = check(said(), channel, 2.0)
@@ -57,7 +78,7 @@ def test_a_sender_above_its_rate_is_told_once_in_a_window() -> None:
 
 def test_agents_that_answer_each_other_are_stopped_until_a_person_speaks() -> None:
     channel = Channel("demo", "botcord", rate_limit=None, loop_guard=LoopGuard(2, 300.0))
-    check = Admission().check
+    check = counting()
     assert check(said(kind="agent"), channel, 0.0) is None
     assert check(said(kind="agent"), channel, 1.0) is None
     assert check(said(kind="agent"), channel, 2.0) == Refusal("loop_guard")
@@ -71,7 +92,8 @@ def test_history_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     keeper = Admission()
     channel = Channel("demo", "botcord", rate_limit=Rate(1, 60.0))
     for number in range(10):
-        keeper.check(said(sender=f"s{number}"), channel, 0.0)
+        one = said(sender=f"s{number}")
+        keeper.check(one, channel, Attention(), {}, now=0.0, elapsed=0.0)
     assert len(keeper._asked) == 3
 
 
@@ -83,9 +105,18 @@ def test_who_is_asked_about_again_is_answered_as_before_and_counts_once() -> Non
             [("agent", "a"), ("agent", "a"), ("human", "s"), ("agent", "a"), ("human", "s")]
         )
     ]
-    check, verdicts = Admission().check, Verdicts()
-    first = [check(one, guard, 0.0, None, verdicts) for one in messages]
+    check = counting(Verdicts())
+    first = [check(one, guard, 0.0) for one in messages]
     assert first == [None, Refusal("loop_guard"), None, None, None]
-    assert [check(one, guard, 1.0, None, verdicts) for one in messages] == first
-    assert check(said(sender="s"), guard, 2.0) is not None
-    assert check(said(sender="a"), guard, 2.0) is not None
+    assert [check(one, guard, 1.0) for one in messages] == first
+    assert check(replace(messages[0], id="m5"), guard, 2.0) is not None
+    assert check(replace(messages[2], id="m6"), guard, 2.0) is not None
+
+
+def test_what_a_channel_tells_of_the_time_of_a_message_does_not_matter() -> None:
+    guard = Channel("demo", "botcord", rate_limit=Rate(2, 60.0), loop_guard=LoopGuard(2, 60.0))
+    for kind in ("human", "agent"):
+        check = counting()
+        found = [check(said(kind=kind, at=at), guard, 1.0) for at in (1e15, -1e15, 0.0)]
+        assert [refusal is None for refusal in found] == [True, True, False]
+        assert check(said(kind=kind, at=-1e15), guard, 61.5) is None

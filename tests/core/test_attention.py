@@ -33,7 +33,8 @@ def test_each_mode_wakes_by_its_rule(attention: Attention, plain: bool, mention:
 def test_a_message_that_does_not_wake_uses_up_no_rate() -> None:
     admission, channel = Admission(), Channel("c", "botcord")
     for _ in range(100):
-        refusal = admission.check(MESSAGE, channel, 0.0, Attention("muted"))
+        muted = Attention(muted_until=10.0)
+        refusal = admission.check(MESSAGE, channel, muted, {}, now=9.0, elapsed=99.0)
         assert refusal is not None
         assert (refusal.reason, refusal.tell) == (NOT_WOKEN, None)
-    assert admission.check(MESSAGE, channel, 0.0, Attention()) is None
+    assert admission.check(MESSAGE, channel, muted, {}, now=10.0, elapsed=0.0) is None

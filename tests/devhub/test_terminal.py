@@ -10,6 +10,7 @@ import pytest
 from sidecar.devhub import DevHub
 from sidecar.devhub.describe import Line, describe
 from sidecar.devhub.lines import InputLines, printable
+from sidecar.devhub.records import Settled
 from sidecar.devhub.terminal import chat
 from tests.patience import PATIENCE, until
 
@@ -29,7 +30,7 @@ class Terminal:
 
     async def run(self, **options: Any) -> str:
         async with asyncio.timeout(PATIENCE):
-            await chat(self.hub, self.agents, self.lines.get, out=self.out, **options)
+            await chat(self.hub, lambda: self.agents, self.lines.get, out=self.out, **options)
         return self.out.getvalue()
 
     async def until(self, text: str) -> None:
@@ -114,16 +115,48 @@ async def test_progress_is_shown_before_the_reply_and_text_only_once(
     await socket.close()
 
 
-async def test_a_turn_that_ends_without_an_answer_does_not_hold_the_input_up(
-    hub: DevHub, demo: Any, terminal: Terminal
+async def test_a_message_that_nobody_answers_is_told_and_does_not_hold_the_input_up(
+    hub: DevHub, demo: Any, terminal: Terminal, connect: Any
 ) -> None:
-    terminal.type("be silent", None)
+    other = await connect(hub, "ag_other")
+    terminal.agents.append("ag_other")
+    terminal.type("be silent", "/as member", "all of you", "you two", None)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(terminal.run())
         await until(lambda: hub.unacknowledged("ag_demo"))
         [item] = await demo.inbox()
-        await demo.call("POST", "/hub/stream-end", {"trace_id": item["hub_msg_id"]})
-    assert "No answer" not in running.result()
+        hub.state.emit(Settled("h_of_another_hub", "of another"))
+        hub.state.emit(Settled(item["hub_msg_id"], "no route"))
+        await terminal.until("no reply: no route")
+        await until(lambda: hub.unacknowledged("ag_other"))
+        [theirs], [mine] = await other.inbox(), await demo.inbox()
+        hub.state.emit(Settled(theirs["hub_msg_id"], "not so"))
+        hub.state.emit(Settled(mine["hub_msg_id"]))  # which answers
+        await demo.send(mine["room_id"], "here")
+        await until(lambda: len(hub.unacknowledged("ag_other")) == 3)  # the answer, too
+        for item in [*await other.inbox(), *await demo.inbox()]:
+            hub.state.emit(Settled(item["hub_msg_id"], "silent"))
+    lines = running.result().splitlines()
+    assert [line for line in lines if "connected" not in line] == [
+        "\u00b7 no reply: no route",
+        "You are room member in Team room.",
+        "Demo: here",
+        "\u00b7 no reply: silent",
+    ]
+
+
+async def test_input_from_a_pipe_gives_an_agent_time_to_connect(
+    hub: DevHub, demo: Any, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.devhub.terminal._COMING", PATIENCE)
+    terminal.type("hi", None)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(terminal.run())
+        await until(lambda: hub.unacknowledged("ag_demo"))
+        socket = await demo.socket()
+        await answer(hub, demo, "hello")
+    assert running.result().splitlines() == ["hello"]
+    await socket.close()
 
 
 async def test_who_never_gets_an_answer_is_told(terminal: Terminal) -> None:
@@ -134,7 +167,7 @@ async def test_who_never_gets_an_answer_is_told(terminal: Terminal) -> None:
 
 
 async def test_the_role_can_be_changed(hub: DevHub, demo: Any, terminal: Terminal) -> None:
-    terminal.type("/as member", "hi @demo", "/as agent", "hello", "/as owner", "hi", None)
+    terminal.type("/as Member", "hi @demo", "/as agent", "hello", "/as owner", "hi", None)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(terminal.run())
         items = [await answer(hub, demo, f"answer {number}") for number in range(3)]
@@ -173,10 +206,14 @@ async def test_a_person_may_write_while_an_answer_is_awaited(
 
 
 async def test_help_and_wrong_commands_are_answered(hub: DevHub, terminal: Terminal) -> None:
-    terminal.type("/help", "/nonsense", "/as king", "x" * 8001, "/quit", "never sent")
+    terminal.type(
+        "/help", "/nonsense", "/as king", "/as", "/revoke", "x" * 8001, "/quit", "never sent"
+    )
     shown = await terminal.run()
-    for text in ("/as owner|member|agent", "no command", "at most 8000"):
+    told = ("/as owner|member|agent", "no command", "Give one name: /revoke NAME", "at most 8000")
+    for text in told:
         assert text in shown
+    assert shown.count("Roles: owner, member, agent\n") == 2
     assert hub.unacknowledged("ag_demo") == []
 
 
@@ -238,7 +275,7 @@ async def main():
     await hub.start()
     hub.add_agent("ag_demo")
     try:
-        await asyncio.wait_for(chat(hub, ["ag_demo"], patience=0.05), TIMEOUT)
+        await asyncio.wait_for(chat(hub, lambda: ["ag_demo"], patience=0.05), TIMEOUT)
     except TimeoutError:
         print("left")
     await hub.stop()

@@ -4,23 +4,38 @@
 `cost USD`, `prompt`, `bounds`, `die`, `garbage`, `silent`, `fail-once`, `lost-session`, `child`,
 `stubborn`, `count`, `job KEY`, `trace`.
 Every run appends a line to the file `runs` in the working directory.
+
+It starts for each turn: what only some words need is imported by them. Of `json` it takes the half
+that is written in C, as the other one imports `re`, which takes longer than all the rest.
 """
 
-import json
 import os
-import resource
-import signal
-import subprocess
 import sys
 import time
+from _json import encode_basestring_ascii, make_encoder, make_scanner
+
+
+class Reading:
+    """What `json.JSONDecoder` tells the scanner."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
+
+
+def encode(value: object) -> str:
+    given = (None, None, encode_basestring_ascii, None, ": ", ", ", False, False, True)
+    return "".join(make_encoder(*given)(value, 0))
 
 
 def emit(**event: object) -> None:
-    print(json.dumps(event), flush=True)
+    print(encode(event), flush=True)
 
 
 def main() -> None:
-    job = json.loads(sys.stdin.readline())
+    job, _ = make_scanner(Reading)(sys.stdin.readline(), 0)
     lines = [line for line in job["prompt"]["user"].splitlines() if line.strip()]
     said = next((line for line in reversed(lines) if line.partition(" ")[0] in WORDS), "say ?")
     with open("runs", "a", encoding="utf-8") as runs:
@@ -47,6 +62,8 @@ def wait(rest: str, job: dict, session: str) -> None:
 
 
 def child(rest: str, job: dict, session: str) -> None:
+    import subprocess
+
     for own in (False, True):
         started = subprocess.Popen(["sleep", "300"], start_new_session=own)
         with open("children", "a", encoding="utf-8") as children:
@@ -58,6 +75,8 @@ def child(rest: str, job: dict, session: str) -> None:
 
 
 def stubborn(rest: str, job: dict, session: str) -> None:
+    import signal
+
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with open("children", "a", encoding="utf-8") as children:
         children.write(f"{os.getpid()}\n")
@@ -71,7 +90,7 @@ def garbage(rest: str, job: dict, session: str) -> None:
 
 
 def die(rest: str, job: dict, session: str) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), 9)
 
 
 def fail_once(rest: str, job: dict, session: str) -> None:
@@ -98,7 +117,7 @@ def count(rest: str, job: dict, session: str) -> None:
 
 
 def tell_job(rest: str, job: dict, session: str) -> None:
-    emit(type="text", text=json.dumps(job.get(rest)))
+    emit(type="text", text=encode(job.get(rest)))
     emit(type="result", session=session)
 
 
@@ -114,6 +133,8 @@ def prompt(rest: str, job: dict, session: str) -> None:
 
 
 def bounds(rest: str, job: dict, session: str) -> None:
+    import resource
+
     while resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY:
         time.sleep(0.01)  # they are set right after the start
     memory, _ = resource.getrlimit(resource.RLIMIT_DATA)

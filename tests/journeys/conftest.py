@@ -83,7 +83,9 @@ class World:
         with self.log.open("ab") as log:
             env = {**os.environ, "PYTHONWARNINGS": "error"}
             command = (*self.program, "run", str(self.config))
-            self.process = await starting.start(*command, output=log, env=env, fresh=self.fresh)
+            self.process = await starting.start(
+                *command, output=log, env=env, cwd=starting.ROOT, fresh=self.fresh
+            )
         if connected:
             await self.until(lambda: self.hub.connects("demo") > before)
 

@@ -51,14 +51,6 @@ def sidecar(tmp_path: Path) -> Sidecar:
     return run
 
 
-async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", *arguments, cwd=folder,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=environment(),
-    )  # fmt: skip
-
-
 async def test_the_prompt_of_a_message_is_shown_with_its_route_and_trust(sidecar: Sidecar) -> None:
     code, out = await sidecar("render", "--text", "good day")
     assert code == 0
@@ -75,14 +67,19 @@ async def test_a_message_can_come_from_a_file(sidecar: Sidecar, tmp_path: Path) 
     code, out = await sidecar("render", "--message", "m.json")
     assert (code, out.splitlines()[-1]) == (0, "Say: from a file")
     (tmp_path / "m.json").write_text('{"txt": 1}')
-    process = await start(tmp_path, "render", "--message", "m.json")
-    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert (process.returncode, out) == (2, b"")
+    command = ("-m", "sidecar", "render", "--message", "m.json")
+    running = asyncio.to_thread(starting.said, *command, cwd=tmp_path, env=environment())
+    code, told, err = await running
+    assert (code, told) == (2, b"")
     assert b"m.json is no message" in err
 
 
 async def test_the_prompt_is_shown_anew_at_each_save(sidecar: Sidecar, tmp_path: Path) -> None:
-    process = await start(tmp_path, "render", "--group", "--watch", "--diff")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sidecar", "render", "--group", "--watch", "--diff", cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=environment(),
+    )  # fmt: skip
     assert process.stdout is not None
 
     async def until(text: bytes) -> None:

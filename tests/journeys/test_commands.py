@@ -15,14 +15,11 @@ from tests.patience import PATIENCE
 
 
 async def sidecar(*arguments: str, cwd: Path, stdin: bytes = b"") -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", *arguments,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE, cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(cwd)},
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(stdin), PATIENCE)
-    return process.returncode or 0, out.decode(), err.decode()
+    env = {**os.environ, "PYTHONPATH": str(starting.ROOT), "HOME": str(cwd)}
+    command = ("-m", "sidecar", *arguments)
+    running = asyncio.to_thread(starting.said, *command, given=stdin, cwd=cwd, env=env)
+    code, out, err = await running
+    return code, out.decode(), err.decode()
 
 
 async def said(*arguments: str, cwd: Path) -> tuple[int, str]:
@@ -47,7 +44,7 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
 async def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
     code, _, err = await sidecar("rum", cwd=tmp_path)
     assert code == 2
-    assert "invalid choice: 'rum'" in err
+    assert err.endswith("sidecar: error: 'rum' is no command: did you mean 'run'?\n")
 
 
 async def test_a_typo_in_the_config_is_shown_with_its_place_and_nothing_runs(
@@ -71,8 +68,16 @@ async def test_problems_are_told_to_programs_as_json(tmp_path: Path) -> None:
 
 async def test_the_development_hub_answers_a_newcomer_with_no_account(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("buy milk\n")
-    code, out, err = await sidecar("dev", cwd=tmp_path, stdin=b"what is in here?\nread notes.txt\n")
+    (tmp_path / "silent.txt").write_text("NO_REPLY")
+    said = b"what is in here?\nread silent.txt\n/as agent\nread silent.txt\nread notes.txt\n"
+    said += b"/as member\n/provision bob\n/agent bob\n/revoke bob\nread silent.txt\n/agent\n"
+    code, out, err = await sidecar("dev", cwd=tmp_path, stdin=said)
     assert code == 0, err
+    assert "\u2190 NO_REPLY\n" in out
+    assert out.count("\n\u00b7 no reply: the agent chose not to\n") == 3
+    # Who is there no longer is neither named nor waited for.
+    assert out.count("Done: ag_") == 2
+    assert "\nAgents: demo\n" in out
     assert "chat page: http://127.0.0.1:" in err
     assert "notes.txt" in out
     assert "buy milk" in out

@@ -16,8 +16,9 @@ async def test_a_start_with_a_broken_file_falls_back_and_answers(world: Any) -> 
     world.text = world.text.replace("type: botcord\n", "type: botcord\n    notices: true\n")
     world.write()
     good = await asyncio.to_thread(check, world.config)
-    await asyncio.to_thread(keep, state, world.config, good.config)
-    world.write(**{"runtime: agent,": "runtime: agnt,"})
+    await asyncio.to_thread(keep, state, world.config, good.config, good.inputs)
+    credentials = world.folder / "demo.json"
+    world.write(**{"runtime: agent,": "runtime: agnt,", str(credentials): "elsewhere.json"})
     with world.log.open("ab") as log:
         command = ("-m", "sidecar", "run", "--fallback-last-good", str(world.config))
         world.process = await starting.start(*command, output=log, env=os.environ)
@@ -30,6 +31,12 @@ async def test_a_start_with_a_broken_file_falls_back_and_answers(world: Any) -> 
     await world.until(lambda: world.hub.notices)
     assert world.hub.notices[0].startswith("⚠️ Config rejected, the last good one is in force:\n")
     assert "there is no runtime 'agnt'" in world.hub.notices[0]
+    # What the broken file does not name any more is used as long as it is in force.
+    new = credentials.with_name("new.json")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(world.hub.add_agent("demo")))
+    new.replace(credentials)
+    await world.until(lambda: "~ channels.demo.credentials" in world.log.read_text())
     world.write(**{"level: debug": "level: info"})
     await world.until(lambda: "config applied (file)" in world.log.read_text())
     assert await world.stop() == 0

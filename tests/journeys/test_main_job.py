@@ -156,7 +156,7 @@ async def test_status_of_a_sidecar_that_does_not_run_says_so(world: Any) -> None
 @pytest.mark.parametrize("generation", ["0.1.1", "today"])
 async def test_the_main_job_works_with_old_and_new_hubs(make_world: Any, generation: str) -> None:
     world = await make_world(generation=generation)
-    world.fresh = True
+    world.fresh = generation == "today"
     await world.start()
     hub = world.hub
     person = hub.add_person("Ann")

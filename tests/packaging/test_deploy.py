@@ -125,7 +125,7 @@ def test_no_container_has_more_rights_than_it_needs(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_pod_gives_the_drain_the_time_it_needs(overlay: str) -> None:
-    config = next(YAML(typ="safe").load_all((KUBERNETES / "base/config.yaml").read_text()))
+    config = next(YAML(typ="safe").load_all((KUBERNETES / "base/config/config.yaml").read_text()))
     drain = int(config["limits"]["drain_timeout"].removesuffix("s"))
     grace = pod(overlay)["terminationGracePeriodSeconds"]
     assert grace >= drain + 10
@@ -146,7 +146,7 @@ def test_the_manifests_name_only_what_there_is(overlay: str) -> None:
     mounts = {one["mountPath"]: one["name"] for one in sidecar["volumeMounts"]}
     assert mounts[str(parsed.config.parent)] == "config"
     assert {one["name"] for one in sidecar["env"]} == {"HOME", GRACE}
-    config = YAML(typ="safe").load((KUBERNETES / "base/config.yaml").read_text())
+    config = YAML(typ="safe").load((KUBERNETES / "base/config/config.yaml").read_text())
     ports = {one["name"]: str(one["containerPort"]) for one in sidecar["ports"]}
     assert config["server"]["listen"].rpartition(":")[2] == ports["http"]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -167,9 +167,7 @@ def test_the_manifests_name_only_what_there_is(overlay: str) -> None:
 
 def test_the_config_of_the_manifests_is_valid(tmp_path: Path) -> None:
     shutil.copytree(KUBERNETES / "base", tmp_path / "base")
-    # `../templates` is beside the folder of the config in the pod.
-    shutil.move(tmp_path / "base/templates", tmp_path / "templates")
-    file = tmp_path / "base/config.yaml"
+    file = tmp_path / "base/config/config.yaml"
     secrets, work = tmp_path / "secrets", tmp_path / "workspace"
     (work / "repo").mkdir(parents=True)
     secrets.mkdir()

@@ -66,14 +66,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution, unpacked."""
-    folder = tmp_path_factory.mktemp("sdist")
-    run("tar", "-xf", build("sdist", ROOT, folder / "dist"), cwd=folder)
-    return next(folder.glob("agent_sidecar-*"))
-
-
 def data_files(folder: Path) -> set[str]:
     return {
         path.relative_to(folder).as_posix()
@@ -106,14 +98,13 @@ def test_an_editable_installation_can_be_tried_at_once(tmp_path: Path) -> None:
 
 
 def test_the_source_distribution_works_unpacked_and_makes_the_same_wheel(
-    unpacked: Path, wheel: Path, tmp_path: Path
+    wheel: Path, tmp_path: Path
 ) -> None:
+    run("tar", "-xf", build("sdist", ROOT, tmp_path / "sdist"), cwd=tmp_path)
+    [unpacked] = tmp_path.glob("agent_sidecar-*")
+    for name in ("README.md", "LICENSE", "Makefile", "requirements/dev.txt"):
+        assert (unpacked / name).is_file()  # what its reader needs
     try_it(unpacked, unpacked, tmp_path / "home")
-    again = build("wheel", unpacked, tmp_path / "dist")
+    again = build("wheel", unpacked, tmp_path / "wheel")
     with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again) as second:
         assert first.namelist() == second.namelist()
-
-
-@pytest.mark.parametrize("name", ["README.md", "LICENSE", "Makefile", "requirements/dev.txt"])
-def test_the_source_distribution_holds_what_its_reader_needs(unpacked: Path, name: str) -> None:
-    assert (unpacked / name).is_file()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from sidecar import plugins
+from tests import starting
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -85,14 +86,8 @@ def sidecar(tmp_path: Path) -> Callable[..., Said]:
     """Runs a command of the sidecar that sees the packages in some folders."""
 
     def run(*command: str, path: Path, cwd: Path = tmp_path) -> Said:
-        found = subprocess.run(
-            [sys.executable, "-m", "sidecar", *command],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{path}"},
-        )
-        return Said(found.returncode, found.stdout, found.stderr)
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{path}"}
+        code, out, err = starting.said("-m", "sidecar", *command, cwd=cwd, env=env)
+        return Said(code, out.decode(), err.decode())
 
     return run

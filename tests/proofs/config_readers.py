@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sidecar.app.authoring.testfiles import cases
 from sidecar.app.digests import digests
 from sidecar.app.system import MachineSystem
-from sidecar.app.testfiles import cases
 from sidecar.config.load import load
 from sidecar.config.model import Config, Route, State
 from sidecar.config.schema import Schema

@@ -111,7 +111,9 @@ class Proof(World):
 
     def live(self, death: str = "-", times: int = 1) -> None:
         """Where the next sidecar dies by itself."""
-        self.program = (str(HERE / "driver.py"), death, str(times))
+        self.program = ("-m", "tests.proofs.driver", death, str(times))
+        # Where it dies is told to the module, before others take from there what they use.
+        self.fresh = LONG or death != "-"
 
     def say(self, *, owner: bool = False) -> str:
         """Somebody says something somewhere; its number, which the answer holds."""

@@ -1,6 +1,6 @@
 """The command `sidecar`, with its times cut short, that dies where it is told to.
 
-`driver.py DEATH TIMES … COMMAND`: DEATH is `before:` or `after:` and a function of the product, as
+`DEATH TIMES … COMMAND`: DEATH is `before:` or `after:` and a function of the product, as
 `module:name`; the sidecar dies of SIGKILL the first, second, … time that it comes there, as TIMES
 tells. `-` is no such place. On SIGUSR1 it tells how many tasks there are.
 """
@@ -13,10 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
-
-sys.path[0] = str(Path(__file__).parents[2])
 
 
 def mortal(function: Callable[..., Any], moment: str, times: int) -> Callable[..., Any]:

@@ -6,13 +6,10 @@ It writes down what it hears in FOLDER/heard, and the processes that it leaves i
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-FOLDER = Path(sys.argv[1])
+FOLDER = sys.argv[1]
 FLAGS = sys.argv[2:]
 SESSION = "session-1"
 
@@ -22,12 +19,16 @@ def send(**message):
     sys.stdout.flush()
 
 
+def note(name, text):
+    with open(f"{FOLDER}/{name}", "a") as file:  # noqa: PTH123 -- pathlib takes long to import
+        file.write(text)
+
+
 def receive():
     line = sys.stdin.readline()
     if not line:
         sys.exit(0)
-    with (FOLDER / "heard").open("a") as file:
-        file.write(line)
+    note("heard", line)
     return json.loads(line)
 
 
@@ -104,21 +105,25 @@ def noise():
 
 
 def stubborn():
+    import signal
+
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    (FOLDER / "pids").write_text(str(os.getpid()))
+    note("pids", str(os.getpid()))
     say("no")
     while True:
         time.sleep(600)
 
 
 def children():
+    import subprocess
+
     child = subprocess.Popen(
         ["sleep", "600"],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    (FOLDER / "pids").write_text(f"{child.pid}\n{os.getpid()}")
+    note("pids", f"{child.pid}\n{os.getpid()}")
     say("left one behind")
 
 

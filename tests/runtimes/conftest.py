@@ -27,22 +27,28 @@ IDLE = (0.3, 3.0, 15.0)
 DATA = Path(__file__).parent.parent / "data"
 
 REPLAY = """
-import json, os, pathlib, sys
-here = pathlib.Path(__file__).parent
-paths = [pathlib.Path(word) for word in sys.argv[1:] if word.startswith("/")]
+import json, os, sys
+here = os.path.dirname(__file__) + "/"
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+paths = [word for word in sys.argv[1:] if word.startswith("/")]
 seen = {
     "argv": sys.argv[1:],
     "stdin": sys.stdin.buffer.read().decode(),
     "env": dict(os.environ),
-    "files": {str(path): [path.read_text("utf-8"), path.stat().st_mode & 0o777] for path in paths},
+    "files": {path: [read(path).decode(), os.stat(path).st_mode & 0o777] for path in paths},
     "pid": os.getpid(),
 }
-(here / "seen.new").write_text(json.dumps(seen))
-(here / "seen.new").rename(here / "seen")
-sys.stdout.buffer.write((here / "stdout.ndjson").read_bytes())
+with open(here + "seen.new", "w") as file:
+    json.dump(seen, file)
+os.rename(here + "seen.new", here + "seen")
+sys.stdout.buffer.write(read(here + "stdout.ndjson"))
 sys.stdout.flush()
-sys.stderr.write((here / "stderr.txt").read_text())
-sys.exit(int((here / "exit.txt").read_text()))
+sys.stderr.buffer.write(read(here + "stderr.txt"))
+sys.exit(int(read(here + "exit.txt")))
 """
 """A tool that replays a recording, and writes down what it was given."""
 

@@ -1,5 +1,6 @@
 """The model and the effort that a job names reach each CLI; limits reach its processes."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -95,6 +96,25 @@ def test_no_bounds_change_nothing_and_a_process_that_is_gone_is_fine(
     gone = subprocess.Popen(["true"])
     gone.wait()
     Bounds(memory=64 << 20, nice=4).apply(gone.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there")
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSYS, "no such call"), ValueError("no")], ids=repr
+)
+async def test_an_agent_that_cannot_be_bounded_runs_all_the_same(
+    workshop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(resource, "prlimit", refuse)
+    runtime = workshop.command("echo done", python=False, memory_max=1 << 30)
+    assert (await workshop.ended(runtime)).text == "done"
+    assert f"takes what it wants of the machine: {error}" in caplog.text
 
 
 GREEDY = """\

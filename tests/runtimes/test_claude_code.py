@@ -21,18 +21,24 @@ NEW = f"{PIECES} --restricted --permission-prompts <mode> --system-prompt-snapsh
 
 # Replays a recording, and writes down what it was given.
 FAKE = """
-import json, os, pathlib, sys, time
-here = pathlib.Path(__file__).parent
-with open(here / "calls", "a") as file:
+import os, sys
+here = os.path.dirname(__file__) + "/"
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+with open(here + "calls", "a") as file:
     file.write(" ".join(sys.argv[1:2]) + "\\n")
 if sys.argv[1:] == ["--help"]:
-    print((here / "help").read_text())
+    sys.stdout.buffer.write(read(here + "help"))
     sys.exit(0)
+import json, time
 arguments = sys.argv[1:]
 context = mode = None
 if "--append-system-prompt-file" in arguments:
-    path = pathlib.Path(arguments[arguments.index("--append-system-prompt-file") + 1])
-    context, mode = path.read_text("utf-8"), path.stat().st_mode & 0o777
+    path = arguments[arguments.index("--append-system-prompt-file") + 1]
+    context, mode = read(path).decode(), os.stat(path).st_mode & 0o777
 seen = {
     "argv": arguments,
     "stdin": sys.stdin.buffer.read().decode(),
@@ -41,14 +47,15 @@ seen = {
     "mode": mode,
     "pid": os.getpid(),
 }
-(here / "seen.new").write_text(json.dumps(seen))
-(here / "seen.new").rename(here / "seen")
-while (here / "wait").exists():
+with open(here + "seen.new", "w") as file:
+    json.dump(seen, file)
+os.rename(here + "seen.new", here + "seen")
+while os.path.exists(here + "wait"):
     time.sleep(0.005)
-sys.stdout.buffer.write((here / "stdout.ndjson").read_bytes())
+sys.stdout.buffer.write(read(here + "stdout.ndjson"))
 sys.stdout.flush()
-sys.stderr.write((here / "stderr.txt").read_text())
-sys.exit(int((here / "exit.txt").read_text()))
+sys.stderr.buffer.write(read(here + "stderr.txt"))
+sys.exit(int(read(here + "exit.txt")))
 """
 
 

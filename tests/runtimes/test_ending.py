@@ -188,6 +188,12 @@ async def test_children_that_others_among_us_started_are_left_alone(workshop: An
         assert await other.wait() == -9
 
 
+@pytest.mark.parametrize("look", [tree.family, tree.lost, lambda _, marks: tree.marked(marks)])
+def test_without_marks_no_process_of_the_machine_is_anybodys(look: Any) -> None:
+    with pytest.raises(ValueError, match="without marks"):
+        look(os.getpid(), {})
+
+
 async def test_dead_orphans_are_taken_away(workshop: Any) -> None:
     assert orphans.adopt()
     others = set(orphans.strays())  # other tests may have left some to this process

@@ -37,6 +37,7 @@ def test_a_child_carries_the_marks_and_this_process_does_not() -> None:
     assert limits.carried(found, {STATE: "a", TURN: "b"})
     assert limits.carried(found, {STATE: "a"})
     assert not limits.carried(found, {STATE: "a", TURN: "c"})
+    assert not limits.carried(found, {})
     assert not limits.carried(Path("/proc/self/limits").read_bytes(), {STATE: "a"})
     assert resource.getrlimit(resource.RLIMIT_RSS) == before
 

@@ -23,8 +23,8 @@ from tests.patience import PATIENCE
 from tests.runtimes.conftest import IDLE
 
 CLAUDE = """
-import json, os, pathlib, subprocess, sys, time, uuid
-here = pathlib.Path(__file__).parent
+import json, os, sys, time
+here = os.path.dirname(__file__) + "/"
 arguments = sys.argv[1:]
 if arguments == ["--help"]:
     print("--include-partial-messages --restricted --permission-prompts --system-prompt-snapshot")
@@ -34,13 +34,14 @@ def value(name):
     return arguments[arguments.index(name) + 1] if name in arguments else None
 
 warm = value("--input-format") == "stream-json"
-session = value("--resume") or ("mine" if (here / "named").exists() else str(uuid.uuid4()))
+own = "mine" if os.path.exists(here + "named") else f"{os.getpid():08x}-0467-42a2-980a-6af07fcc5e31"
+session = value("--resume") or own
 context = value("--append-system-prompt-file")
-context = pathlib.Path(context).read_text() if context else ""
+context = open(context).read() if context else ""
 total = 0.0
 
 def note(name, text):
-    with open(here / name, "a") as file:
+    with open(here + name, "a") as file:
         file.write(text + "\\n")
 
 def say(event):
@@ -48,6 +49,7 @@ def say(event):
     sys.stdout.flush()
 
 def start(*argv, **options):
+    import subprocess
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **options)
     note("pids", str(child.pid))
     return child
@@ -79,9 +81,10 @@ def turn(prompt):
         say({"type": "result", "subtype": "error_during_execution", "errors": ["no luck"]})
         return
     if word == "leave":
+        import subprocess
         shell = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True)"
         out = subprocess.run([sys.executable, "-S", "-c", shell], start_new_session=True,
-            stdout=open(here / "pids", "a"), stdin=subprocess.DEVNULL)
+            stdout=open(here + "pids", "a"), stdin=subprocess.DEVNULL)
     if word == "hold":
         start("sleep", "600")
     answer("answer to " + word)
@@ -97,7 +100,7 @@ note("pids", str(os.getpid()))
 if not warm:
     turn(sys.stdin.read())
     sys.exit(0)
-if (here / "too old").exists():
+if os.path.exists(here + "too old"):
     sys.exit("error: unknown option '--input-format'")
 for line in sys.stdin:
     event = json.loads(line)
@@ -113,17 +116,17 @@ for line in sys.stdin:
         last += '{"type": "sys'
     sys.stdout.write(last)  # all of it at once
     sys.stdout.flush()
-    while "wait for the file" in line and not (here / "file").exists():
+    while "wait for the file" in line and not os.path.exists(here + "file"):
         time.sleep(0.01)
     if "wait for the file and stop" in line:
         sys.stdout.write('{"type": "sys')
         sys.stdout.flush()
-        (here / "stopped").touch()
+        open(here + "stopped", "a").close()
         continue
     if "go on" in line or "wait for the file" in line:
         say({"type": "system", "subtype": "init", "model": "m"})
         answer("of its own")
-if (here / "stubborn").exists():
+if os.path.exists(here + "stubborn"):
     time.sleep(600)
 """
 

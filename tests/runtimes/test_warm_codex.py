@@ -11,13 +11,13 @@ from sidecar.model import Prompt, ToolServer, Usage
 from sidecar.runtimes import codex
 
 CODEX = """
-import json, os, pathlib, sys, uuid
-here = pathlib.Path(__file__).parent
+import json, os, sys
+here = os.path.dirname(__file__) + "/"
 arguments = sys.argv[1:]
 THREAD = "01a20205-0467-72a2-980a-6af07fcc5e31"
 
 def note(name, text):
-    with open(here / name, "a") as file:
+    with open(here + name, "a") as file:
         file.write(text + "\\n")
 
 def say(message):
@@ -42,18 +42,20 @@ for line in sys.stdin:
     method, params = message.get("method"), message.get("params")
     if method in ("thread/start", "thread/resume"):
         note("threads", json.dumps({"method": method, **params}))
-        if (here / "gone").exists():
+        if os.path.exists(here + "gone"):
             error = {"code": -32600, "message": "no rollout found for thread id " + THREAD}
             say({"id": message["id"], "error": error})
             continue
-        kind = (here / "sandbox").read_text() if (here / "sandbox").exists() else "dangerFullAccess"
+        kind = "dangerFullAccess"
+        if os.path.exists(here + "sandbox"):
+            kind = open(here + "sandbox").read()
         say({"id": message["id"], "result": {"thread": {"id": THREAD}, "sandbox": {"type": kind}}})
     elif method == "turn/start":
         prompt = params["input"][0]["text"]
         seen(prompt)
         if prompt.endswith("break"):
             os._exit(3)
-        turn = str(uuid.uuid4())
+        turn = f"{os.getpid():08x}-0467-42a2-980a-6af07fcc5e31"
         say({"id": message["id"], "result": {"turn": {"id": turn}}})
         item = {"type": "agentMessage", "id": "m", "text": "warm"}
         tell("item/completed", turn, item=item)

@@ -1,8 +1,11 @@
 """What Prometheus reads."""
 
 import ast
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar import metrics
@@ -69,6 +72,36 @@ def test_counters_states_and_durations_are_read_back() -> None:
     assert buckets["le=+Inf,runtime=told"] == 2
     assert found["sidecar_turn_run_seconds_sum"]["runtime=told"] == 7000.03
     assert "process_resident_memory_bytes" in found or not Path("/proc/self").exists()
+
+
+def test_threads_that_count_at_once_lose_nothing_and_disturb_nobody_who_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_counts", "_durations", "_gauges"):
+        monkeypatch.setattr(metrics, name, {})
+
+    def tell(thread: int) -> None:
+        for number in range(10_000):
+            metrics.count("turns_dropped_total", reason="full")
+            metrics.observe("turn_run_seconds", 1.0, runtime="told")
+            metrics.count("turn_failures_total", route=f"{thread} {number}", kind="api")
+            metrics.gauge(f"gauge_{number}", 1)
+
+    def read() -> None:
+        while not all(one.done() for one in telling):
+            metrics.gauges(), metrics.durations(), metrics.snapshot()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            telling = [pool.submit(tell, thread) for thread in range(2)]
+            pool.submit(read).result()
+    finally:
+        sys.setswitchinterval(before)
+    assert metrics.value("turns_dropped_total", reason="full") == 20_000
+    assert metrics.durations()["turn_run_seconds"][("runtime", "told"),][1] == 20_000.0
+    assert sum(metrics.counters()["turn_failures_total"].values()) == 20_000
 
 
 def test_the_number_of_series_is_bounded_and_nothing_is_left_uncounted() -> None:

@@ -192,6 +192,22 @@ async def test_merged_turns_end_and_give_their_messages_to_the_one_that_runs(
     ]
 
 
+async def test_turns_that_were_to_be_merged_end_with_one_whose_start_was_not_recorded(
+    journal: Journal, message: MakeMessage, rows: Rows
+) -> None:
+    one, two, lead = await take(journal, *(message(f"m{number}") for number in range(3)))
+    await journal.drop([one], "superseded", now=2.0)
+    stopped = Outcome("cancelled", "operator")
+    await journal.finish(lead, stopped, key=None, session=None, now=3.0, merged=(one, two))
+    assert rows("select state, merged_into from turn order by seq") == [
+        ("dropped", None),
+        ("merged", lead),
+        ("cancelled", None),
+    ]
+    retried = await journal.retry(lead, now=4.0)
+    assert [one.id for one in retried.messages] == ["m1", "m2"]
+
+
 async def test_a_merge_with_a_turn_that_has_ended_changes_nothing(
     journal: Journal, message: MakeMessage, key: SessionKey
 ) -> None:
@@ -337,14 +353,14 @@ async def test_the_last_thing_said_in_a_conversation_is_its_activity(
     journal: Journal, message: MakeMessage, rows: Rows
 ) -> None:
     other = Conversation("rm_1", "group", "Room", "topic")
-    await take(
-        journal,
+    said = [
         message("m1", "first", at=10.0),
         message("m2", "x\n" * 100, at=20.0),
         message("m3", "an old one", at=15.0),
         message("m4", "an echo", at=30.0, unusable="echo"),
         message("m5", "elsewhere", at=5.0, conversation=other),
-    )
+    ]
+    await journal.accept(said, now=40.0)
     found = {
         json.loads(place)[3]: (at, json.loads(entry))
         for place, at, entry in rows("select conversation, at, entry from activity")
@@ -353,6 +369,20 @@ async def test_the_last_thing_said_in_a_conversation_is_its_activity(
     assert found[None][1]["preview"] == "x\n" * 60
     assert found[None][1]["sender"] == {"id": "u1", "kind": "human", "name": "Ann"}
     assert found["topic"][1]["conversation"]["title"] == "Room"
+
+
+async def test_what_is_said_after_the_clock_was_set_back_is_the_last_thing_said(
+    journal: Journal, folder: Path, message: MakeMessage
+) -> None:
+    said = [message("m1", "before", at=5000.0), message("m2", "older", at=4000.0)]
+    await journal.accept(said, now=5000.0)
+    said = [message("m3", "after", at=1000.0), message("m4", "older", at=900.0)]
+    await journal.accept(said, now=1000.0)
+    [known] = journal.said_since("ag_demo", "ag_demo", 0.0)
+    assert (known.preview, known.at) == ("after", 1000.0)
+    journal = await reopen(journal, folder)
+    assert journal.said_since("ag_demo", "ag_demo", 0.0) == [known]
+    await journal.close()
 
 
 async def test_counts_tell_turns_by_state(

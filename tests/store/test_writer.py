@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sidecar import metrics
-from sidecar.errors import JournalError
+from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.store.writer import Writer
 from tests.patience import PATIENCE, until
 
@@ -140,6 +140,24 @@ async def test_a_caller_alone_that_fails_leaves_nothing(writer: Writer, path: Pa
         await writer.submit(half)
     await writer.submit(note("next"))
     assert notes(path) == ["next"]
+
+
+async def test_a_step_that_makes_no_sense_any_more_is_no_failure_of_the_journal(
+    writer: Writer, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(connection: sqlite3.Connection) -> None:
+        connection.execute("insert into note values('half')")
+        raise OutcomeFinal("the turn was answered")
+
+    before = metrics.value("journal_errors_total")
+    with pytest.raises(OutcomeFinal, match="the turn was answered"):
+        await writer.submit(refuse)
+    async with Held(writer):
+        writer.submit(refuse).cancel()
+    await writer.submit(note("next"))
+    assert notes(path) == ["next"]
+    assert metrics.value("journal_errors_total") == before
+    assert "failed" not in caplog.text
 
 
 async def test_a_commit_that_fails_fails_all_its_callers_and_no_other(

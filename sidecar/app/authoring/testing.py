@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.app.expect import asks_for_process, mistakes
-from sidecar.app.given import unknown, unknown_channels
-from sidecar.app.invocation import invocation
-from sidecar.app.preview import Preview, name_of, preview, situation_of
-from sidecar.app.testfiles import Case
+from sidecar.app.authoring.expectations import asks_for_process, mistakes
+from sidecar.app.authoring.facts import unknown, unknown_channels
+from sidecar.app.authoring.invocation import invocation
+from sidecar.app.authoring.preview import Preview, name_of, preview, situation_of
+from sidecar.app.authoring.testfiles import Case
 from sidecar.config.model import Config, Route, Template
 from sidecar.config.templates import TEMPLATES, templates_of
 from sidecar.core.redact import Redactor
@@ -67,7 +67,7 @@ def coverage(config: Config, results: Sequence[Result]) -> Coverage:
         for made in (getattr(one, key) for key in TEMPLATES):
             if made.by is not None:
                 wrote.setdefault(made.by, set()).update(made.wrote)
-    routes = _routes(config)
+    routes = config.all_routes
     return Coverage(
         tuple(Reached(route.name, route.name in taken) for route in routes),
         tuple(_blocks(routes, wrote)),
@@ -109,11 +109,6 @@ def _snapshot(path: Path, text: str, *, update: bool) -> str | None:
         return path.read_text("utf-8")
     except FileNotFoundError:
         return None
-
-
-def _routes(config: Config) -> list[Route]:
-    last = () if config.default_route is None else (config.default_route,)
-    return [*config.routes, *last]
 
 
 def _blocks(routes: Iterable[Route], wrote: Mapping[Template, set[str]]) -> Iterator[Reached]:

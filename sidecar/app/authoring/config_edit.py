@@ -5,11 +5,8 @@ The running sidecar never does this. Blocks.
 
 import difflib
 import io
-import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +14,11 @@ from sidecar import plugins
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
 from sidecar.app.system import MachineSystem, PipedSystem
+from sidecar.atomic_file import replace_file
 from sidecar.config.document import Document
 from sidecar.config.load import load
 from sidecar.config.parse import parse
-from sidecar.config.problems import near
-from sidecar.config.route_text import names
+from sidecar.config.route_text import index_of
 from sidecar.config.schema import Schema
 
 
@@ -57,7 +54,8 @@ class Edit:
         if _read(self.path) != self.before:
             raise CannotWrite(f"{self.path} has just been changed: try again")
         try:
-            _replace(target, self.after)
+            mode = stat.S_IMODE(target.stat().st_mode)
+            _ = replace_file(target, self.after.encode("utf-8"), mode)
         except OSError as error:
             hint = "; where it comes from a ConfigMap, edit that instead"
             raise CannotWrite(f"{self.path} cannot be written: {error.strerror}{hint}") from error
@@ -67,16 +65,14 @@ def file_of(config: Path, route: str) -> Path:
     """The file in which a route of a config stands: its own, or one that it includes.
 
     Raises:
-        CannotWrite: none does, or it is not for people to edit.
+        NotEditable: the config has no such route.
+        CannotWrite: it is not for people to edit.
     """
     found = load(config, MachineSystem(), Schema(), types=plugins).source
     if found is None:
         raise CannotWrite(f"{config} cannot be read; see `sidecar validate`")
-    there = names(found.document.data)
-    if route not in there:
-        hint = near(route, there) or f"there are {', '.join(there) or 'none'}"
-        raise CannotWrite(f"no route of {config} is named {route!r}: {hint}")
-    file = found.document.value(("routes", there.index(route))).file
+    index = index_of(found.document.data, route, config)
+    file = found.document.value(("routes", index)).file
     if file == found.reading.managed:
         raise CannotWrite(f"route {route!r} was set by the control plane: change it at the Hub")
     return Path(file)
@@ -114,21 +110,3 @@ def _read(path: Path) -> str:
         return MachineSystem().read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise CannotWrite(f"{path} cannot be read: {error}") from error
-
-
-def _replace(target: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(target, name)
-        told = target.stat()
-        with suppress(PermissionError):  # only root can give it back to its owner
-            os.chown(name, told.st_uid, told.st_gid)
-        Path(name).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

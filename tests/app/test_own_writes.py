@@ -4,8 +4,8 @@ import asyncio
 from contextlib import aclosing
 from pathlib import Path
 
+from sidecar.app.own_writes import KEPT, OwnWrites, digest
 from sidecar.app.watch import changes
-from sidecar.app.written import KEPT, OwnWrites, digest
 from sidecar.config.reloading import Reloading
 from tests.patience import PATIENCE
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.app.preview import Told
+from sidecar.app.authoring.preview import Told
 from sidecar.app.system import MachineSystem
 from sidecar.config.document import Document
 from sidecar.config.model import Config

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
 
 from sidecar.api import Describes, Host, Invocation
-from sidecar.app.preview import Preview, Situation
+from sidecar.app.authoring.preview import Preview, Situation
 from sidecar.app.snapshot import build_runtime
 from sidecar.app.supervisor import Supervisor
 from sidecar.config.model import Config, Runtime

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sidecar.api import Invocation
-from sidecar.app.preview import Preview, Told
+from sidecar.app.authoring.preview import Preview, Told
 from sidecar.config.templates import TEMPLATES
 
 SHOWN = 30

@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import reduce
 from typing import Any
 
-from sidecar.app.given import given
+from sidecar.app.authoring.facts import given
 from sidecar.config.model import Config, Grant, Route, Template
 from sidecar.core.queueing import mode_of
 from sidecar.core.routing import Router
-from sidecar.core.trust import granted, lower
+from sidecar.core.trust import trust_of
 from sidecar.errors import TemplateFailed
 from sidecar.model import Conversation, Exchange, Message, QueueMode, Sender, Trust
 from sidecar.plugins import channel_type
@@ -251,7 +250,7 @@ def _context(
 def _trust(config: Config, messages: Sequence[Message], route: Route) -> Trust:
     channel = config.channels.get(messages[-1].channel)
     grant = channel.grant if channel is not None else Grant()
-    return reduce(lower, (granted(grant, message.sender) for message in messages), route.trust)
+    return trust_of(route.trust, grant, messages)
 
 
 def _account(channel: str, config: Config) -> str:
