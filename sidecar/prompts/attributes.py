@@ -1,141 +1,125 @@
-"""Attributes that no value has, as far as the source of a template tells.
+"""Attributes that no value has, as far as the source of a template tells: also those in a branch
+that no sample reaches."""
 
-Also those in a branch that no sample reaches. Names that a template sets are known where it sets
-them to what the contract knows, as a loop over `messages` does, and are left alone elsewhere.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from jinja2 import nodes
 
-from sidecar.prompts.contract import CONTRACT, NAMES, PROVIDERS
+from sidecar.config.problems import near
+from sidecar.prompts.contract import NAMES, PROVIDERS
+from sidecar.prompts.environment import MAPPING_METHODS, TEXT_METHODS
+from sidecar.prompts.kinds import OF, TOP, Kinds, bare, item, kind_of, path, read
 from sidecar.prompts.view import no_attribute
 
 
-class Missing(NamedTuple):
-    """An attribute that a kind of value has not, in words, and where it is read."""
+class Found(NamedTuple):
+    """What is wrong, in words, and where: in which line, what is written there, and with which
+    words that ends that are to be pointed at."""
 
     message: str
     line: int
-    name: str
+    written: str
+    wrong: str
 
 
-_Kinds = dict[str, str | None]
-"""What kind of value each name has; None for one that has several, or an unknown one."""
-_LISTS = ("first", "last")
 _ASKING = ("default", "d", "defined", "undefined")
-"""Filters and tests for what may not be there."""
+"""Filters and tests for what may not be there. `"X" in env` asks, too."""
+_FIRST = ("groupby", "rejectattr", "selectattr")
+"""Filters whose first argument is an attribute of each item."""
+_BY_ATTRIBUTE = ("join", "map", "max", "min", "sort", "sum", "unique", *_FIRST)
+_ATTRIBUTES = frozenset(name for of in OF.values() for name in of)
+_VIEWS = frozenset(TOP[name].strip("[]") for name in NAMES if name not in PROVIDERS)
+_PUBLIC: Mapping[str, frozenset[str]] = {
+    kind: frozenset(name for name in dir(type_) if name[0] != "_")
+    for kind, type_ in {"text": str, "time": datetime, "list": list}.items()
+}
+_LIST_METHODS = frozenset(("copy", "count", "index"))
+_NUMBERS: Mapping[str, str] = {"int": "a number", "seconds": "a number", "bool": "true or false"}
 
 
-def _kinds() -> dict[str, str]:
-    """The kind of each value of the contract by its name, `[kind]` for a list."""
-    found = {}
-    for entry in CONTRACT:
-        kind = entry.type.partition(" or ")[0]
-        listed = kind.removeprefix("list of ")
-        found[entry.name] = kind if listed == kind else f"[{listed}]"
-    return found
-
-
-def _attributes(kinds: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The kinds of what each kind of value has, by their names."""
-    found: dict[str, dict[str, str]] = {}
-    for name, kind in kinds.items():
-        holder, _, attribute = name.rpartition(".")
-        if holder:
-            of = kinds[holder.removesuffix("[]")].strip("[]")
-            found.setdefault(of, {})[attribute] = kind
-    return found
-
-
-_ALL = _kinds()
-_TOP: _Kinds = {name: _ALL[name] for name in NAMES}
-_OF = _attributes(_ALL)
-_VIEWS = frozenset(_ALL[name].strip("[]") for name in NAMES if name not in PROVIDERS)
-_METHODS = frozenset(dir(dict))
-"""What mappings have besides: the values of context providers are such."""
-
-
-def missing(found: Sequence[nodes.Node]) -> Iterator[Missing]:
-    """The attributes that are read in vain. `found` are a template's nodes that `SEEN` names, in
-    their order."""
-    names = _names(found)
-    asked = {
-        _read(_bare(node.node), names)
-        for node in found
-        if isinstance(node, nodes.Filter | nodes.Test) and node.name in _ASKING
-    }
+def missing(found: Sequence[nodes.Node], names: Kinds, env: Collection[str]) -> Iterator[Found]:
+    """The attributes that are read in vain. `found` are a template's nodes in their order, `names`
+    the kinds of its names, `env` the environment variables that it may read."""
+    asked = set(_asked(found, names))
     for node in found:
-        kind, name = _read(node, names)
-        if kind not in _OF or name in _OF[kind] or (kind, name) in asked:
-            continue
-        if name[:1] not in ("", "_") and (kind in _VIEWS or name not in _METHODS):
-            yield Missing(no_attribute(kind, name, sorted(_OF[kind])), node.lineno, name)
+        for kind, name, called in _read(node, names):
+            told = "" if (kind, name) in asked else _told(kind, name, called or "it", env)
+            if told:
+                written = f"{called}.{name}" if called else name
+                yield Found(told, node.lineno, written, name)
 
 
-def _names(found: Iterable[nodes.Node]) -> _Kinds:
-    """What kind of value each name has."""
-    names, bound = dict(_TOP), set()
+def _read(node: nodes.Node, names: Kinds) -> Iterator[tuple[str, str, str]]:
+    """What is read by its name: of which kind of value, that name, and how the value is called."""
+    part = read(node)
+    if part is not None:
+        holder, name = part
+        kind = kind_of(holder, names)
+        if kind is not None and name[:1] not in ("", "_"):
+            yield kind, name, path(holder)
+    elif isinstance(node, nodes.Filter) and node.name in _BY_ATTRIBUTE:
+        pairs = node.iter_child_nodes(only=("kwargs",))
+        given = {one.key: one.value for one in pairs if isinstance(one, nodes.Keyword)}
+        way = given.get("attribute")
+        if way is None and node.name in _FIRST and node.args:
+            way = node.args[0]
+        if isinstance(way, nodes.Const) and len(node.args) < 2 and "default" not in given:
+            kind = item(kind_of(node.node, names))
+            for name in str(way.value).split("."):
+                if kind is None or name.isdigit() or name[:1] in ("", "_"):
+                    break
+                yield kind, name, ""
+                kind = OF.get(kind, {}).get(name)
+
+
+def _asked(found: Iterable[nodes.Node], names: Kinds) -> Iterator[tuple[str | None, str]]:
+    """What a template asks for before it reads it: kinds of values, and names in them."""
     for node in found:
         match node:
-            case nodes.For(target=nodes.Name() as target, iter=value):
-                bound.add(id(target))
-                _bind(names, target.name, _item(_kind(value, names)))
-            case nodes.Assign(target=nodes.Name() as target, node=value):
-                bound.add(id(target))
-                _bind(names, target.name, _kind(value, names))
-            case nodes.Name(ctx="store" | "param", name=name) if id(node) not in bound:
-                _bind(names, name, None)
-            case nodes.Macro(name=name) | nodes.Import(target=name):
-                _bind(names, name, None)
-            case nodes.FromImport(names=pairs):
-                for pair in pairs:
-                    _bind(names, pair if isinstance(pair, str) else pair[1], None)
-    return names
+            case nodes.Filter(node=value, name=name) | nodes.Test(node=value, name=name):
+                if name in _ASKING and (part := read(bare(value))) is not None:
+                    yield kind_of(part[0], names), part[1]
+            case nodes.Compare(expr=value, ops=[nodes.Operand(op="in", expr=holder)]):
+                match bare(value):
+                    case nodes.Const(value=str(name)):
+                        yield kind_of(holder, names), name
 
 
-SEEN = (
-    nodes.Getattr, nodes.Getitem, nodes.For, nodes.Assign, nodes.Name, nodes.Macro, nodes.Import,
-    nodes.FromImport, nodes.Filter, nodes.Test,
-)  # fmt: skip
+def _told(kind: str, name: str, called: str, env: Collection[str]) -> str:
+    """That a kind of value has no such attribute; nothing where it may have one."""
+    if kind in OF:
+        fine = name in OF[kind] or (kind not in _VIEWS and name in MAPPING_METHODS)
+        return "" if fine else no_attribute(kind, name, sorted(OF[kind]))
+    if kind == "env":
+        fine = name in env or name in MAPPING_METHODS
+        return "" if fine else no_attribute("env", name, sorted(env))
+    if kind[0] == "[":
+        return "" if name in _LIST_METHODS else _of_list(kind, name, called)
+    if kind == "text":
+        return "" if name in TEXT_METHODS else _of_text(name, called)
+    if kind == "time":
+        known = _PUBLIC["time"]
+        return "" if name in known else no_attribute(f"{called} is a time and", name, sorted(known))
+    if kind in _NUMBERS:
+        return f"{called} is {_NUMBERS[kind]} and has no {name!r}: write {called} alone"
+    return ""
 
 
-def _bind(names: _Kinds, name: str, kind: str | None) -> None:
-    names[name] = kind if names.get(name, kind) == kind else None
+def _of_text(name: str, called: str) -> str:
+    if name in _PUBLIC["text"]:
+        return f"templates cannot use {name!r} of a text"
+    question = "" if name in _ATTRIBUTES else near(name, TEXT_METHODS)
+    question = question or f"write {called} alone"
+    return f"{called} is a text and has no {name!r}: {question}"
 
 
-def _read(node: nodes.Node | None, names: _Kinds) -> tuple[str | None, str]:
-    """The kind of value of which something is read by its name, and that name."""
-    match node:
-        case nodes.Getattr(node=holder, attr=name):
-            return _kind(holder, names), name
-        case nodes.Getitem(node=holder, arg=nodes.Const(value=str(name))):
-            return _kind(holder, names), name
-    return None, ""
-
-
-def _kind(node: nodes.Node | None, names: _Kinds) -> str | None:
-    """The kind of an expression, None for one that only a run can tell."""
-    match node := _bare(node):
-        case nodes.Name(name=name):
-            return names.get(name)
-        case nodes.Getitem(node=listed, arg=nodes.Const(value=int())):
-            return _item(_kind(listed, names))
-        case nodes.Filter(node=listed, name=name) if name in _LISTS:
-            return _item(_kind(listed, names))
-        case nodes.Getattr() | nodes.Getitem():
-            kind, name = _read(node, names)
-            return _OF.get(kind or "", {}).get(name)
-    return None
-
-
-def _item(kind: str | None) -> str | None:
-    return kind[1:-1] if kind is not None and kind[0] == "[" else None
-
-
-def _bare(node: nodes.Node | None) -> nodes.Node | None:
-    """An expression without what pays for it."""
-    while isinstance(node, nodes.Filter) and node.name[0] == ".":
-        node = node.node
-    return node
+def _of_list(kind: str, name: str, called: str) -> str:
+    if name in _PUBLIC["list"]:
+        return f"templates cannot use {name!r} of a list"
+    one = kind[1:-1]
+    has = name in OF[one]
+    newest = f"did you mean {one}.{name}? All are " if has and one in TOP else "write "
+    loop = f"{{% for {one} in {called} %}}{{{{ {one}.{name if has else '…'} }}}}{{% endfor %}}"
+    return f"{called} is a list and has no {name!r}: {newest}{loop}"

@@ -10,13 +10,13 @@ from jinja2 import Template, TemplateSyntaxError
 from sidecar.errors import TemplateFailed
 from sidecar.prompts.contract import NAMES
 from sidecar.prompts.environment import ENVIRONMENT
-from sidecar.prompts.mistakes import Finding, mistakes, span, word, wrong_syntax
+from sidecar.prompts.mistakes import Finding, env_hint, mistakes, span, word, wrong_syntax
+from sidecar.prompts.printing import blamed
 from sidecar.prompts.running import run
 from sidecar.prompts.samples import NotInSample, sample_values
 from sidecar.prompts.uses import names_used
 
 _NO_ATTRIBUTE = re.compile(r" (?:has no|could have) '([^']+)'")
-_NO_VARIABLE = "env has no "
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -51,7 +51,7 @@ def compiled(
 def _compile(source: str, env: Env, others: frozenset[str], recovers: bool) -> Compiled:
     try:
         tree = ENVIRONMENT.parse(source)
-        if found := tuple(mistakes(source, tree, NAMES | others)):
+        if found := tuple(mistakes(source, tree, NAMES | others, dict(env))):
             return Compiled(None, found, names_used(tree))
         code = ENVIRONMENT.compile(tree)
     except TemplateSyntaxError as error:
@@ -76,22 +76,19 @@ def _failures(
         except TemplateFailed as failed:
             if not isinstance(failed.__cause__, NotInSample):
                 where = f" (in {failed.name}, line {failed.line})" if failed.name else ""
-                line = 1 if failed.name else failed.line
+                line, (told, value) = 1 if failed.name else failed.line, blamed(source, failed)
+                hints = filter(None, (env_hint(told), f"found by trying {sample}"))
                 yield Finding(
                     "template-error",
-                    f"{failed.reason}{where}",
+                    f"{told}{where}",
                     line,
-                    *(_missing(source, line, failed.reason) or span(source, line)),
-                    f"{_env_hint(failed.reason)}found by trying {sample}",
+                    *(_wrong(source, line, failed.reason, value) or span(source, line)),
+                    "; ".join(hints),
                 )
 
 
-def _env_hint(reason: str) -> str:
-    listed = "`context.env` of the config lists what templates may read; "
-    return listed if reason.startswith(_NO_VARIABLE) else ""
-
-
-def _missing(source: str, number: int, reason: str) -> tuple[int, int] | None:
-    """The column and the width of an attribute that does not exist."""
+def _wrong(source: str, number: int, reason: str, value: str) -> tuple[int, int] | None:
+    """The column and the width of an attribute that does not exist, or of a value to blame."""
     told = _NO_ATTRIBUTE.search(reason)
-    return None if told is None else word(source, number, told[1])
+    wrong = value if told is None else told[1]
+    return word(source, number, wrong) if wrong else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, TypedDict, cast
+from typing import TypedDict, cast
 
 from sidecar import model
 from sidecar.config.model import Route
@@ -57,7 +57,6 @@ class TurnContext:
 class SenderView(View):
     """Who said something."""
 
-    _such_as: ClassVar[str] = "label"
     id: str
     name: str
     kind: SenderKind
@@ -68,7 +67,6 @@ class SenderView(View):
 class MessageView(View):
     """One message. `extra` is made safe when a template asks for it, which few do."""
 
-    _such_as: ClassVar[str] = "text"
     id: str
     text: str
     time: datetime
@@ -87,7 +85,6 @@ class MessageView(View):
 class ConversationView(View):
     """Where it was said."""
 
-    _such_as: ClassVar[str] = "title"
     id: str
     kind: ConversationKind
     title: str
@@ -98,7 +95,6 @@ class ConversationView(View):
 class RouteView(View):
     """What decides about the turn."""
 
-    _such_as: ClassVar[str] = "name"
     name: str
     runtime: str
     trust: Trust
@@ -109,7 +105,6 @@ class RouteView(View):
 class TurnView(View):
     """The turn itself."""
 
-    _such_as: ClassVar[str] = "id"
     id: str
     attempt: int
     reason: str
@@ -120,7 +115,6 @@ class TurnView(View):
 class SessionView(View):
     """What the agent remembers."""
 
-    _such_as: ClassVar[str] = "turns"
     resumed: bool
     turns: int
 
@@ -129,7 +123,6 @@ class SessionView(View):
 class ExchangeView(View):
     """What was said before, and the answer."""
 
-    _such_as: ClassVar[str] = "answer"
     messages: list[MessageView]
     answer: str
 

@@ -123,5 +123,15 @@ PROVIDERS: Mapping[str, object] = MappingProxyType(
 """The names whose values are asked for, only when a template uses them, and their values where
 there is nothing to tell."""
 
+SUCH_AS: Mapping[str, str] = MappingProxyType(
+    {
+        "message": "text", "sender": "label", "conversation": "title", "route": "name",
+        "turn": "id", "session": "turns", "exchange": "answer", "memory": "goal",
+        "section": "text", "activity": "total", "entry": "preview", "room": "name",
+        "member": "name", "repo": "branch", "quoted": "text",
+    }
+)  # fmt: skip
+"""Of each kind that is no text the attribute that somebody may have meant who prints it."""
+
 NAMES = frozenset(entry.name for entry in CONTRACT if "." not in entry.name)
 """The names at the top."""

@@ -18,7 +18,7 @@ from sidecar.prompts.filters import FILTERS, divisible
 from sidecar.prompts.meter import meter_of
 from sidecar.prompts.operators import CHECKED, check
 from sidecar.prompts.paying import PAYING_FILTERS, make_pay
-from sidecar.prompts.view import View, kind_of, no_attribute
+from sidecar.prompts.view import View, name_of, no_attribute
 
 _FOLDER = Path(__file__).with_name("templates")
 _FILES = {
@@ -37,13 +37,12 @@ BUILT_IN = {**_BLOCKS, **_FILES}
 include it where it stands would take a sixth of the time of a prompt."""
 
 _KEPT_FILTERS = (
-    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby",
-    "items", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr",
-    "reverse", "select", "selectattr", "sort", "string", "sum", "title", "trim", "unique",
-    "upper", "wordcount",
+    "abs", "count", "d", "default", "dictsort", "first", "float", "groupby", "items", "last",
+    "length", "list", "map", "max", "min", "reject", "rejectattr", "reverse", "select",
+    "selectattr", "sort", "sum", "unique",
 )  # fmt: skip
 _KEPT_GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
-_TEXT_METHODS = frozenset(
+TEXT_METHODS = frozenset(
     {
         "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha",
         "isascii", "isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper",
@@ -53,7 +52,7 @@ _TEXT_METHODS = frozenset(
     }
 )  # fmt: skip
 """Those that do not make a text longer."""
-_MAPPING_METHODS = frozenset(dir(dict))
+MAPPING_METHODS = frozenset(dir(dict))
 _LONGEST_JOIN = 1 << 24
 """Characters of one run of a template or a macro; its own text is not paid from the meter."""
 
@@ -151,7 +150,7 @@ class Environment(ImmutableSandboxedEnvironment):
         A view, and a mapping that is asked for none of its methods, go without the checks that
         cost most of a run.
         """
-        if type(obj) is dict and attribute not in _MAPPING_METHODS:
+        if type(obj) is dict and attribute not in MAPPING_METHODS:
             try:
                 return obj[attribute]
             except KeyError:
@@ -166,7 +165,7 @@ class Environment(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether templates may read an attribute."""
         if isinstance(obj, str):
-            return attr in _TEXT_METHODS
+            return attr in TEXT_METHODS
         if isinstance(obj, int | float | bytes):
             return False
         return super().is_safe_attribute(obj, attr, value)
@@ -206,7 +205,7 @@ class Undefined(StrictUndefined):
         if self._undefined_hint or not isinstance(name, str):
             return super()._undefined_message
         if found is None:
-            return f"there is nothing that could have {name!r}: ask first, as in {{% if room %}}"
+            return f"there is nothing that could have {name!r}: ask first, with {{% if … %}}"
         if isinstance(found, View):
             known = [name for name in dir(found) if name[0] != "_"]
         elif isinstance(found, dict):
@@ -219,7 +218,7 @@ class Undefined(StrictUndefined):
 def _kind(value: object) -> str:
     """What a value is called in an error."""
     common = {str: "a text", dict: "a mapping", list: "a list", int: "a number", float: "a number"}
-    return common.get(type(value)) or kind_of(type(value))
+    return common.get(type(value)) or name_of(type(value))
 
 
 ENVIRONMENT = Environment()

@@ -1,18 +1,20 @@
 """Filters for prompts. Those that Jinja has too are here because theirs have no bounds."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.filters import do_indent, do_int, do_round, make_attrgetter
 from jinja2.runtime import Context
 
 from sidecar.core import sanitise as core
 from sidecar.prompts.meter import meter_of
 from sidecar.prompts.operators import allow, check
+from sidecar.prompts.texts import NoText, text_of
 
 WIDEST_INDENT = 100
 MOST_DIGITS = 15
@@ -27,22 +29,22 @@ _ATTRIBUTE = str.maketrans(
 
 def sanitize(value: object) -> str:
     """Text in which nothing can pass for the sidecar's own words."""
-    return core.sanitise(str(value))
+    return core.sanitise(text_of(value))
 
 
 def label(value: object, limit: int = core.LABEL_LIMIT) -> str:
     """A name as one field of a header line, of at most `limit` characters."""
-    return core.label(str(value), limit)
+    return core.label(text_of(value), limit)
 
 
 def xml_attr(value: object) -> str:
     """Text for between the quotes of an attribute."""
-    return str(value).translate(_ATTRIBUTE)
+    return text_of(value).translate(_ATTRIBUTE)
 
 
 def truncate(value: object, length: int = 255, killwords: bool = False, end: str = "…") -> str:
     """At most `length` characters, `end` included; only `killwords` lets it end within a word."""
-    text = str(value)
+    text = text_of(value)
     if len(text) <= length:
         return text
     short = core.cut(text, max(0, length - len(end)))
@@ -52,7 +54,7 @@ def truncate(value: object, length: int = 255, killwords: bool = False, end: str
 
 
 @pass_context
-def timeago(context: Context, value: datetime | float) -> str:
+def timeago(context: Context, value: datetime | float | None) -> str:
     """How long before `now` a time is: `just now`, `5m ago`, `3h ago`, `2d ago`."""
     minutes = int((context.parent["now"] - _time(value)).total_seconds() // 60)
     if minutes < 1:
@@ -62,7 +64,7 @@ def timeago(context: Context, value: datetime | float) -> str:
     return f"{minutes // 60}h ago" if minutes < 48 * 60 else f"{minutes // 1440}d ago"
 
 
-def date(value: datetime | float, format: str = "%Y-%m-%d %H:%M UTC") -> str:  # noqa: A002 - as strftime
+def date(value: datetime | float | None, format: str = "%Y-%m-%d %H:%M UTC") -> str:  # noqa: A002
     """A time, in UTC, in a format of `strftime`."""
     return _time(value).strftime(format)
 
@@ -72,7 +74,7 @@ def indent(
     context: Context, value: object, width: int | str = 4, first: bool = False, blank: bool = False
 ) -> str:
     """The text with its lines, but the first one, moved to the right."""
-    text = str(value)
+    text = text_of(value)
     wide = len(width) if isinstance(width, str) else width
     if wide > WIDEST_INDENT:
         raise SecurityError(f"indent is for at most {WIDEST_INDENT} characters")
@@ -87,7 +89,7 @@ def join(
     """The items, or an attribute of each, as one text with `d` between them."""
     if attribute is not None:
         value = map(make_attrgetter(context.environment, attribute), value)
-    between, texts = str(d), [str(item) for item in value]
+    between, texts = text_of(d), [text_of(item) for item in value]
     meter_of(context).write(sum(map(len, texts)) + len(between) * len(texts))
     return between.join(texts)
 
@@ -95,7 +97,7 @@ def join(
 @pass_context
 def replace(context: Context, value: object, old: str, new: str, count: int = -1) -> str:
     """The text with `new` for each `old`, or for the first `count` of them."""
-    text, before, after = str(value), str(old), str(new)
+    text, before, after = text_of(value), text_of(old), text_of(new)
     grown = text.count(before) * max(0, len(after) - len(before))
     meter_of(context).write(len(text) + grown)
     return text.replace(before, after, count)
@@ -133,15 +135,31 @@ def divisible(context: Context, value: int, number: int) -> bool:
     return value % number == 0
 
 
-def _time(value: datetime | float) -> datetime:
+def _time(value: datetime | float | None) -> datetime:
+    if value is None:
+        raise NoText(value)
     return value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
 
 
-FILTERS: Mapping[str, object] = {
+def _of_text(function: Callable[..., object]) -> Callable[..., object]:
+    """One of Jinja's filters, which would take anything for a text."""
+
+    def filter_(value: object, *args: object, **kwargs: object) -> object:
+        return function(text_of(value), *args, **kwargs)
+
+    return filter_
+
+
+OF_TEXTS = ("capitalize", "lower", "string", "title", "trim", "upper", "wordcount")
+FILTERS: Mapping[str, Callable[..., object]] = {
     function.__name__.rstrip("_"): function
     for function in (
         sanitize, label, xml_attr, truncate, timeago, date, indent, join, replace, tojson,
         round_, int_,
     )
-}  # fmt: skip
+} | {name: _of_text(JINJA_FILTERS[name]) for name in OF_TEXTS}  # fmt: skip
 """By name."""
+PRINTING = frozenset(
+    (*OF_TEXTS, "date", "indent", "label", "replace", "sanitize", "timeago", "truncate", "xml_attr")
+)
+"""Those that take one text, or one time, and so refuse what cannot be printed."""

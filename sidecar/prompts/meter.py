@@ -11,7 +11,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.utils import Namespace
 
-from sidecar.prompts.view import View
+from sidecar.prompts.texts import PRINTED, text_of
 
 STEPS = 10_000
 """Rounds of loops, calls and filters; one step takes a few microseconds."""
@@ -138,7 +138,7 @@ def made(context: Context, value: object) -> object:
 @pass_context
 def joined(context: Context, values: list[object]) -> str:
     """The texts of `a ~ b ~ c` as one, paid for."""
-    texts = [_listed(one) if isinstance(one, list | tuple) else str(one) for one in values]
+    texts = [text_of(one) for one in values]
     meter_of(context).write(sum(map(len, texts)))
     return "".join(texts)
 
@@ -148,15 +148,7 @@ def printed(context: Context, value: object) -> str:
     """What `{{ … }}` prints, paid for."""
     if isinstance(value, str):
         text = value
-    else:
-        text = _listed(value) if isinstance(value, list | tuple) else str(value)
+    else:  # without a call of its own for the numbers, which are in every prompt
+        text = str(value) if isinstance(value, PRINTED) else text_of(value)
     meter_of(context).write(len(text))
     return text
-
-
-def _listed(values: Iterable[object]) -> str:
-    """A list as a text. Raises TemplateRuntimeError for one that has a view."""
-    for one in values:
-        if isinstance(one, View):
-            str(one)
-    return str(values)

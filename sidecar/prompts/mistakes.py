@@ -1,17 +1,27 @@
 """What is wrong with a template, as far as its source alone tells, in words for its author."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 
 from sidecar.config.problems import near
-from sidecar.prompts.attributes import SEEN, missing
+from sidecar.prompts.attributes import Found, missing
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
+from sidecar.prompts.kinds import kinds_of_names
+from sidecar.prompts.printing import unprintable
+from sidecar.prompts.references import REFERENCES, unknown
 
+_SEEN = (
+    nodes.Getattr, nodes.Getitem, nodes.For, nodes.Assign, nodes.Name, nodes.Macro, nodes.Filter,
+    nodes.Test, nodes.Compare, nodes.Output, *REFERENCES,
+)  # fmt: skip
+"""What tells of mistakes."""
 _UNKNOWN_TAG = re.compile(r"unknown tag '(\w+)'")
 _NOT_CLOSED = re.compile(r"Unexpected end of template|probably made a nesting mistake")
 _PAIRED = ("autoescape", "block", "call", "filter", "for", "if", "macro", "with")
@@ -54,11 +64,13 @@ def wrong_syntax(source: str, error: TemplateSyntaxError) -> Finding:
     return Finding("template-syntax", message, error.lineno, *place, hint)
 
 
-def mistakes(source: str, tree: nodes.Template, known: frozenset[str]) -> Iterator[Finding]:
+def mistakes(
+    source: str, tree: nodes.Template, known: frozenset[str], env: Collection[str]
+) -> Iterator[Finding]:
     """What cannot work, or is for nothing, in a source that can be parsed. `known` are the names
-    that there are."""
+    that there are, `env` those of the environment variables."""
     names = False
-    found = list(tree.find_all(SEEN))
+    found = list(tree.find_all(_SEEN))
     for node in found:
         match node:
             case nodes.Name(name=name):
@@ -71,10 +83,40 @@ def mistakes(source: str, tree: nodes.Template, known: frozenset[str]) -> Iterat
                 node.name = "string"
     if names:  # few templates: what follows takes as long as compiling
         yield from _unknown_names(source, tree, known)
-    for one in missing(found):
-        place = word(source, one.line, one.name) or span(source, one.line)
-        yield Finding("template-error", one.message, one.line, *place)
+    yield from _without_a_run(source, found, env)
     yield from _for_nothing(source, tree)
+
+
+def _without_a_run(
+    source: str, nodes_: Sequence[nodes.Node], env: Collection[str]
+) -> Iterator[Finding]:
+    """What fails wherever it is reached: also in a branch that no sample reaches."""
+    names = kinds_of_names(nodes_)
+    found = [*missing(nodes_, names, env), *unprintable(nodes_, names), *unknown(nodes_)]
+    found.sort(key=attrgetter("line"))
+    counts = Counter((one.line, one.written) for one in found)
+    told = Counter[tuple[int, str]]()
+    for one in found:
+        key = (one.line, one.written)
+        places = _places(_line(source, one.line), one)
+        # Where it is written more often than it is wrong, only a parser knows which one is.
+        column = places[told[key]] if len(places) == counts[key] else 0
+        told[key] += 1
+        place = (column, len(one.wrong)) if column else None
+        place = place or word(source, one.line, one.wrong) or span(source, one.line)
+        yield Finding("template-error", one.message, one.line, *place, env_hint(one.message))
+
+
+def _places(line: str, of: Found) -> list[int]:
+    """The columns of what is wrong in a line, as often as that is written there."""
+    found = re.finditer(rf"(?<![\w.]){re.escape(of.written)}(?!\w)", line)
+    return [one.end() - len(of.wrong) + 1 for one in found] if of.written else []
+
+
+def env_hint(message: str) -> str:
+    """What to do where a message tells of a variable of the environment; else nothing."""
+    listed = "`context.env` of the config lists what templates may read"
+    return listed if message.startswith("env has no ") else ""
 
 
 def _not_there(what: str, source: str, line: int, name: str, known: Iterable[str]) -> Finding:

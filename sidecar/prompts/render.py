@@ -18,6 +18,7 @@ from sidecar.prompts.context import TurnContext, Values, values
 from sidecar.prompts.contract import PROVIDERS
 from sidecar.prompts.environment import BUILT_IN
 from sidecar.prompts.mistakes import Finding
+from sidecar.prompts.printing import blamed
 from sidecar.prompts.running import run
 
 __all__ = ["Prompts", "Rendered", "TurnContext"]
@@ -171,7 +172,8 @@ class Prompts:
         except TemplateFailed as failed:
             if failed.name:
                 raise
-            raise _failed(template, failed.line, failed.reason) from failed
+            reason, _ = blamed(template.text, failed)
+            raise _failed(template, failed.line, reason) from failed
 
     def _of(self, template: Template, key: str) -> Compiled:
         known = (template.text, key == _RECOVERY)

@@ -5,10 +5,10 @@ from types import TracebackType
 
 from jinja2 import Template, TemplateError, TemplateNotFound
 
-from sidecar.config.problems import near
 from sidecar.errors import TemplateFailed
-from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT, Environment
+from sidecar.prompts.environment import ENVIRONMENT, Environment
 from sidecar.prompts.meter import METER, Meter
+from sidecar.prompts.references import no_template
 
 
 def run(
@@ -52,8 +52,7 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
 def _reason(error: Exception) -> str:
     match error:
         case TemplateNotFound():
-            known = near(str(error.name), BUILT_IN) or f"there are {', '.join(BUILT_IN)}"
-            return f"no template is named {error.name!r}: {known}"
+            return no_template(str(error.name))
         case RecursionError():
             return "the template calls itself too deeply"
         case TemplateError():

@@ -10,6 +10,7 @@ from jinja2 import ChainableUndefined, UndefinedError
 from sidecar.config.model import Route
 from sidecar.model import Conversation, Exchange, Message, Sender
 from sidecar.prompts.context import TurnContext, values
+from sidecar.prompts.texts import Unknown
 
 _ROUTE = Route("sample", "sample", Path("/"))
 _OWNER = Sender("hu_1", "owner", "Ada")
@@ -107,7 +108,7 @@ class NotInSample(UndefinedError):
     """A template needs a fact of the channel that no sample has: it proves nothing."""
 
 
-class _AnyFact(dict[str, object]):
+class _AnyFact(Unknown):
     """Facts of a channel, or of another package: whatever is asked for prints as nothing."""
 
     def __missing__(self, key: str) -> object:

@@ -9,9 +9,9 @@ from functools import lru_cache
 from jinja2 import nodes
 
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
+from sidecar.prompts.references import REFERENCES, named
 
 _NONE: frozenset[str] = frozenset()
-_REFERENCES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 
 
 def names_used(tree: nodes.Template, replaced: frozenset[str] = _NONE) -> frozenset[str]:
@@ -23,9 +23,9 @@ def names_used(tree: nodes.Template, replaced: frozenset[str] = _NONE) -> frozen
     for node in _inside(tree, replaced):
         if isinstance(node, nodes.Name):
             found.add(node.name)
-        elif isinstance(node, _REFERENCES):
+        elif isinstance(node, REFERENCES):
             gone = replaced | _own(tree) if isinstance(node, nodes.Extends) else _NONE
-            for name in _named(node.template):
+            for name in _built_in_names(node.template):
                 found |= _built_in(name, gone)
     return frozenset(found)
 
@@ -51,8 +51,7 @@ def _own(tree: nodes.Template) -> set[str]:
     }
 
 
-def _named(template: nodes.Node) -> list[str]:
+def _built_in_names(template: nodes.Node) -> list[str]:
     """The templates that an expression may mean: any, where only a run can tell."""
-    parts = template.items if isinstance(template, nodes.Tuple | nodes.List) else [template]
-    known = [part.value for part in parts if isinstance(part, nodes.Const)]
-    return [name for name in (known if len(known) == len(parts) else BUILT_IN) if name in BUILT_IN]
+    names = named(template)
+    return [name for name in (BUILT_IN if names is None else names) if name in BUILT_IN]

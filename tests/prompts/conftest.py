@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.config.model import Config, Context, Route, State, Template
+from sidecar.config.problems import Problem
 from sidecar.model import Conversation, Message, Sender
 from sidecar.prompts.render import Prompts, TurnContext
 
@@ -63,6 +64,12 @@ def config() -> Callable[..., Config]:
         return Config(state=State(Path("/state")), default_route=route, context=Context(env=env))
 
     return make
+
+
+@pytest.fixture
+def problems(config: Callable[..., Config]) -> Callable[..., tuple[Problem, ...]]:
+    """The problems of a source as the user turn."""
+    return lambda source, **more: Prompts.compile(config(source, **more))[1]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jinja2 import nodes
 
-from sidecar.app.given import given as complete
+from sidecar.app.authoring.facts import given as complete
 from sidecar.config.model import Channel, Template
 from sidecar.model import Conversation, Exchange, Message, Sender
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT

@@ -46,7 +46,7 @@ def test_the_built_in_templates_need_what_they_show() -> None:
         (SYSTEM, {"memory", "room", "activity"}),
         (f"{SYSTEM}{{% block room %}}{{% endblock %}}", {"memory", "activity"}),
         (f"{SYSTEM}{{% block room %}}{{{{ super() }}}}!{{% endblock %}}", {"memory", "room", "activity"}),  # noqa: E501
-        (f"{SYSTEM}{{% block room %}}{{{{ repo }}}}{{% endblock %}}", {"memory", "repo", "activity"}),  # noqa: E501
+        (f"{SYSTEM}{{% block room %}}{{{{ repo.dirty if repo }}}}{{% endblock %}}", {"memory", "repo", "activity"}),  # noqa: E501
     ],
 )  # fmt: skip
 def test_what_is_included_and_extended_counts_and_what_is_replaced_does_not(
@@ -73,8 +73,8 @@ def test_the_provider_of_another_package_is_a_name_in_templates() -> None:
 
 
 def test_a_provider_that_told_nothing_is_empty(user_turn: Callable[..., str]) -> None:
-    source = "{{ room }} {{ memory.size }} {{ activity.total }} {{ quoted }} {{ repo }}"
-    assert user_turn(source) == "None 0 0 None None"
+    source = "{{ [room, memory.size, activity.total, quoted, repo] | tojson }}"
+    assert user_turn(source) == "[null, 0, 0, null, null]"
 
 
 def test_what_a_provider_tells_is_made_safe(user_turn: Callable[..., str]) -> None:
