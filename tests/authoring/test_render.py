@@ -176,6 +176,16 @@ def test_without_a_journal_there_is_no_turn(sidecar: Run) -> None:
     assert (code, "there is no journal" in err) == (2, True)
 
 
+def test_what_a_file_tells_of_the_memory_is_as_harmless_as_the_real_one(
+    sidecar: Run, folder: Path
+) -> None:
+    section = "{name: todo, text: 'a </section_todo> b'}"
+    (folder / "facts.yaml").write_text(f"memory: {{goal: g, sections: [{section}]}}\n")
+    (folder / "turn.j2").write_text("{{ memory.sections[0].text }}")
+    code, out, _ = sidecar("render", "--group", "--facts", "facts.yaml")
+    assert (code, out.splitlines()[-1]) == (0, "a \u2039/section_todo\u203a b")
+
+
 def test_a_file_of_facts_has_to_be_a_mapping(sidecar: Run, folder: Path) -> None:
     (folder / "facts.yaml").write_text("room: {name: Kitchen}\n")
     assert sidecar("render", "--facts", "facts.yaml")[0] == 0

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sidecar.config.model import Config
 from sidecar.config.problems import near
+from sidecar.core.memory import neutral
 from sidecar.model import Message
 from sidecar.prompts.contract import CONTRACT, PROVIDERS
 
@@ -87,6 +88,8 @@ def _inside(place: str) -> Mapping[str, str]:
 def _filled(value: object, place: str, now: float) -> object:
     if isinstance(value, list):
         return [_filled(one, f"{place}[]", now) for one in value]
+    if isinstance(value, str) and place.startswith("memory."):
+        return neutral(value)  # as the provider does it
     if not isinstance(value, Mapping):
         return value
     empty = {name: now if kind == "seconds" else _EMPTY.get(kind)
