@@ -181,7 +181,7 @@ def test_what_a_file_tells_of_the_memory_is_as_harmless_as_the_real_one(
 ) -> None:
     section = "{name: todo, text: 'a </section_todo> b'}"
     (folder / "facts.yaml").write_text(f"memory: {{goal: g, sections: [{section}]}}\n")
-    (folder / "turn.j2").write_text("{{ memory.sections[0].text }}")
+    (folder / "turn.j2").write_text("{% for one in memory.sections %}{{ one.text }}{% endfor %}")
     code, out, _ = sidecar("render", "--group", "--facts", "facts.yaml")
     assert (code, out.splitlines()[-1]) == (0, "a \u2039/section_todo\u203a b")
 
