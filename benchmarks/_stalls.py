@@ -1,8 +1,7 @@
 """How long an event loop did not look at its sockets and timers, measured in its own process.
 
 `python -m benchmarks._stalls FILE run config.yaml` is a sidecar that notes it in a file: the
-longest such time, and for how much of it the loop's thread had a processor. In the rest it waited,
-for the machine or for another thread.
+longest such time.
 """
 
 import mmap
@@ -15,9 +14,7 @@ from pathlib import Path
 
 from benchmarks._measure import Figure, milliseconds
 
-NOTED = struct.Struct("dd")
-Stall = tuple[float, float]
-"""Seconds, and those of a processor in it."""
+NOTED = struct.Struct("d")
 
 
 class Stalls:
@@ -30,20 +27,19 @@ class Stalls:
 
     def anew(self) -> None:
         """Forget what was noted so far."""
-        NOTED.pack_into(self._noted, 0, 0.0, 0.0)
+        NOTED.pack_into(self._noted, 0, 0.0)
 
     @property
-    def longest(self) -> Stall:
-        """The longest one since."""
-        seconds, busy = NOTED.unpack_from(self._noted)
-        return seconds, busy
+    def longest(self) -> float:
+        """Seconds of the longest one since."""
+        seconds: float = NOTED.unpack_from(self._noted)[0]
+        return seconds
 
 
-def stall(*noted: Stall) -> Figure:
-    """The figure of the longest one."""
-    seconds, busy = max(noted)
-    told = f"{milliseconds(seconds)}, {milliseconds(busy)} busy"
-    return Figure("loop, longest stall", told, seconds * 1000, "ms", goal=50)
+def stall(*noted: float) -> Figure:
+    """The figure of the longest of some."""
+    seconds = max(noted)
+    return Figure("loop, longest stall", milliseconds(seconds), seconds * 1000, "ms", goal=50)
 
 
 def of_this_process() -> Stalls:
@@ -59,17 +55,16 @@ def note(path: Path) -> None:
     noted = _mapped(path)
 
     class Noting(selectors.DefaultSelector):
-        left = 0.0, 0.0
+        left = 0.0
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-            before, busy = self.left
-            took = time.perf_counter() - before
-            if before and took > NOTED.unpack_from(noted)[0]:
-                NOTED.pack_into(noted, 0, took, time.thread_time() - busy)
+            took = time.perf_counter() - self.left
+            if self.left and took > NOTED.unpack_from(noted)[0]:
+                NOTED.pack_into(noted, 0, took)
             try:
                 return super().select(timeout)
             finally:
-                self.left = time.perf_counter(), time.thread_time()
+                self.left = time.perf_counter()
 
     selectors.DefaultSelector = Noting  # type: ignore[misc]
 

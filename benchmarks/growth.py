@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._measure import Curve, Figure, instant_program, milliseconds, report, smoke
-from benchmarks._stalls import Stall, stall
+from benchmarks._stalls import stall
 from benchmarks._world import World, world
 from sidecar.store.database import open_database
 from sidecar.store.encoding import encode
@@ -109,7 +109,7 @@ GROWTHS = (
 )
 
 
-async def pair(growth: Growth, amount: int) -> tuple[float, float, Stall]:
+async def pair(growth: Growth, amount: int) -> tuple[float, float, float]:
     """The medians of a turn with the least amount and with another one, and its longest stall."""
     times: dict[int, list[float]] = {growth.least: [], amount: []}
     with tempfile.TemporaryDirectory() as name:

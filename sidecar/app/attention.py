@@ -19,6 +19,9 @@ RETRY = 30.0
 """Seconds after which a channel that did not answer is asked again."""
 PATIENCE = 2.0
 """Seconds that messages wait for the answer; without one they wake the agent."""
+AT_ONCE = 16
+"""Questions that are under way at the same time: to begin 50 in one go, as after a pause in so many
+rooms, held up the event loop for 50 ms."""
 MOST = 10_000
 """Conversations that are remembered; the longest known is forgotten first."""
 
@@ -48,6 +51,7 @@ class AttentionPolicies:
         self._rooms: dict[_Key, _Known] = {}
         self._agents: dict[str, Attention] = {}
         self._told: dict[str, object] = {}
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def of(self, messages: Sequence[Message]) -> list[Attention]:
         """What holds for each of some messages. In direct conversations every message wakes."""
@@ -86,7 +90,7 @@ class AttentionPolicies:
         if channel is not None and hasattr(channel, "attention"):
             asked = cast(KnowsAttention, channel)
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._patience), self._places:
                     found = await asked.attention(message.conversation.id) or found
             except Exception as error:  # noqa: BLE001 -- whatever a channel does wrong, it is heard
                 metrics.count("attention_failures_total", channel=message.channel)
