@@ -4,17 +4,18 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from sidecar import metrics
 from sidecar.app.folders import Folders, folders_of
 from sidecar.app.watcher import Watcher
 
 Args = TypeVarTuple("Args")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 # It tells every event, also those of a log file that lies in a watched folder: without an end.
@@ -37,18 +38,24 @@ class Bell:
         self._watcher = watcher
         self._folders: Folders = frozenset()
         self._events: Generator[set[object], None, None] | None = None
-        self._ended = threading.Event()
-        self._next: asyncio.Future[object] | None = None
+        # Held while there is a watch: to wait for it takes less than for an `Event`.
+        self._open = threading.Lock()
+        self._next: asyncio.Future[Any] | None = None
         self._gone = OFTEN
 
     async def wait(self, inputs: Collection[Path], poll: float) -> None:
         """Return at an event, after at most `poll` seconds, or at once when the folders are
         watched from now on: nobody tells what happened in them before."""
         try:
-            folders = await asyncio.to_thread(folders_of, inputs)
-            await self._event(folders, poll)
+            clock = asyncio.get_running_loop().time
+            now = clock()
+            # When others are done that are done now and then: see `chores.tick`.
+            end = now + poll - now % poll
+            others = await self._asked(self._others_or_event, inputs, clock, end)
+            if others is not None:
+                await self._watch(others)
             self._gone = OFTEN
-            self._watcher.told(folders)
+            self._watcher.told(self._folders)
             metrics.gauge("config_watcher_up", 1)
         except FileNotFoundError:
             # One that went while the watch was set up has a successor a moment later.
@@ -65,19 +72,10 @@ class Bell:
             await self.close()
             await asyncio.sleep(poll)
 
-    async def _event(self, folders: Folders, poll: float) -> None:
-        if self._events is None or folders != self._folders:
-            await self._watch(folders)
-            return
-        clock = asyncio.get_running_loop().time
-        now = clock()
-        # When others are done that are done now and then: see `chores.tick`.
-        await self._asked(self._rung, self._events, clock, now + poll - now % poll)
-
     async def _watch(self, folders: Folders) -> None:
         await self.close()
         watchfiles = await asyncio.to_thread(import_module, "watchfiles")
-        self._ended.clear()
+        self._open.acquire()
         self._events = watchfiles.watch(
             *sorted({folder for folder, _, _ in folders}),
             watch_filter=None,
@@ -89,19 +87,30 @@ class Bell:
         self._folders = folders
         await self._asked(next, self._events)  # which sets it up
 
-    async def _asked(self, function: Callable[[*Args], object], *args: *Args) -> None:
+    async def _asked(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
         """Run a function in a thread of asyncio's own, to whose end `close` waits. With `awatch`,
         another library of threads would be loaded, which takes 1.4 MiB."""
-        self._next = asyncio.get_running_loop().run_in_executor(None, function, *args)
-        await asyncio.shield(self._next)
+        found = asyncio.get_running_loop().run_in_executor(None, function, *args)
+        self._next = found
+        return await asyncio.shield(found)
 
-    def _rung(self, events: Iterator[set[object]], clock: Callable[[], float], end: float) -> None:
-        """Return at events, at a time of the clock, or when the watch has ended. Blocks."""
+    def _others_or_event(
+        self, inputs: Collection[Path], clock: Callable[[], float], end: float
+    ) -> Folders | None:
+        """The folders of the inputs where they are others than those that are watched; else None:
+        at an event, at a time of the clock, or when the watch has ended. Blocks."""
+        folders, events = folders_of(inputs), self._events
+        if events is None or folders != self._folders:
+            return folders
         now = clock()
-        while now < end and not self._ended.wait(min(self._pause(now), end - now)):
+        while now < end:
+            if self._open.acquire(timeout=min(self._pause(now), end - now)):
+                self._open.release()
+                return None
             if next(events):
-                return
+                return None
             now = clock()
+        return None
 
     def _pause(self, now: float) -> float:
         changed = self._watcher.changed_at
@@ -110,7 +119,8 @@ class Bell:
 
     async def close(self) -> None:
         """End the watch."""
-        self._ended.set()
+        if self._open.locked():
+            self._open.release()
         if self._next is not None:
             with suppress(OSError, RuntimeError):  # told to whoever waited, if anybody did
                 await self._next
