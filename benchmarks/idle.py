@@ -20,6 +20,9 @@ from benchmarks._measure import (
 from benchmarks._world import World, world
 
 CHANNELS = 5 if smoke() else 41
+BARE = 10
+"""Times a bare loop. What a wake takes differs between machines by the factor of 20: the aim is
+1.5 ms of a second where a bare program with one socket takes 0.13."""
 
 
 def start(*arguments: str) -> float:
@@ -64,14 +67,16 @@ async def idle(channels: int, settle: float) -> tuple[World, float, float, float
 async def measure(settle: float) -> int:
     bare, shown = start("-c", ""), start("-m", "sidecar", "--help")
     least = await bare_loop(settle)
+    print(f"  floor: {milliseconds(least)} of a second, an event loop that wakes up once in it")
     found, memory, busy, often = await idle(1, settle)
     _, more, *_ = await idle(CHANNELS, settle)
     each = (more - memory) / (CHANNELS - 1)
     return report(
         Figure("memory", f"{memory:.1f} MiB", memory, "MiB", goal=50),
         Figure("  of a further channel", f"{each:.2f} MiB", each, "MiB", goal=0.2),
-        Figure("processor, of a second", milliseconds(busy), busy * 1000, "ms", goal=1.5),
-        Figure("  of a bare loop", milliseconds(least), busy / least, "x bare loop"),
+        Figure(
+            "processor, of a second", milliseconds(busy), busy / least, "x bare loop", goal=BARE
+        ),
         Figure("  wakes up, all threads", f"{often:.1f}/s", often, "x a second"),
         Figure("start to connected", milliseconds(found.start), found.start / bare, "x python"),
         Figure("sidecar --help", milliseconds(shown), shown / bare, "x python"),
