@@ -173,9 +173,9 @@ class Loader:
     def _try(self, path: Path) -> Candidate | None:
         """What a check finds; None where a newer save has ended it."""
         files = {path, *self._watched()}
-        before = digests(files)
         loading = Loading(path, self._memory, self._inside)
         self._running.add(loading)
+        before = digests(files)  # while it starts: it has read nothing yet
         if self._closed:
             loading.end()
         try:

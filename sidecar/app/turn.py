@@ -85,8 +85,7 @@ class TurnRunner:
             raise
         except Exception as error:  # a defect of any part must not leave a message unanswered
             log.exception("turn failed")
-            failure = Failure("internal", f"{type(error).__name__}: {error}")
-            outcome, replies = self._failed(work, failure, None, limit=0.0)
+            outcome, replies = self._defect(work, error)
         running.committing = True
         _count(work, outcome)
         _tell_end("turn.ended", work, replies, outcome=outcome.state)
@@ -191,6 +190,11 @@ class TurnRunner:
         outcome = Outcome("failed", f"{failure.kind}: {failure.detail}", usage)
         return outcome, [reply_to(work.newest, text, "error")]
 
+    def _defect(self, work: Work, error: Exception) -> tuple[Outcome, list[Reply]]:
+        """The outcome of a turn that met a defect."""
+        failure = Failure("internal", f"{type(error).__name__}: {error}")
+        return self._failed(work, failure, None, limit=0.0)
+
     async def _finish(
         self,
         work: Work,
@@ -206,8 +210,7 @@ class TurnRunner:
             raise
         except Exception as error:  # it must not leave a message unanswered either
             log.exception("the outcome of the turn cannot be recorded")
-            failure = Failure("internal", f"{type(error).__name__}: {error}")
-            outcome, replies = self._failed(work, failure, None, limit=0.0)
+            outcome, replies = self._defect(work, error)
             return await self._record(work, running, outcome, None, replies)
 
     async def _record(

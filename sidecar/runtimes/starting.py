@@ -52,7 +52,8 @@ class Starter:
         self._round = 0
 
     async def surroundings(self, job: Job, name: str) -> Surroundings:
-        """What a process for a job is started with. `name` marks it and all that it starts.
+        """What a process for a job is started with, once it is its turn to start: few are at the
+        same moment. `name` marks it and all that it starts.
 
         Raises:
             LaunchFailed: there is no such program, or a file that `env` names cannot be read.

@@ -23,6 +23,8 @@ from sidecar.app.watcher import Watcher
 from sidecar.config.reloading import Reloading
 from tests.patience import PATIENCE, until
 
+NEVER = 10.0**6
+"""Seconds between looks: all of them end at a multiple of it, and none within a test's patience."""
 QUIET = 0.25
 """Seconds in which a change that must not be told would have been."""
 
@@ -94,7 +96,7 @@ async def inputs_of(*paths: Path) -> Inputs:
 
 @asynccontextmanager
 async def watching(
-    path: Path, *others: Path, poll: float = 60.0, debounce: float = 0.05
+    path: Path, *others: Path, poll: float = NEVER, debounce: float = 0.05
 ) -> AsyncIterator[Watched]:
     """`poll` is so long that a test fails where an event is not noticed."""
     inputs = await inputs_of(path, *others)
@@ -305,7 +307,7 @@ async def test_twenty_swaps_of_a_config_map_are_all_seen_and_leave_no_watch_behi
 ) -> None:
     if not events:
         request.getfixturevalue("no_events")
-    mounted, poll = ConfigMap(tmp_path, "0"), 60.0 if events else 0.02
+    mounted, poll = ConfigMap(tmp_path, "0"), NEVER if events else 0.02
     async with watching(tmp_path / "config.yaml", poll=poll, debounce=0.01) as watched:
         for number in range(1, 21):
             mounted.swap(f"{number}")
