@@ -52,7 +52,7 @@ class World:
     fast = Timing(
         socket=Limits(PATIENCE, PATIENCE, ping=PATIENCE, silence=PATIENCE, close=0.2),
         progress=Pace(blocks=0.01, typing=PATIENCE, close=PATIENCE),
-        poll=PATIENCE,
+        poll=100 * PATIENCE,  # so that nothing is fetched by it
         request=PATIENCE,
         short_request=PATIENCE,
         first_wait=0.01,

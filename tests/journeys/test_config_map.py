@@ -44,7 +44,7 @@ async def test_twenty_swaps_take_effect_and_each_message_is_answered(world: Any,
         cwd = f"cwd: {world.cwd}"
         text = str(world.text).replace(f"{cwd}}}", f"{cwd}, user_turn: 'say {number}'}}")
         assert text != world.text
-        return f"{text}reload: {{debounce: 20ms, poll: {'1s' if mode == 'poll' else '60s'}}}\n"
+        return f"{text}reload: {{debounce: 20ms, poll: {'1s' if mode == 'poll' else '30d'}}}\n"
 
     def applied() -> int:
         return int(world.log.read_text().count("config applied (file)"))
