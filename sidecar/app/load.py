@@ -175,7 +175,8 @@ class Loader:
         files = {path, *self._watched()}
         loading = Loading(path, self._memory, self._inside)
         self._running.add(loading)
-        before = digests(files)  # while it starts: it has read nothing yet
+        # While it starts: before `wait` gives it what is known, it reads no file.
+        before = digests(files)
         if self._closed:
             loading.end()
         try:

@@ -186,9 +186,10 @@ if config.read_text().count("# again") < 3:
 
 
 def before_the_check(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Have the process do something before it checks."""
+    """Have the process do something as soon as it may read files."""
     begin, end = load._PROGRAM.split("from sidecar", 1)
-    monkeypatch.setattr(load, "_PROGRAM", f"{begin}{program}from sidecar{end}")
+    given = "import select; select.select([0], [], [])\n"
+    monkeypatch.setattr(load, "_PROGRAM", f"{begin}{given}{program}from sidecar{end}")
 
 
 @pytest.mark.usefixtures("forked")
