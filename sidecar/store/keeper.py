@@ -2,20 +2,24 @@
 
 A file that was deleted lives on for whoever has it open: what is written to it would be gone with
 the process. So its place is looked at before each commit, and what the connection still holds is
-written there again.
+written there again; from a copy without a name, until it is seen to be there: who deletes one file
+may be about to delete the next.
 """
 
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
 
 from sidecar import metrics
+from sidecar.errors import JournalError
 from sidecar.store import outbox
 from sidecar.store import turns as turn_rows
 from sidecar.store.database import (
@@ -33,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _SETTLES = 0.05
 """Seconds in which those who wait for a commit have taken over what it is about."""
+_MOST_TRIES = 5
+"""Times that what is deleted again as soon as it is written is written at once."""
 
 
 class _Seen(NamedTuple):
@@ -41,6 +47,13 @@ class _Seen(NamedTuple):
     file: tuple[int, int]
     wal: tuple[int, int]
     written: tuple[int, int]
+
+
+class _Held(NamedTuple):
+    """What a connection held, in a file without a name, and the number of its newest turn."""
+
+    content: IO[bytes]
+    newest: int
 
 
 class UnderWay(NamedTuple):
@@ -70,6 +83,7 @@ class Keeper:
         self._is_open = False
         self._is_damaged = False
         self._seen: _Seen | None = None
+        self._held: _Held | None = None  # until it is at its place
 
     def open(self, now: float) -> tuple[sqlite3.Connection, Path | None]:
         """A connection to the journal, and where a damaged one was moved.
@@ -109,8 +123,8 @@ class Keeper:
                 self.note_written()
                 return connection
             self._put_back(connection)
-        opened, aside = self.open(time.time())
-        if aside is not None:
+        opened, whole = self._open_again()
+        if not whole:
             self._is_open = False  # until all is in it that is under way
             try:
                 _restore(opened, self._ask())
@@ -140,20 +154,46 @@ class Keeper:
         """Write what the connection holds to the place of its file, and let go of it."""
         copy = beside(self._path, RESTORED)
         copied = _copied(connection, copy)
+        if copied is not None and copied.is_sound:
+            self._held = _hold(copy, copied.newest)
         now = self._look_at_file()
         connection.close()
         self._is_open = False
-        if not copied:
+        if copied is None:
             return
         if self._seen is not None and now == (self._seen.file, self._seen.written):
-            for end in COMPANIONS:  # only these were deleted
-                beside(self._path, end).unlink(missing_ok=True)
+            self._delete(*COMPANIONS)  # only these were deleted
         else:
             set_aside(self._path, time.time())
-        copy.replace(self._path)
-        _sync(self._path.parent)
+        self._take_its_place(copy)
         metrics.count("journal_put_back_total")
         log.error("the journal %s was deleted or overwritten: it was written again", self._path)
+
+    def _open_again(self) -> tuple[sqlite3.Connection, bool]:
+        """A connection, and whether all is in its file that the last one held."""
+        for _ in range(_MOST_TRIES):
+            opened, aside = self.open(time.time())
+            if self._held is None:
+                return opened, False
+            if aside is None and _newest(opened) == self._held.newest:
+                self._held.content.close()
+                self._held = None
+                return opened, True
+            opened.close()
+            self._is_open = False
+            self._delete("", *COMPANIONS)  # it is of no use to anybody
+            copy = beside(self._path, RESTORED)
+            _write(copy, self._held.content)
+            self._take_its_place(copy)
+        raise JournalError(f"the journal {self._path} is deleted again and again")
+
+    def _take_its_place(self, copy: Path) -> None:
+        copy.replace(self._path)
+        _sync(self._path.parent)
+
+    def _delete(self, *ends: str) -> None:
+        for end in ends:
+            beside(self._path, end).unlink(missing_ok=True)
 
     def _look(self) -> _Seen | None:
         try:
@@ -172,20 +212,59 @@ class Keeper:
         return (stat.st_dev, stat.st_ino), (stat.st_mtime_ns, stat.st_size)
 
 
-def _copied(connection: sqlite3.Connection, copy: Path) -> bool:
-    """Copy what a connection holds to a new file; False: it is too damaged."""
+class _Copied(NamedTuple):
+    """Whether the pages of a copy fit together, and the number of its newest turn."""
+
+    is_sound: bool
+    newest: int
+
+
+def _copied(connection: sqlite3.Connection, copy: Path) -> _Copied | None:
+    """Copy what a connection holds to a new file; None: it is too damaged."""
     copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     copy.unlink(missing_ok=True)
     copy.touch(mode=0o600)
     try:
         with closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
+            return _checked(target)
     except sqlite3.Error as error:
-        copy.unlink()
+        copy.unlink(missing_ok=True)
         if tells_damage(error):
-            return False
+            return None
         raise
-    return True
+
+
+def _checked(copy: sqlite3.Connection) -> _Copied:
+    try:
+        (verdict,) = copy.execute("pragma quick_check(1)").fetchone()
+        return _Copied(verdict == "ok", _newest(copy) if verdict == "ok" else 0)
+    except sqlite3.Error as error:
+        if tells_damage(error):
+            return _Copied(is_sound=False, newest=0)
+        raise
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    (newest,) = connection.execute("select coalesce(max(seq), 0) from turn").fetchone()
+    return int(newest)
+
+
+def _hold(copy: Path, newest: int) -> _Held:
+    with copy.open("rb") as file:
+        held = _Held(TemporaryFile(dir=copy.parent), newest)  # noqa: SIM115  # it stays open
+        shutil.copyfileobj(file, held.content)
+    return held
+
+
+def _write(copy: Path, content: IO[bytes]) -> None:
+    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy.unlink(missing_ok=True)
+    content.seek(0)
+    with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        shutil.copyfileobj(content, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:

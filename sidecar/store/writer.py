@@ -68,7 +68,8 @@ class Writer:
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._ended = self._loop.create_future()
         self._closing = False
-        self._copied = connection.total_changes
+        # Not asked of the connection, which is closed while its place cannot be renewed.
+        self._total = self._copied = connection.total_changes
         # A daemon: a loop that died without close() must not keep the process alive.
         threading.Thread(target=self._run, name="journal", daemon=True).start()
 
@@ -119,6 +120,7 @@ class Writer:
             failure = JournalError(f"the journal cannot be renewed: {error}")
             return [(answer, None, failure) for _, answer in items]
         answers = _transact(self._connection, items)
+        self._total = self._connection.total_changes
         causes = [error.__cause__ for _, _, error in answers if error is not None]
         if any(tells_damage(cause) for cause in causes if isinstance(cause, sqlite3.Error)):
             self._place.note_damage()
@@ -127,7 +129,7 @@ class Writer:
     def _look_after(self) -> None:
         if not self._place.is_fine():
             self._connection = self._place.renew(self._connection)
-            self._copied = self._connection.total_changes
+            self._total = self._copied = self._connection.total_changes
 
     def _take(self) -> tuple[list[_Item], bool]:
         """Everything that waits, at least one; and whether more may come."""
@@ -149,7 +151,7 @@ class Writer:
 
     def _changed(self) -> int:
         """Rows that were changed since the last checkpoint."""
-        return self._connection.total_changes - self._copied
+        return self._total - self._copied
 
     def _call(self, function: Callable[..., None], argument: object) -> None:
         try:
@@ -159,7 +161,7 @@ class Writer:
 
     def _copy_back(self) -> None:
         """Copy the write-ahead log back into the file."""
-        self._copied = self._connection.total_changes
+        self._copied = self._total
         try:
             fine = self._place.is_fine()
             self._connection.execute("pragma wal_checkpoint(passive)").fetchall()

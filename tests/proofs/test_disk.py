@@ -178,7 +178,7 @@ def deleted(state: Path) -> None:
 
 
 def log_deleted(state: Path) -> None:
-    (state / "journal.db-wal").unlink()
+    (state / "journal.db-wal").unlink(missing_ok=True)
 
 
 def folder_deleted(state: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.errors import JournalError
 from sidecar.model import Message, Reply
+from sidecar.store import keeper as keeper_module
 from sidecar.store import outbox, turns, writer
 from sidecar.store.journal import Journal
 from sidecar.store.keeper import Keeper, UnderWay
@@ -91,6 +93,55 @@ async def test_what_was_accepted_outlives_its_file(
     assert "was written again" in caplog.text
     assert await texts(folder) == ["first", "second", "third"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("lose", [file, everything, folder_itself, garbage, emptied])
+async def test_what_is_lost_again_as_soon_as_it_is_written_is_not_lost(
+    folder: Path,
+    lose: Callable[[Path], None],
+    message: Callable[..., Message],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = folder / "journal.db"
+    journal = await Journal.open(folder, session_ttl=1000.0, now=0.0)
+    await journal.accept([message("a", "first")], now=1.0)
+    losses = [lose, lose]
+    real = keeper_module.open_database
+
+    def late(path: Path, *, now: float) -> tuple[sqlite3.Connection, Path | None]:
+        if losses:
+            losses.pop()(path)
+        return real(path, now=now)
+
+    monkeypatch.setattr(keeper_module, "open_database", late)
+    file(path)
+    await journal.accept([message("b", "second")], now=2.0)
+    assert not losses
+    await journal.close()
+    assert await texts(folder) == ["first", "second"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_is_lost_again_and_again_is_there_as_soon_as_it_can_be(
+    folder: Path, message: Callable[..., Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "journal.db"
+    journal = await Journal.open(folder, session_ttl=1000.0, now=0.0)
+    await journal.accept([message("a", "first")], now=1.0)
+    real = Path.replace
+
+    def late(copy: Path, target: Path) -> Path:
+        copy.unlink()
+        return real(copy, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    file(path)
+    with pytest.raises(JournalError, match="cannot be renewed"):
+        await journal.accept([message("b", "second")], now=2.0)
+    monkeypatch.undo()
+    await journal.accept([message("b", "second")], now=2.0)
+    await journal.close()
+    assert await texts(folder) == ["first", "second"]
 
 
 async def test_a_tool_may_write_to_it(
