@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from sidecar.cli.import_machine import machine_of
 from sidecar.cli.new_file import write_new
 from sidecar.config.imported import Imported, convert, default_source
 
@@ -36,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write it and report on each field; 1 when that cannot be done."""
     try:
-        imported = convert(_read(arguments.file), lambda name: Path(name).expanduser().is_dir())
+        source = _read(arguments.file)
+        imported = convert(source, machine_of(source))
     except OSError as error:
         hint = "; name the daemon's config: sidecar import FILE"
         return _failed(f"{arguments.file} cannot be read: {error.strerror}{hint}")

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Mapping
 
 from sidecar.config.part import Part
 
@@ -31,6 +32,12 @@ def public_key(text: str) -> str:
     return base64.b64encode(key).decode("ascii")
 
 
+def environment_keys(env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The keys in environment variables as they are written, and the variable that counts."""
+    name = RING if env.get(RING, "").strip() else SINGLE
+    return name, [text for text in re.split(r"[,\s]+", env.get(name, "")) if text]
+
+
 def control_keys(part: Part) -> tuple[str, ...]:
     """The keys of a part `control_plane`, else those of the environment, each once."""
     found: dict[str, None] = {}
@@ -41,8 +48,8 @@ def control_keys(part: Part) -> tuple[str, ...]:
             part.problem("public-key", f"{error}", "public_keys", index)
     if part.texts("public_keys") or not part.get("enabled", False):
         return tuple(found)
-    name = RING if part.system.env.get(RING, "").strip() else SINGLE
-    for text in filter(None, re.split(r"[,\s]+", part.system.env.get(name, ""))):
+    name, texts = environment_keys(part.system.env)
+    for text in texts:
         try:
             found[public_key(text)] = None
         except ValueError as error:

@@ -1,31 +1,22 @@
 """The config of a BotCord daemon (`~/.botcord/daemon/config.json`), as one of the sidecar.
 
-The daemon is `@botcord/daemon` 0.1.1. Each of its fields is accounted for: taken over, or told.
+The daemon is `@botcord/daemon` 0.1.1. Each of its fields is accounted for: taken over, or told; and
+so is what it took from elsewhere on its machine.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sidecar.config.imported_machine import Agent, Machine, control_plane, environment
+from sidecar.config.imported_rules import UNKNOWN, Import, NoDaemonConfig, default_rule, routes
+
 HOME = "~/.botcord"
 CREDENTIALS = f"{HOME}/credentials"
-MATCHES = {
-    "channel": "channel",
-    "accountId": "account",
-    "conversationId": "conversation",
-    "conversationPrefix": "conversation_prefix",
-    "conversationKind": "kind",
-    "senderId": "sender",
-    "mentioned": "mentioned",
-}
-ALIASES = {"roomId": "conversationId", "roomPrefix": "conversationPrefix"}
 KNOWN = ("agents", "agentId", "agentDiscovery", "defaultRoute", "routes", "streamBlocks")
-RULE = ("adapter", "cwd", "extraArgs", "trustLevel", "match")
-
-
-class NoDaemonConfig(ValueError):
-    """What the daemon would not run with; the text begins with the key."""
+ADAPTERS = ("claude-code", "codex", "gemini")
+"""Those that the daemon had. One that a credentials file names was not checked by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,143 +27,121 @@ class Imported:
     report: list[str]
 
 
-@dataclass(slots=True)
-class _Import:
-    """One import under way."""
-
-    source: Mapping[str, Any]
-    is_dir: Callable[[str], bool]
-    report: list[str] = field(default_factory=list)
-    runtimes: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def tell(self, key: str, what: str) -> None:
-        self.report.append(f"{key}: {what}")
-
-
-def convert(source: Mapping[str, Any], is_dir: Callable[[str], bool]) -> Imported:
-    """Turn the daemon's config into ours. `is_dir` tells whether a folder exists.
+def convert(source: Mapping[str, Any], machine: Machine) -> Imported:
+    """Turn the daemon's config into ours.
 
     Raises NoDaemonConfig for what the daemon would refuse too.
     """
-    work = _Import(source, is_dir)
-    agents = _agents(work)
-    channels = _channels(work, agents)
-    default = _default_route(work)
-    routes = [*_routes(work), *_workspaces(work, agents, default)]
+    work = Import()
+    agents = listed_agents(source)
     data: dict[str, Any] = {"version": 1}
-    if channels:
-        data["channels"] = channels
+    if agents:
+        data["channels"] = _channels(work, source, agents)
     else:
-        data["discovery"] = _discovery(work)
-    data |= {"runtimes": work.runtimes, "routes": routes, "default_route": default}
-    for key in source.keys() - set(KNOWN):
-        work.tell(key, "not taken over: the daemon does not know it either")
-    return Imported(data, work.report)
+        data["discovery"] = _discovery(work, source, machine)
+    default = default_rule(work, source.get("defaultRoute"))
+    found = list(routes(work, source.get("routes", [])))
+    found += [
+        _own_route(work, machine, agent, default["runtime"])
+        for agent in agents or sorted(machine.agents)
+    ]
+    data |= {"runtimes": work.runtimes, "routes": found, "default_route": default}
+    if plane := control_plane(work, machine):
+        data["control_plane"] = plane
+    environment(work, machine)
+    for line in machine.unread:
+        work.tell("(credentials)", line)
+    if machine.unread:
+        told = "an agent whose file cannot be used keeps neither its runtime nor its folder"
+        work.tell("(credentials)", f"{told}: mend it and import again")
+    for key in sorted(source.keys() - set(KNOWN)):
+        work.tell(key, UNKNOWN)
+    return Imported({key: _literal(value) for key, value in data.items()}, work.report)
 
 
-def _agents(work: _Import) -> list[str]:
-    listed, single = work.source.get("agents") or [], work.source.get("agentId")
+def listed_agents(source: Mapping[str, Any]) -> list[str]:
+    """The agents that the daemon's config names. Without any, it took those of a folder.
+
+    Raises NoDaemonConfig.
+    """
+    listed, single = source.get("agents") or [], source.get("agentId")
     if not isinstance(listed, list) or not all(isinstance(one, str) and one for one in listed):
         raise NoDaemonConfig("agents: is not a list of ids")
-    agents = list(dict.fromkeys(listed)) or ([single] if isinstance(single, str) else [])
+    return list(dict.fromkeys(listed)) or ([single] if isinstance(single, str) and single else [])
+
+
+def credentials_dir(source: Mapping[str, Any]) -> str:
+    """The folder of the agents, where none are listed.
+
+    Raises NoDaemonConfig.
+    """
+    given = source.get("agentDiscovery") or {}
+    if not isinstance(given, Mapping) or given.get("enabled") is False:
+        raise NoDaemonConfig("agents: there are none, and agentDiscovery is off")
+    return str(given.get("credentialsDir") or CREDENTIALS)
+
+
+def _channels(
+    work: Import, source: Mapping[str, Any], agents: list[str]
+) -> dict[str, dict[str, Any]]:
+    listed, single, stream = (source.get(key) for key in ("agents", "agentId", "streamBlocks"))
     if listed:
         work.tell("agents", f"{len(agents)} channel(s)")
     if single is not None:
         ignored = listed and single not in listed
         work.tell("agentId", "not taken over: `agents` won" if ignored else "a channel")
-    return agents
-
-
-def _channels(work: _Import, agents: list[str]) -> dict[str, dict[str, Any]]:
-    stream = work.source.get("streamBlocks")
+    if "agentDiscovery" in source:
+        work.tell("agentDiscovery", "not taken over: with a list of agents it had no effect")
+    options = {}
     if stream is not None:
         work.tell("streamBlocks", "channels.*.stream; the daemon never looked at it")
-    options = {"stream": False} if stream is False else {}
-    if "agentDiscovery" in work.source and agents:
-        work.tell("agentDiscovery", "not taken over: with a list of agents it had no effect")
+        options = {"stream": False} if stream is False else {}
     return {
         agent: {"type": "botcord", "credentials": f"{CREDENTIALS}/{agent}.json", **options}
         for agent in agents
     }
 
 
-def _discovery(work: _Import) -> dict[str, Any]:
-    given = work.source.get("agentDiscovery") or {}
-    if not isinstance(given, Mapping) or given.get("enabled") is False:
-        raise NoDaemonConfig("agents: there are none, and agentDiscovery is off")
-    work.tell("agentDiscovery", "discovery.botcord: each credentials file becomes a channel")
-    return {"botcord": {"credentials_dir": given.get("credentialsDir") or CREDENTIALS}}
+def _discovery(work: Import, source: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
+    folder = credentials_dir(source)
+    work.tell("agentDiscovery", f"discovery.botcord: each file in {folder} becomes a channel")
+    told = "what such a file says of runtime and cwd is read by `sidecar import` alone"
+    work.tell("agentDiscovery", f"an agent that comes later works by default_route: {told}")
+    if source.get("streamBlocks") is not None:
+        work.tell("streamBlocks", "not taken over: the daemon never looked at it")
+    return {"botcord": {"credentials_dir": folder}}
 
 
-def _default_route(work: _Import) -> dict[str, Any]:
-    route = _rule(work, "defaultRoute", work.source.get("defaultRoute"))
-    work.tell("defaultRoute", "default_route; the daemon used nothing of it but the adapter")
-    return route
+def _own_route(work: Import, machine: Machine, agent: str, adapter: str) -> dict[str, Any]:
+    """What the daemon did for each agent after all rules: the adapter and the folder that its
+    credentials file names, else the default adapter and a workspace."""
+    key, told = f"(agent {agent})", machine.agents.get(agent, Agent())
+    runtime = told.runtime or adapter
+    if told.runtime and told.runtime not in ADAPTERS:
+        work.tell(key, f"the daemon had no runtime {told.runtime}: {adapter} takes its place")
+        runtime = adapter
+    places = (told.cwd, f"{HOME}/agents/{agent}/workspace")
+    cwd = next((place for place in places if place and machine.is_dir(place)), None)
+    if told.cwd and cwd != told.cwd:
+        work.tell(key, f"not taken over: its cwd, {told.cwd}, is no folder here")
+    where = cwd or "its own folder in the sidecar's state folder"
+    work.tell(key, f"routes: {agent}: {runtime} in {where}")
+    return {
+        "name": agent,
+        "match": {"account": agent},
+        "runtime": work.runtime(runtime),
+        **({"cwd": cwd} if cwd else {}),
+        "trust": "trusted",
+    }
 
 
-def _routes(work: _Import) -> Iterator[dict[str, Any]]:
-    rules = work.source.get("routes", [])
-    if not isinstance(rules, list):
-        raise NoDaemonConfig("routes: is not a list")
-    for number, rule in enumerate(rules):
-        key = f"routes[{number}]"
-        route = _rule(work, key, rule)
-        match = _match(work, key, rule.get("match"))
-        yield {"name": f"route-{number + 1}", **({"match": match} if match else {}), **route}
-        work.tell(key, f"routes: route-{number + 1}")
-
-
-def _rule(work: _Import, key: str, rule: object) -> dict[str, Any]:
-    if not isinstance(rule, Mapping):
-        raise NoDaemonConfig(f"{key}: is not an object")
-    for name in ("adapter", "cwd"):
-        if not isinstance(rule.get(name), str):
-            raise NoDaemonConfig(f"{key}.{name}: is not a text")
-    for unknown in rule.keys() - set(RULE):
-        work.tell(f"{key}.{unknown}", "not taken over: the daemon does not know it either")
-    work.runtimes.setdefault(rule["adapter"], {"type": rule["adapter"]})
-    route: dict[str, Any] = {"runtime": rule["adapter"], "cwd": rule["cwd"]}
-    if rule.get("extraArgs"):
-        route["args"] = [str(one) for one in rule["extraArgs"]]
-    # Without a level the daemon let an agent edit files of its folder.
-    levels = {None: "trusted", "owner": "owner"}
-    route["trust"] = levels.get(rule.get("trustLevel"), "public")
-    return route
-
-
-def _match(work: _Import, key: str, given: object) -> dict[str, Any]:
-    if not isinstance(given, Mapping) or not given:
-        work.tell(f"{key}.match", "there is none: the route takes every message")
-        return {}
-    found: dict[str, Any] = {}
-    for name in sorted(given, key=lambda one: one in ALIASES):  # the present name wins
-        value, target = given[name], MATCHES.get(ALIASES.get(name, name))
-        if target is None:
-            work.tell(f"{key}.match.{name}", "not taken over: the daemon does not know it either")
-        elif value == "" or (target == "mentioned") != isinstance(value, bool):
-            work.tell(f"{key}.match.{name}", "not taken over: the daemon ignored such a value")
-        elif target in found:
-            work.tell(f"{key}.match.{name}", f"not taken over: {target} is given by its new name")
-        else:
-            found[target] = value
-    return found
-
-
-def _workspaces(
-    work: _Import, agents: list[str], default: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """What the daemon did for each agent by itself: it worked in a folder of its own."""
-    for agent in agents:
-        folder = f"{HOME}/agents/{agent}/workspace"
-        if work.is_dir(folder):
-            work.tell(f"(agent {agent})", f"routes: {agent} works in {folder}, as before")
-            yield {
-                "name": agent,
-                "match": {"account": agent},
-                "runtime": default["runtime"],
-                "cwd": folder,
-                "trust": "trusted",
-            }
+def _literal(value: Any) -> Any:
+    """A value of a config that means this one: a dollar is written twice."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _literal(one) for key, one in value.items()}
+    return [_literal(one) for one in value] if isinstance(value, list) else value
 
 
 def default_source(home: Path) -> Path:
