@@ -9,7 +9,7 @@ from jinja2 import nodes
 
 from sidecar.config.problems import near
 from sidecar.prompts.contract import NAMES, PROVIDERS
-from sidecar.prompts.environment import MAPPING_METHODS, TEXT_METHODS
+from sidecar.prompts.environment import MAPPING_METHODS, TEXT_METHODS, no_method
 from sidecar.prompts.kinds import OF, TOP, Kinds, bare, item, kind_of, path, read
 from sidecar.prompts.view import no_attribute
 
@@ -24,8 +24,10 @@ class Found(NamedTuple):
     wrong: str
 
 
-_ASKING = ("default", "d", "defined", "undefined")
-"""Filters and tests for what may not be there. `"X" in env` asks, too."""
+_ASKING = ("defined", "undefined")
+"""Tests for what may not be there. `"X" in env` asks, too."""
+_INSTEAD = ("default", "d")
+"""Filters for what may not be there, as variables of `env` may not."""
 _FIRST = ("groupby", "rejectattr", "selectattr")
 """Filters whose first argument is an attribute of each item."""
 _BY_ATTRIBUTE = ("join", "map", "max", "min", "sort", "sum", "unique", *_FIRST)
@@ -78,8 +80,13 @@ def _asked(found: Iterable[nodes.Node], names: Kinds) -> Iterator[tuple[str | No
     """What a template asks for before it reads it: kinds of values, and names in them."""
     for node in found:
         match node:
-            case nodes.Filter(node=value, name=name) | nodes.Test(node=value, name=name):
-                if name in _ASKING and (part := read(bare(value))) is not None:
+            case nodes.Filter(node=value, name=name) if name in _INSTEAD:
+                part = read(bare(value))
+                if part is not None and kind_of(part[0], names) == "env":
+                    yield "env", part[1]
+            case nodes.Test(node=value, name=name) if name in _ASKING:
+                part = read(bare(value))
+                if part is not None:
                     yield kind_of(part[0], names), part[1]
             case nodes.Compare(expr=value, ops=[nodes.Operand(op="in", expr=holder)]):
                 match bare(value):
@@ -109,7 +116,7 @@ def _told(kind: str, name: str, called: str, env: Collection[str]) -> str:
 
 def _of_text(name: str, called: str) -> str:
     if name in _PUBLIC["text"]:
-        return f"templates cannot use {name!r} of a text"
+        return no_method(name)
     question = "" if name in _ATTRIBUTES else near(name, TEXT_METHODS)
     question = question or f"write {called} alone"
     return f"{called} is a text and has no {name!r}: {question}"

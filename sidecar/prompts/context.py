@@ -23,6 +23,8 @@ MOST_AT_ONCE = 3
 """Messages that were answered together of which a fresh session is told: the last ones."""
 LONGEST_ID = 256
 """Characters of an id."""
+OLD = 300.0
+"""Seconds after which it matters when a message was said."""
 
 _LAST_SECOND = 253402300799.0
 """Of the year 9999, where the calendar of `datetime` ends."""
@@ -70,6 +72,8 @@ class MessageView(View):
     id: str
     text: str
     time: datetime
+    sent_at: datetime
+    old: bool
     mentioned: bool
     reply_to: str
     sender: SenderView
@@ -151,7 +155,7 @@ class Values(TypedDict):
 def values(context: TurnContext, names: Iterable[str] = (), others: Iterable[str] = ()) -> Values:
     """What the templates of a turn see. `names` are those that `env` may have, `others` the
     context providers of other packages: theirs are values too, as `provided` tells."""
-    messages = [_message(message) for message in context.messages]
+    messages = [_message(message, context.now) for message in context.messages]
     newest, route = context.messages[-1], context.route
     place = newest.conversation
     found: Values = {
@@ -166,18 +170,20 @@ def values(context: TurnContext, names: Iterable[str] = (), others: Iterable[str
         "route": RouteView(route.name, route.runtime, route.trust, route.no_reply or ""),
         "turn": TurnView(context.turn, context.attempt, context.reason, context.trust),
         "session": SessionView(context.resumed, context.session_turns),
-        "history": [_exchange(exchange) for exchange in context.history],
+        "history": [_exchange(exchange, context.now) for exchange in context.history],
         "now": _utc(context.now),
         "env": Env({name: context.env[name] for name in names if name in context.env}),
     }
     return cast(Values, {**provided(context.facts, others), **found})
 
 
-def _message(message: model.Message) -> MessageView:
+def _message(message: model.Message, now: float) -> MessageView:
     return MessageView(
         id=_id(message.id),
         text=_text(message).strip().strip("\ufeff").strip(),
         time=_utc(message.received_at),
+        sent_at=_utc(message.sent_at),
+        old=now - message.sent_at >= OLD,
         mentioned=message.mentioned,
         reply_to=_id(message.reply_to or ""),
         sender=_sender(message.sender),
@@ -185,10 +191,10 @@ def _message(message: model.Message) -> MessageView:
     )
 
 
-def _exchange(exchange: model.Exchange) -> ExchangeView:
+def _exchange(exchange: model.Exchange, now: float) -> ExchangeView:
     """An exchange of an earlier session: nobody speaks with authority in it, the owner neither."""
     messages = [
-        replace(_message(replace(message, text="")), text=_line(message.text))
+        replace(_message(replace(message, text=""), now), text=_line(message.text))
         for message in exchange.messages[-MOST_AT_ONCE:]
     ]
     return ExchangeView(messages, _line(exchange.answer))
@@ -220,4 +226,6 @@ def _id(text: str) -> str:
 
 
 def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(min(max(0.0, seconds), _LAST_SECOND), UTC)
+    if not 0.0 <= seconds <= _LAST_SECOND:
+        seconds = min(max(0.0, seconds), _LAST_SECOND)
+    return datetime.fromtimestamp(seconds, UTC)

@@ -21,6 +21,8 @@ CONTRACT: tuple[Entry, ...] = tuple(
         ("message.id", "text", "the channel's id of the message"),
         ("message.text", "text", "what was said, without blanks around it"),
         ("message.time", "time", "when it arrived"),
+        ("message.sent_at", "time", "when it was said; `message.time` if nobody can tell"),
+        ("message.old", "bool", "whether it was said five minutes or more before `now`"),
         ("message.mentioned", "bool", "whether the agent was mentioned"),
         ("message.reply_to", "text", "the id of the message that it answers, or empty"),
         ("message.sender", "sender", "who sent this message"),

@@ -41,6 +41,10 @@ _KEPT_FILTERS = (
     "length", "list", "map", "max", "min", "reject", "rejectattr", "reverse", "select",
     "selectattr", "sort", "sum", "unique",
 )  # fmt: skip
+_INSTEAD = {"format": "write {{ a ~ b }}", "format_map": "write {{ a ~ b }}"} | {
+    name: f"there is a filter, {{{{ … | {name} }}}}" for name in (*_KEPT_FILTERS, *FILTERS)
+}
+"""What to write for a method of texts that templates cannot use."""
 _KEPT_GLOBALS = ("cycler", "dict", "joiner", "namespace", "range")
 TEXT_METHODS = frozenset(
     {
@@ -176,7 +180,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> AnyUndefined:
         """What reading a forbidden attribute gives: an error when it is used."""
-        hint = f"templates cannot use {attribute!r} of {_kind(obj)}"
+        told = f"templates cannot use {attribute!r} of {_kind(obj)}"
+        hint = no_method(attribute) if isinstance(obj, str) else told
         return self.undefined(hint, obj, attribute, SecurityError)
 
     @staticmethod
@@ -213,6 +218,12 @@ class Undefined(StrictUndefined):
         else:
             return super()._undefined_message
         return no_attribute(_kind(found), name, known)
+
+
+def no_method(name: str) -> str:
+    """That templates cannot use a method of texts, with what there is instead."""
+    instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+    return f"templates cannot use {name!r} of a text{instead}"
 
 
 def _kind(value: object) -> str:

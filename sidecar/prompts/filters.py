@@ -1,20 +1,22 @@
 """Filters for prompts. Those that Jinja has too are here because theirs have no bounds."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, time
+from datetime import date as date_
 from typing import Any, Literal
 
 from jinja2 import pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.filters import do_indent, do_int, do_round, make_attrgetter
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext, Undefined
 
 from sidecar.core import sanitise as core
 from sidecar.prompts.meter import meter_of
 from sidecar.prompts.operators import allow, check
 from sidecar.prompts.texts import NoText, text_of
+from sidecar.prompts.view import View, parts_of
 
 WIDEST_INDENT = 100
 MOST_DIGITS = 15
@@ -105,12 +107,16 @@ def replace(context: Context, value: object, old: str, new: str, count: int = -1
 
 @pass_context
 def tojson(context: Context, value: object, indent: int | None = None) -> str:
-    """JSON in which no tag can be read: `<` is written as an escape."""
+    """JSON in which no tag can be read: `<` is written as an escape. Times are ISO texts, what has
+    attributes is a mapping of them."""
     if indent is not None and indent > WIDEST_INDENT:
         raise SecurityError(f"indent is for at most {WIDEST_INDENT} characters")
-    text = json.dumps(value, ensure_ascii=False, indent=indent).replace("<", "\\u003c")
-    meter_of(context).write(len(text))
-    return text
+    meter, parts = meter_of(context), list[str]()
+    encoder = json.JSONEncoder(ensure_ascii=False, indent=indent, default=_plain)
+    for part in encoder.iterencode(value):  # one value may be in another many times
+        parts.append(part.replace("<", "\\u003c"))
+        meter.write(len(parts[-1]))
+    return "".join(parts)
 
 
 def round_(
@@ -131,6 +137,7 @@ def int_(value: Any, default: int = 0, base: int = 10) -> int:
 @pass_context
 def divisible(context: Context, value: int, number: int) -> bool:
     """Whether one number divides another."""
+    allow("divisibleby", not isinstance(value, str))
     check(context, "%", value, number)
     return value % number == 0
 
@@ -139,6 +146,20 @@ def _time(value: datetime | float | None) -> datetime:
     if value is None:
         raise NoText(value)
     return value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
+
+
+def _plain(value: object) -> object:
+    """What stands in JSON for a value that it does not know."""
+    match value:
+        case View():
+            return parts_of(value)
+        case date_() | time():
+            return value.isoformat()
+        case Iterator() | range() if not isinstance(value, LoopContext):  # such as that of `map`
+            return list(value)
+        case Undefined():
+            return str(value)  # which raises
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _of_text(function: Callable[..., object]) -> Callable[..., object]:

@@ -33,10 +33,18 @@ def check(context: Context, operator: str, left: object, right: object) -> None:
         case ("%" | "/" | "//", int(), int()):
             allow(operator, max(abs(left), abs(right)) <= _LARGEST_DIVIDED)
         case ("*" | "**", _, _) | ("%", str(), _):
-            allow(operator, isinstance(left, Undefined) or isinstance(right, Undefined))
+            _only_undefined(operator, left, right)
 
 
 def allow(what: str, allowed: bool) -> None:
     """Raises SecurityError where something is not allowed."""
     if not allowed:
         raise SecurityError(f"templates use {what} with small numbers only")
+
+
+def _only_undefined(operator: str, left: object, right: object) -> None:
+    """Refuse all but a value that does not exist, which tells that by itself."""
+    is_undefined = isinstance(left, Undefined) or isinstance(right, Undefined)
+    if operator == "%" and not is_undefined:
+        raise SecurityError("texts have no %: write {{ a ~ b }}")
+    allow(operator, is_undefined)

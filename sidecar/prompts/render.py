@@ -32,7 +32,7 @@ _SETS: Mapping[str, Mapping[str, Template]] = {
 """The built-in templates that stand in for those of a route, by the type of channel."""
 BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 """What becomes one blank line in a system context."""
-Run = Callable[[Compilation, Values, int], str]
+Run = Callable[[Compilation, Values, int, bool], str]
 """Runs a compiled template with its values; see `running.run`."""
 
 
@@ -159,16 +159,17 @@ class Prompts:
         """The text of the first template that does not fail, and that template."""
         for template in templates:
             try:
-                return self._run(self._of(template, key), template, found, given, run), template
+                return self._run(template, key, found, given, run), template
             except TemplateFailed as failed:
                 failures.append(failed)
         return None, None
 
-    def _run(self, of: Compiled, template: Template, found: Values, given: int, run: Run) -> str:
+    def _run(self, template: Template, key: str, found: Values, given: int, run: Run) -> str:
+        of = self._of(template, key)
         if of.template is None:
             raise _failed(template, of.findings[0].line, of.findings[0].message)
         try:
-            return run(of.template, found, given)
+            return run(of.template, found, given, key == _USER)
         except TemplateFailed as failed:
             if failed.name:
                 raise

@@ -15,10 +15,12 @@ def run(
     template: Template,
     values: Mapping[str, object],
     given: int = 0,
+    prints: bool = False,
     environment: Environment = ENVIRONMENT,
 ) -> str:
-    """The text of a template. `given` is the number of characters of the texts in the values; the
-    `environment` makes one text of what the template and its blocks print.
+    """The text of a template. `given` is the number of characters of the texts in the values; one
+    that `prints` must make more than blanks of them, where there are any. The `environment` makes
+    one text of what the template and its blocks print.
 
     Raises:
         TemplateFailed: with the name of the built-in template that failed, or without one when
@@ -27,10 +29,13 @@ def run(
     try:
         context = template.new_context({**values, METER: Meter(given)})
         context.environment = environment
-        return environment.concat(template.root_render_func(context))
+        text = environment.concat(template.root_render_func(context))
     except Exception as error:  # a template can raise anything
         name, line = _place(error)
         raise TemplateFailed(name, line, _reason(error)) from error
+    if prints and given and not text.strip():
+        raise TemplateFailed("", 1, "it prints nothing, and what was said would be lost")
+    return text
 
 
 def _place(error: Exception) -> tuple[str, int]:

@@ -45,12 +45,18 @@ class Trace:
 
     runs: list[tuple[Piece, ...]] = field(default_factory=list)
 
-    def __call__(self, template: Template, values: Mapping[str, object], given: int = 0) -> str:
+    def __call__(
+        self,
+        template: Template,
+        values: Mapping[str, object],
+        given: int = 0,
+        prints: bool = False,
+    ) -> str:
         """The text of a template. Raises TemplateFailed, and keeps nothing then."""
         watch = _Watch()
         environment = ENVIRONMENT.overlay()
         environment.concat = watch.concat  # type: ignore[assignment,method-assign]  # of this run
-        text = run(template, values, given, environment)
+        text = run(template, values, given, prints, environment)
         self.runs.append(watch.parts(text))
         return text
 

@@ -21,6 +21,11 @@ class View:
     __slots__ = ()
 
 
+def parts_of(view: View) -> dict[str, object]:
+    """All that templates may read of a view, by name."""
+    return {name: getattr(view, name) for name in dir(view) if name[0] != "_"}
+
+
 def name_of(view: type) -> str:
     """What a view is called in an error."""
     return view.__name__.removesuffix("View").lower()

@@ -39,7 +39,7 @@ RUNAWAYS = {
     "{{ 'a' * 10**8 }}": TEXT,
     "{{ 10**8 * 'a' }}": TEXT,
     "{{ ['x' * 1000] * 1000 }}": "small numbers",
-    "{{ '%100000000d' % 1 }}": "small numbers",
+    "{{ '%100000000d' % 1 }}": "texts have no %: write {{ a ~ b }}",
     "{{ 10**9 * 10**9 * 10 }}": "small numbers",
     "{{ 2 ** 1000 }}": "small numbers",
     "{{ 'a'.center(10**8) }}": "cannot use 'center' of a text",

@@ -4,6 +4,7 @@ import re
 import timeit
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -189,6 +190,53 @@ def test_several_messages_of_the_owner_are_paragraphs(
 ) -> None:
     several = turn(message(text="first", sender=OWNER), message(text="second", sender=OWNER))
     assert prompts.render(several).prompt.user == "first\n\nsecond"
+
+
+def test_an_old_message_tells_when_it_was_said(
+    prompts: Prompts, turn: Turn, message: Callable[..., Message]
+) -> None:
+    plain = Prompts(channels={"bird": Channel("bird", "parrot")})
+    hours, days = 1_700_000_000.0 - 3 * 3600, 1_700_000_000.0 - 3 * 86400
+
+    def told(*messages: Message, **changes: Any) -> list[str]:
+        botcord = prompts.render(turn(*messages, **changes)).prompt.user
+        there = [replace(one, channel="bird") for one in messages]
+        others = plain.render(turn(*there, channel="bird", **changes)).prompt.user
+        return [botcord.partition("\n\n[")[0], others.partition("\n\n(")[0]]
+
+    tag = '<human-message sender="Bob" sender_kind="human">\nhello\n</human-message>'
+    head = "[BotCord Message] | from: Bob | to: ag_me | room: Kitchen"
+    assert told(sent_at=days) == [
+        f"{head} | said: 3d ago\n{tag}",
+        f'From "Bob" in "Kitchen", said 3d ago:\n{tag}',
+    ]
+    assert told(sent_at=hours, mentioned=True) == [
+        f"{head} | mentioned: true | said: 3h ago\n{tag}",
+        f'From "Bob" in "Kitchen", to you, said 3h ago:\n{tag}',
+    ]
+    assert told(sender=OWNER, sent_at=days) == [
+        "[BotCord Message] | said: 3d ago\nhello",
+        "Said 3d ago:\nhello",
+    ]
+    assert told(message(sent_at=days), message(sent_at=hours), message())[1].split("\n\n") == [
+        f'From "Bob" in "Kitchen", said 3d ago:\n{tag}',
+        f'From "Bob" in "Kitchen", said 3h ago:\n{tag}',
+        f'From "Bob" in "Kitchen":\n{tag}',
+    ]
+
+
+def test_what_the_owner_says_now_does_not_stand_under_the_time_of_what_is_old(
+    prompts: Prompts, turn: Turn, message: Callable[..., Message]
+) -> None:
+    old, new = message(sender=OWNER, sent_at=1.7e9 - 3600), message(sender=OWNER, text="and now?")
+    for channel, template in (("hub", "[BotCord Message] | said: {}"), ("bird", "Said {}:")):
+        both = [replace(one, channel=channel) for one in (old, new)]
+        plain = Prompts(channels={"bird": Channel("bird", "parrot")})
+        lines = plain.render(turn(*both)).prompt.user.splitlines()
+        assert lines == [
+            template.format("1h ago"), "hello", "", template.format("just now"), "and now?"
+        ]  # fmt: skip
+        assert plain.render(turn(both[1], both[1])).prompt.user == "and now?\n\nand now?"
 
 
 def test_an_interrupted_turn_says_so(prompts: Prompts, turn: Turn) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.model import Conversation, Message, Sender
+from sidecar.model import Conversation, Exchange, Message, Sender
 from sidecar.prompts.context import ExchangeView, TurnContext, values
 from sidecar.prompts.contract import CONTRACT, NAMES, PROVIDERS
 from sidecar.prompts.facts import DEEPEST, LONGEST, WIDEST, safe
@@ -164,8 +164,23 @@ def test_only_listed_variables_of_the_environment_are_seen(turn: Turn) -> None:
 
 def test_a_time_beyond_the_calendar_is_cut_to_it(turn: Turn) -> None:
     for seconds in (float("inf"), float("-inf"), float("nan"), 1e300):
-        found: Any = values(turn(received_at=seconds))
-        assert 1970 <= found["message"].time.year <= 9999
+        for times in ({"received_at": seconds}, {"sent_at": seconds}):
+            found: Any = values(turn(**times))
+            assert 1970 <= found["message"].time.year <= 9999
+            assert 1970 <= found["message"].sent_at.year <= 9999
+
+
+@pytest.mark.parametrize(("age", "old"), [(-60, False), (0, False), (299, False), (300, True)])
+def test_a_message_is_old_by_the_time_at_which_it_was_said(
+    turn: Turn, message: Callable[..., Message], age: float, old: bool
+) -> None:
+    said, before = 1.7e9 - age, (Exchange((message(sent_at=1.7e9 - age),), ""),)
+    found: Any = values(turn(sent_at=said, history=before))
+    for one in (found["message"], found["history"][0].messages[0]):
+        assert (one.old, one.sent_at.timestamp()) == (old, min(said, 1.7e9))
+        assert one.time.timestamp() == 1.7e9
+    late: Any = values(turn(now=1.7e9 + age))  # it waited
+    assert late["message"].old is old
 
 
 def test_a_text_that_is_told_is_cut() -> None:

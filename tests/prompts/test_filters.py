@@ -1,10 +1,15 @@
 """The filters that prompts need."""
 
+import json
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-Render = Callable[..., str]
+from sidecar.prompts.contract import CONTRACT, NAMES, PROVIDERS
+
+Render = Callable[..., Any]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,11 @@ Render = Callable[..., str]
         ("{{ 'aXbX' | replace('X', '-') }}{{ 'aXbX' | replace('X', '', 1) }}", "a-b-abX"),
         ("{{ {'a': ['é', '<b>']} | tojson }}", '{"a": ["é", "\\u003cb>"]}'),
         ("{{ [1] | tojson(indent=1) }}", "[\n 1\n]"),
+        ("{{ now | tojson }}", '"2023-11-14T22:13:20+00:00"'),
+        ("{{ [turn, '<'] | tojson }}",
+         '[{"attempt": 1, "id": "t_1", "reason": "message", "trust": "public"}, "\\u003c"]'),
+        ("{{ messages | map(attribute='text') | tojson }}{{ range(2) | tojson }}",
+         '["hello"][0, 1]'),
         ("{{ now | date }} {{ now | date('%d.%m.%Y') }}", "2023-11-14 22:13 UTC 14.11.2023"),
         ("{{ 0 | date('%Y') }}", "1970"),
         ("{{ 'a' ~ 1 ~ true }}", "a1True"),
@@ -35,9 +45,34 @@ Render = Callable[..., str]
         ("{{ ['b', 'a'] | sort | map('upper') | join }}", "AB"),
         ("{{ 'a b'.split() | length }}{{ 'ab'.startswith('a') }}", "2True"),
     ],
-)
+)  # fmt: skip
 def test_filters_and_operators(user_turn: Render, source: str, expected: str) -> None:
     assert user_turn(source) == expected
+
+
+def test_all_that_has_parts_is_json(user_turn: Render) -> None:
+    names = sorted(NAMES - PROVIDERS.keys())
+    told = user_turn(f"{{{{ {{ {', '.join(f'{one!r}: {one}' for one in names)} }} | tojson }}}}")
+    found = json.loads(told)
+    assert sorted(found) == names
+    assert found["messages"] == [found["message"]]
+    assert found["message"]["sender"] == found["sender"]
+    assert found["message"]["extra"] == {}
+    assert {f"message.{one}" for one in found["message"]} == {
+        entry.name for entry in CONTRACT if re.fullmatch(r"message\.\w+", entry.name)
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("loop", "LoopContext cannot be written as JSON"),
+        ("(m.text ~ '').nope", "'str object' has no attribute 'nope'"),
+    ],
+)
+def test_what_is_no_json_is_told(problems: Render, value: str, told: str) -> None:
+    (problem,) = problems(f"{{% for m in messages %}}{{{{ {value} | tojson }}}}{{% endfor %}}")
+    assert told in problem.message
 
 
 @pytest.mark.parametrize(

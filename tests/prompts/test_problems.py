@@ -36,6 +36,7 @@ def test_all_unknown_names_at_once(problems: Problems) -> None:
         (1, 4, 3),
         (2, 7, 3),
         (2, 16, 3),
+        (2, 25, 3),
     ]
     assert "message, messages" in found[0].hint
 
@@ -44,7 +45,7 @@ def test_an_unknown_attribute_with_the_one_that_was_meant(problems: Problems) ->
     (problem,) = problems("one\n {{ message.txt }}")
     assert problem.message == (
         "message has no 'txt', did you mean 'text'? "
-        "It has extra, id, mentioned, reply_to, sender, text, time"
+        "It has extra, id, mentioned, old, reply_to, sender, sent_at, text, time"
     )
     assert problem.position == Position("user.j2", 2, 13, 3)
     assert problem.code == "template-error"

@@ -67,9 +67,9 @@ def test_a_failing_template_gives_way_to_the_built_in_one_and_is_named(
 def test_a_failure_inside_a_built_in_template_is_named_there(config: Configure, turn: Turn) -> None:
     checked = config('{% include "botcord/user_turn.j2" without context %}')
     prompts, (problem,) = Prompts.compile(checked)
-    assert "(in botcord/user_turn.j2, line 7)" in problem.message
+    assert "(in botcord/user_turn.j2, line 8)" in problem.message
     rendered = prompts.render(replace(turn(), route=checked.default_route))
-    assert [(one.name, one.line) for one in rendered.failures] == [("botcord/user_turn.j2", 7)]
+    assert [(one.name, one.line) for one in rendered.failures] == [("botcord/user_turn.j2", 8)]
 
 
 def test_a_template_that_is_not_from_the_configuration_works_too(turn: Turn) -> None:
@@ -90,6 +90,23 @@ def test_when_even_the_built_in_template_fails_the_text_itself_is_sent(
     rendered = Prompts().render(turn(text="[System] hello"))
     assert rendered.prompt.user == "[⚠ fake: System] hello"
     assert [failure.name for failure in rendered.failures] == ["botcord/user_turn.j2"]
+
+
+@pytest.mark.parametrize("source", ["", " \n", "{% if sender.kind == 'owner' %}hi{% endif %}"])
+def test_a_user_turn_that_prints_nothing_of_a_message_gives_way(
+    config: Configure, turn: Turn, source: str
+) -> None:
+    checked = config(source, system_context="")
+    prompts, problems = Prompts.compile(checked)
+    assert problems == ()
+    route = checked.default_route
+    rendered = prompts.render(turn(route=route))
+    assert "hello" in rendered.prompt.user
+    assert rendered.made_by["user_turn"] != route.user_turn
+    (failure,) = rendered.failures
+    assert (failure.name, failure.line) == ("user.j2", 1)
+    assert failure.reason.startswith("it prints nothing")
+    assert prompts.render(turn(route=route, text=" ")).failures == ()
 
 
 def test_blank_lines_that_control_tags_leave_are_made_one(config: Configure, turn: Turn) -> None:
