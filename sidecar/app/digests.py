@@ -7,27 +7,66 @@ be used. Its mode and owner make no other difference.
 import os
 import stat
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from sidecar.app.own_writes import digest
 from sidecar.app.walk import files_of
-from sidecar.config.system import WILDCARDS, SecretPath, is_private
+from sidecar.config.system import (
+    AWAITED,
+    WILDCARDS,
+    FolderPath,
+    ProgramPath,
+    SecretPath,
+    is_private,
+)
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of a file that are compared."""
+_MOST_ARE = 64 * 1024
+"""Bytes that most files have at most: to make room for LARGEST takes longer than to read them."""
 
 OPEN = b"open"
 """Instead of a hash: a file that has to be private and is not."""
+_THERE = b"there"
+"""The same of what has to be a folder, or a program, and is one."""
 
 Digests = Mapping[Path, bytes | None]
 """Files with the hash of their content, None where there is no file; see `OPEN`."""
 NOTHING: Digests = MappingProxyType({})
 
 
+@dataclass(slots=True)
+class Look:
+    """What files hold, in `held`; and when those that are there were last changed, in `times`, in
+    nanoseconds: of each file both are of the same moment."""
+
+    held: dict[Path, bytes | None] = field(default_factory=dict)
+    times: dict[Path, int] = field(default_factory=dict)
+
+    def touched_since(self, before: "Look") -> bool:
+        """Whether a file that holds what it held before was changed since: by a `touch`, or because
+        somebody wrote the same again."""
+        return any(
+            before.times.get(path, at) != at and before.held[path] == self.held[path]
+            for path, at in self.times.items()
+        )
+
+
+def look(inputs: Collection[Path]) -> Look:
+    """Look at files. Blocks."""
+    found = Look()
+    for path in inputs:
+        found.held[path], at = _found(path)
+        if at is not None:
+            found.times[path] = at
+    return found
+
+
 def digests(inputs: Collection[Path]) -> Digests:
     """What the files hold now. Blocks."""
-    return {path: _digest(path) for path in inputs}
+    return look(inputs).held
 
 
 def is_open(found: os.stat_result) -> bool:
@@ -35,19 +74,37 @@ def is_open(found: os.stat_result) -> bool:
     return not is_private(found.st_mode, found.st_uid, os.geteuid())
 
 
-def _digest(path: Path) -> bytes | None:
-    """The hash of a file's content, None where there is no file; see `OPEN`."""
+def _is_there(path: Path, found: os.stat_result) -> bool:
+    """Whether there is what has to be at a path, of which the system told this."""
+    match path:
+        case FolderPath():
+            return stat.S_ISDIR(found.st_mode)
+        case ProgramPath():
+            return stat.S_ISREG(found.st_mode) and os.access(path, os.X_OK)
+    return False
+
+
+def _found(path: Path) -> tuple[bytes | None, int | None]:
+    """The hash of a file's content and when it was changed; None where there is no file; see
+    `OPEN`."""
     try:
         found = path.stat()
+        if _is_there(path, found):
+            return _THERE, None
         if stat.S_ISREG(found.st_mode):
             if isinstance(path, SecretPath) and is_open(found):
-                return OPEN
+                return OPEN, found.st_mtime_ns
             with path.open("rb") as file:
-                return digest(file.read(LARGEST))
+                content = file.read(_MOST_ARE)
+                if len(content) == _MOST_ARE:
+                    content += file.read(LARGEST - _MOST_ARE)
+                held = digest(content)
+                # Of this very file: the path may name another one by now.
+                return held, os.fstat(file.fileno()).st_mtime_ns
     except OSError:
-        if WILDCARDS & set(str(path)):
-            return digest(os.fsencode("\0".join(_matches(path))))
-    return None
+        if WILDCARDS & set(str(path)) and not isinstance(path, AWAITED):
+            return digest(os.fsencode("\0".join(_matches(path)))), None
+    return None, None
 
 
 def _matches(pattern: Path) -> list[str]:

@@ -8,11 +8,10 @@ on the way to a file lies: editors replace files, and Kubernetes replaces the li
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 
 from sidecar.app.bell import Bell
-from sidecar.app.digests import NOTHING, Digests, digests
+from sidecar.app.digests import NOTHING, Digests, Look, look
 from sidecar.app.own_writes import OwnWrites
 from sidecar.app.watcher import Watcher
 from sidecar.config.reloading import LONGEST_DEBOUNCE, Reloading
@@ -44,31 +43,25 @@ async def changes(
     `unchecked` does, the receiver came to no end with it: it is told again from time to time.
     """
     own, watcher = own or OwnWrites(), watcher or Watcher()
-    bell, times = Bell(watcher), frozenset[tuple[Path, int]]()
+    bell, now = Bell(watcher), Look()
     known = taken = NOTHING
     again = _Again()
     try:
         while True:
             known, taken = _taken(known, taken, inputs())
-            now = await asyncio.to_thread(digests, taken)
-            watcher.files, watcher.looked_at = len(now), time.time()
-            before, times = times, frozenset()
-            if retries():
-                times = await asyncio.to_thread(_times, now)
-            if before and times and before != times and not _differ(known, now, own):
-                yield False
-                continue
-            if _differ(known, now, own):
+            before, now = now, await asyncio.to_thread(look, taken)
+            watcher.files, watcher.looked_at = len(now.held), time.time()
+            if _differ(known, now.held, own):
                 stirs()
-                settled = await _settled(inputs, known, now, timing().debounce)
-                calm, now = settled == now, settled
+                begun, now = now.held, await _settled(inputs, known, now, timing().debounce)
                 known, taken = _taken(known, taken, inputs())
-                if _differ(known, now, own):
-                    known, watcher.changed_at = now, time.time()
-                    yield calm
+                if _differ(known, now.held, own):
+                    known, watcher.changed_at = now.held, time.time()
+                    yield begun == now.held
                     continue
-            known = now
-            if again.is_due(unchecked(), timing().poll, time.monotonic()):
+            known = now.held
+            touched = retries() and now.touched_since(before)
+            if touched or again.is_due(unchecked(), timing().poll, time.monotonic()):
                 yield False
                 continue
             await bell.wait(inputs(), timing().poll)
@@ -100,20 +93,21 @@ class _Again:
 
 
 async def _settled(
-    inputs: Callable[[], Collection[Path]], known: Digests, now: Digests, debounce: float
-) -> Digests:
-    """The digests once they are the same twice in a row, and have been for `debounce` seconds.
+    inputs: Callable[[], Collection[Path]], known: Digests, now: Look, debounce: float
+) -> Look:
+    """The look once files hold the same twice in a row, and have done so for `debounce` seconds.
 
     Up to half of these had passed when the change was seen, as far as the file system tells: its
     clock may be another one.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_DEBOUNCE
-    pause = debounce - min(await asyncio.to_thread(_at_rest, known, now), debounce / 2)
+    at_rest = await asyncio.to_thread(_at_rest, known, now.held)
+    pause = debounce - min(at_rest, debounce / 2)
     while loop.time() < end:
         await asyncio.sleep(pause)
-        before, now, pause = now, await asyncio.to_thread(digests, inputs()), debounce
-        if before == now:
+        before, now, pause = now, await asyncio.to_thread(look, inputs()), debounce
+        if before.held == now.held:
             break
     return now
 
@@ -126,15 +120,6 @@ def _at_rest(known: Digests, now: Digests) -> float:
     except (OSError, ValueError):
         return 0.0
     return max(0.0, time.time() - latest)
-
-
-def _times(inputs: Collection[Path]) -> frozenset[tuple[Path, int]]:
-    """When the files were changed last."""
-    found = set()
-    for path in inputs:
-        with suppress(OSError):
-            found.add((path, path.stat().st_mtime_ns))
-    return frozenset(found)
 
 
 def _taken(known: Digests, before: Digests, now: Digests) -> tuple[Digests, Digests]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.app import watch
-from sidecar.app.digests import Digests, digests
+from sidecar.app.digests import Digests, Look, digests
 from sidecar.app.watch import changes
 from sidecar.config.reloading import Reloading
 
@@ -64,7 +64,7 @@ async def test_a_save_that_was_read_by_hand_and_is_undone_before_it_settles_is_t
 ) -> None:
     settled = watch._settled
 
-    async def unsettled(*args: Any) -> Digests:
+    async def unsettled(*args: Any) -> Look:
         await receiver.read()
         await receiver.save("A")
         return await settled(*args)

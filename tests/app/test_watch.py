@@ -16,11 +16,12 @@ import pytest
 
 from sidecar import metrics
 from sidecar.app import bell, watch
-from sidecar.app.digests import Digests, digests
+from sidecar.app.digests import Digests, Look, digests
 from sidecar.app.own_writes import digest
 from sidecar.app.watch import changes
 from sidecar.app.watcher import Watcher
 from sidecar.config.reloading import Reloading
+from sidecar.config.system import FolderPath
 from tests.patience import PATIENCE, until
 
 NEVER = 10.0**6
@@ -377,6 +378,16 @@ async def test_a_file_whose_folder_does_not_exist_yet_is_waited_for(tmp_path: Pa
         await watched.until("new")
 
 
+async def test_a_folder_that_has_to_be_there_is_waited_for(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "later" / "here"
+    async with watching(config, FolderPath(folder)) as watched:
+        folder.parent.mkdir()
+        await watched.inputs.left_alone()
+        assert watched.seen == []
+        folder.mkdir()
+        await watched.exactly("old")
+
+
 async def test_each_input_counts_and_a_new_file_that_matches_a_wildcard_too(
     config: Path, tmp_path: Path
 ) -> None:
@@ -511,10 +522,10 @@ async def test_it_is_told_what_is_watched_and_when_a_change_was_seen(
 async def test_a_watch_that_fails_altogether_is_told(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(inputs: object) -> watch.Digests:
+    def broken(inputs: object) -> Look:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr(watch, "digests", broken)
+    monkeypatch.setattr(watch, "look", broken)
     watcher = Watcher()
     with pytest.raises(ValueError, match="no such thing"):
         await anext(changes(await inputs_of(config), watcher=watcher))
