@@ -1,5 +1,6 @@
-# What one does with this checkout. It needs make and Python 3.11 or newer, and writes nothing
-# outside the checkout but pip's and npm's caches. `make` alone lists the targets.
+# What one does with this checkout. It needs make and Python 3.11 or newer. Outside the checkout it
+# writes pip's and npm's caches, and `make run` what `sidecar dev` keeps: ~/.local/state/sidecar/dev,
+# or below the `state.dir` of config.yaml. `make` alone lists the targets.
 
 VENV ?= .venv
 PYTHON ?=

@@ -120,7 +120,7 @@ class _Line:
     """What one record says, without secrets. `trace` is empty without an exception."""
 
     message: str
-    context: Mapping[str, str]
+    context: Mapping[str, str | int]
     trace: str
 
 
@@ -144,7 +144,7 @@ class _Formatter(logging.Formatter):
         redact = self.redact
         line = _Line(
             redact(_message(record)),
-            {name: redact(str(fact)) for name, fact in _context.get().items()},
+            {name: _fact(fact, redact) for name, fact in _context.get().items()},
             redact(self._trace(record)),
         )
         return redact(self._shape(record, line))
@@ -152,6 +152,12 @@ class _Formatter(logging.Formatter):
     def _trace(self, record: logging.LogRecord) -> str:
         exception = self.formatException(record.exc_info) if record.exc_info else ""
         return "\n".join(part for part in (exception, record.stack_info) if part)
+
+
+def _fact(fact: object, redact: Redact) -> str | int:
+    """What is told of a fact: a number as such, unless that is secret."""
+    text = redact(str(fact))
+    return fact if isinstance(fact, int) and text == str(fact) else text
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -191,7 +197,7 @@ def _text(record: logging.LogRecord, line: _Line, *, colours: bool) -> str:
     if colours and record.levelname in _COLOURS:
         level = f"\x1b[{_COLOURS[record.levelname]}m{level}\x1b[0m"
     said = " ".join(
-        [line.message, *(f"{name}={_value(fact)}" for name, fact in line.context.items())]
+        [line.message, *(f"{name}={_value(str(fact))}" for name, fact in line.context.items())]
     )
     first = f"{seconds}.{int(record.msecs):03} {level} {_escape(said)}"
     # Every line that begins at the margin is a log line; a trace is indented.

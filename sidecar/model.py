@@ -5,6 +5,7 @@ Times are seconds since the epoch, UTC, as floats. Ids are the channel's own tex
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,6 +17,7 @@ BlockKind = Literal["assistant", "thinking", "tool_use", "tool_result", "system"
 ACTS: tuple[BlockKind, ...] = ("assistant", "tool_use", "tool_result")
 """Blocks after which a turn is not run again: it would say, or do, the same twice."""
 ReplyKind = Literal["answer", "error", "notice"]
+AttentionMode = Literal["always", "mention_only", "keyword", "allowed_senders", "muted"]
 FailureKind = Literal[
     "not_found",  # the program of the runtime, or its working directory, is not there
     "exited",  # it ended without a final event, by a code or a signal
@@ -65,10 +67,12 @@ class Sender:
 class Message:
     """One inbound message, as the channel understood it. `(channel, account, id)` is unique.
 
-    `alias` is another id by which replies may name it, `reply_to` what this one replies to.
-    `unusable` is the reason why it can never start a turn (it is recorded all the same).
-    `extra` is a JSON object of the channel's own: what it needs to answer, and facts that its
-    templates may read. Nobody else looks into it.
+    `sent_at` is when it was said, as far as the channel knows: `received_at` without that, and
+    never later. `alias` is another id by which replies may name it, `reply_to` what this one
+    replies to. `unusable` is the reason why it can never start a turn (it is recorded all the
+    same). One that was `planned` for its time waits for others, and they for it. `extra` is a JSON
+    object of the channel's own: what it needs to answer, and facts that its templates may read.
+    Nobody else looks into it.
     """
 
     channel: str
@@ -82,7 +86,12 @@ class Message:
     reply_to: str | None = None
     alias: str | None = None
     unusable: str | None = None
+    planned: bool = False
+    sent_at: float = inf
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sent_at", min(self.received_at, self.sent_at))
 
     @property
     def key(self) -> ConversationKey:
@@ -101,15 +110,10 @@ class Said:
     at: float
 
 
-AttentionMode = Literal["always", "mention_only", "keyword", "allowed_senders", "muted"]
-
-
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Which messages of a conversation the owner wants the agent to be woken by.
-
-    `muted_until` holds besides the mode; None is not muted.
-    """
+    """Which messages of a conversation the owner wants the agent to be woken by. `muted_until`
+    holds besides the mode; None is not muted."""
 
     mode: AttentionMode = "always"
     keywords: tuple[str, ...] = ()
@@ -128,10 +132,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a channel knows of a conversation. All texts are as others wrote them.
-
-    `members` may be only some of the `member_count`.
-    """
+    """What a channel knows of a conversation. All texts are as others wrote them. `members` may be
+    only some of the `member_count`."""
 
     id: str
     name: str = ""
@@ -191,10 +193,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a turn did not succeed. `detail` is for the log, never for a room.
-
-    `retryable` tells that the same turn may succeed in a moment.
-    """
+    """Why a turn did not succeed. `detail` is for the log, never for a room. `retryable` tells that
+    the same turn may succeed in a moment."""
 
     kind: FailureKind
     detail: str

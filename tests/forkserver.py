@@ -7,6 +7,7 @@ own. It ends as that would, but does not take its modules apart.
 
 import atexit
 import gc
+import io
 import os
 import pickle
 import runpy
@@ -109,6 +110,7 @@ def become(descriptors: list[int], command: list[str], cwd: str, env: dict[str, 
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    sys.stdout = anew(sys.stdout)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
@@ -120,6 +122,18 @@ def become(descriptors: list[int], command: list[str], cwd: str, env: dict[str, 
     if env.get("PYTHONWARNINGS") == "error":
         sys.warnoptions.append("error")
         warnings.simplefilter("error")
+
+
+def anew(stream: Any) -> io.TextIOWrapper:
+    """A stream like that, of the same descriptor: it may not be able to seek any more."""
+    size = 0 if stream.write_through else -1
+    return io.TextIOWrapper(
+        os.fdopen(stream.fileno(), "wb", size, closefd=False),
+        stream.encoding,
+        stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def execute(command: list[str]) -> int:
@@ -147,6 +161,7 @@ def leave(code: int) -> None:
     """End as an interpreter does, up to where it takes apart what it has imported."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    sys.stdout.flush()
     gc.collect()  # which warns of what was left open
     sys.stdout.flush()
     sys.stderr.flush()

@@ -84,7 +84,9 @@ def test_help_loads_no_command_and_a_piped_table_nothing_for_terminals() -> None
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
     loaded, *rest = told.stdout.splitlines()
-    assert set(loaded.split(",")) == {"sidecar", "sidecar.cli", "sidecar.cli.command_line"}
+    assert set(loaded.split(",")) == {
+        "sidecar", "sidecar.cli", "sidecar.cli.command_line", "sidecar.cli.output",
+    }  # fmt: skip
     assert rest == ["A", "(none)", "False"]
 
 

@@ -134,7 +134,15 @@ async def test_bound_facts_are_in_every_line_of_the_task_and_no_other() -> None:
         mine = [one for one in found[:-1] if one["context"]["turn"] == name]
         outer = {"channel": "ag_demo", "turn": name}
         assert [one["msg"] for one in mine] == ["outer", "inner", "outer"]
-        assert [one["context"] for one in mine] == [outer, {**outer, "attempt": "2"}, outer]
+        assert [one["context"] for one in mine] == [outer, {**outer, "attempt": 2}, outer]
+
+
+def test_a_number_is_told_as_such_unless_it_is_secret() -> None:
+    stream = Stream()
+    logs.configure("info", "json", stream, lambda text: text.replace("4711", "[redacted]"))
+    with logs.bound(ms=12, code=4711):
+        log.info("done")
+    assert entries(stream)[0]["context"] == {"ms": 12, "code": "[redacted]"}
 
 
 @pytest.mark.parametrize("shape", ["json", "text"])

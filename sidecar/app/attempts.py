@@ -223,7 +223,7 @@ class Attempts:
                 turn=work.turn,
                 now=time.time(),
                 attempt=self._started.attempt,
-                reason="retry" if again else "coalesced" if work.merged else "message",
+                reason="retry" if again else "coalesced" if len(work.messages) > 1 else "message",
                 session_turns=self._started.session_turns if session else 0,
                 resumed=session is not None,
                 history=self._history,

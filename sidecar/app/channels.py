@@ -11,11 +11,13 @@ from typing import cast
 from sidecar import metrics
 from sidecar.api import Accept, Channel, ChannelStatus, ChannelType, Host, KnowsRooms, Spawn
 from sidecar.app.channel_run import FIRST_WAIT, ChannelRun
+from sidecar.app.speakers import Speakers
 from sidecar.config.model import Channel as ChannelConfig
 from sidecar.core.redact import Redactor
 from sidecar.errors import ChannelUnavailable, PartsFailed
 from sidecar.model import Message, Room
 from sidecar.plugins import channel_type
+from sidecar.store.names import Names
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +32,15 @@ Built = Mapping[str, Channel | Exception]
 
 
 class Channels:
-    """Keeps the wanted channels running. `types` finds a channel type by its name. When they are
-    not `receiving` any more, none is started."""
+    """Keeps the wanted channels running. `names` are those that the journal knows, `types` finds a
+    channel type by its name. When they are not `receiving` any more, none is started."""
 
     def __init__(
         self,
         accept: Accept,
         host: Callable[[str], Host],
         spawn: Spawn,
+        names: Names,
         *,
         types: Callable[[str], ChannelType] = channel_type,
         first_wait: float = FIRST_WAIT,
@@ -50,6 +53,7 @@ class Channels:
         self._running: dict[str, ChannelRun] = {}
         self._broken: dict[str, tuple[ChannelConfig, ChannelStatus]] = {}
         self._wanted: Mapping[str, ChannelConfig] = {}
+        self._speakers = Speakers(names, types)
         self._redactor = Redactor(())
         self.receiving = True
 
@@ -62,6 +66,16 @@ class Channels:
         """The configuration of a channel, also of a discovered one; None when it is not wanted."""
         return self._wanted.get(name)
 
+    def speaker(self, name: str, account: str) -> ChannelConfig | None:
+        """The configuration of the channel that speaks now as the account that the channel of an
+        id had; None when none does."""
+        return self._speakers.find(name, account)
+
+    def sender(self, name: str, account: str) -> Channel | None:
+        """The channel of that configuration."""
+        found = self._speakers.find(name, account)
+        return None if found is None else self.get(found.id)
+
     async def room_of(self, message: Message) -> Room | None:
         """What the channel of a message knows of its conversation. Raises what a channel does."""
         channel = self.get(message.channel)
@@ -72,6 +86,7 @@ class Channels:
     def use(self, wanted: Mapping[str, ChannelConfig]) -> None:
         """Let the rules of the wanted channels hold from now on; `apply` sees to connections."""
         self._wanted = wanted
+        self._speakers.use(wanted)
 
     def new_rules(self, wanted: Mapping[str, ChannelConfig]) -> list[str]:
         """The wanted channels that have no rules yet, or other ones than `use` would give them."""

@@ -43,6 +43,7 @@ def check(
     right: Collection[bytes] = (),
     inside: str = "",
     alone: bool = False,
+    stands_for: Path | None = None,
     leave_out: Callable[[Problem], bool] | None = None,
 ) -> Candidate:
     """Load and check a config file and its templates, on this machine where no other is given.
@@ -51,11 +52,19 @@ def check(
     fingerprints of templates that are known to be right. What the
     control plane set is in the folder `inside` the state folder, or at an absolute path. A process
     that is `alone`, without other threads, lets forks try the templates where these are many.
-    Problems of values, of which `leave_out` says so, do not count.
+    The file is read as if it were at the place of the one that it `stands_for`. Problems of values,
+    of which `leave_out` says so, do not count.
     """
     machine, quick = system or MachineSystem(), quick or QuickRoutes()
     loaded = load(
-        path, machine, Schema(), types=plugins, quick=quick, inside=inside, leave_out=leave_out
+        path,
+        machine,
+        Schema(),
+        types=plugins,
+        quick=quick,
+        inside=inside,
+        stands_for=stands_for,
+        leave_out=leave_out,
     )
     problems = loaded.problems
     if loaded.draft is not None:
@@ -98,12 +107,12 @@ def _try_templates(
     return first(Prompts.compile(config, right, sources, env)[1])
 
 
-def main(path: str, inside: str) -> None:
+def main(path: str, inside: str, stands_for: str) -> None:
     """Write what a file comes to to standard output, for `sidecar.app.candidate`; what was known
     of it comes by standard input."""
     given = sys.stdin.buffer.read()
     known: Known = pickle.loads(given) if given else Known()  # noqa: S301 -- our own
-    found, quick = _quickly(Path(path), known, inside)
+    found, quick = _quickly(Path(path), known, inside, Path(stands_for))
     if given and found.config is not None:  # what problems point into, nobody will look at
         found = replace(found, sources={})
     if found.config is not None:
@@ -111,13 +120,20 @@ def main(path: str, inside: str) -> None:
     write_answer(found, quick.kept, sys.stdout.buffer)
 
 
-def _quickly(path: Path, known: Known, inside: str) -> tuple[Candidate, QuickRoutes]:
+def _quickly(
+    path: Path, known: Known, inside: str, stands_for: Path
+) -> tuple[Candidate, QuickRoutes]:
     """What a file seems to come to, and how it was read."""
-    quick = QuickRoutes(known.routes)
-    found = check(path, quick=quick, inside=inside, right=known.templates, alone=True)
+
+    def checked(quick: QuickRoutes) -> Candidate:
+        right = known.templates
+        return check(
+            path, quick=quick, inside=inside, right=right, alone=True, stands_for=stands_for
+        )
+
+    found = checked(quick := QuickRoutes(known.routes))
     if quick.misled:
-        quick = QuickRoutes()
-        found = check(path, quick=quick, inside=inside, right=known.templates, alone=True)
+        found = checked(quick := QuickRoutes())
     return found, quick
 
 

@@ -24,6 +24,10 @@ _WHY = {
     "silent": "the agent chose not to",
     "no_route": "no route takes this",
     "not_woken": "this wakes no agent",
+    "not_allowed": "the channel's `allow` leaves this out",
+    "rate_limited": "the channel's `rate_limit` is reached",
+    "loop_guard": "the channel's `loop_guard` ends what agents say to each other",
+    "cancelled": "its turn was stopped",
 }
 """Why there is no reply, by the outcome or the reason; others are told as they are."""
 _LAST_STEPS = 1.0

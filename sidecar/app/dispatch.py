@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from sidecar import events, logs, metrics
+from sidecar import logs
 from sidecar.api import Spawn
 from sidecar.app.durable import durably
 from sidecar.app.holding import let_go, pin, take, unpin
 from sidecar.app.outbox import Outbox
 from sidecar.app.snapshot import Snapshot
+from sidecar.app.speakers import Speaker, readdressed
+from sidecar.app.tickets import Lanes, follow, polite, tell_drop, ticket_of
 from sidecar.app.turn import TurnRunner
 from sidecar.app.work import Running, Work, reply_to
 from sidecar.config import model as config
@@ -32,7 +34,10 @@ STOP_SLACK = 2.0
 
 
 class Dispatcher:
-    """Starts turns and stops them. All decisions are made at once, without waiting."""
+    """Starts turns and stops them. All decisions are made at once, without waiting.
+
+    `channel` finds the channel that speaks as an account now. Where none does, turns wait.
+    """
 
     def __init__(
         self,
@@ -40,7 +45,7 @@ class Dispatcher:
         outbox: Outbox,
         runner: TurnRunner,
         snapshot: Snapshot,
-        channel: Callable[[str], config.Channel | None],
+        channel: Speaker,
         spawn: Spawn,
     ) -> None:
         self._journal = journal
@@ -50,7 +55,7 @@ class Dispatcher:
         self._channel = channel
         self._spawn = spawn
         self._state = snapshot.config.state.dir  # that of a later one counts after a restart
-        self._lanes: dict[ConversationKey, Lane] = {}
+        self._lanes: Lanes = {}
         self._waiting: dict[str, Work] = {}
         self._running: dict[str, tuple[Work, Running]] = {}
         self._slots: Slots[ConversationKey] = Slots(
@@ -78,6 +83,7 @@ class Dispatcher:
         A recovered one was admitted before: the depth of the queue does not count for it. A patient
         one waits for those before it, however its route queues.
         """
+        messages = readdressed(messages, self._channel)
         newest = messages[-1]
         route = self._snapshot.router.match(newest)
         if route is None:
@@ -87,18 +93,17 @@ class Dispatcher:
         self._waiting[turn] = work
         depth = NO_LIMIT if recovered else self._snapshot.config.limits.queue_depth
         lane = self._lanes.get(newest.key, Lane())
-        ticket = self._polite(_ticket(work), work, lane)
+        ticket = polite(ticket_of(work), work, self._works(lane))
         ticket = replace(ticket, mode="serial") if patient else ticket
         lane, commands = queueing.offer(lane, ticket, depth)
         self._lanes[newest.key] = lane
         for command in commands:
             match command:
                 case Cancel(running):
-                    self.cancel(running, "superseded")
+                    self._supersede(running, lane.waiting[0])
                 case Drop(dropped, reason):
-                    tell = wording.QUEUE_FULL if reason == "full" else None
                     gone = self._no_longer_waits(dropped)
-                    self.drop(dropped, gone.newest, reason, tell=tell)
+                    self.drop(dropped, gone.newest, reason, tell=wording.NOT_RUN[reason])
         self._ask_for_slot(newest.key)
 
     def fill(self) -> None:
@@ -116,7 +121,7 @@ class Dispatcher:
             lead.pinned, running.since = None, time.time()
             self._running[lead.turn] = (lead, running)
             self._quiet.clear()
-            running.task = self._spawn(self._run(key, lead, running), f"turn:{lead.turn}")
+            running.task = self._spawn(self._run(lead, running), f"turn:{lead.turn}")
 
     def drop(
         self,
@@ -129,7 +134,7 @@ class Dispatcher:
     ) -> None:
         """Record that a turn will not run, and tell the sender where there is something to tell."""
         replies = [reply_to(message, tell, kind)] if tell is not None else []
-        _tell_drop(turn, message, reason, len(replies))
+        tell_drop(turn, message, reason, len(replies))
 
         async def record() -> None:
             pending = await durably(
@@ -143,7 +148,7 @@ class Dispatcher:
         self, turn: str, message: Message, reason: str, replies: Sequence[PendingReply]
     ) -> None:
         """The journal has it that a turn will not run: tell that, and deliver the replies."""
-        _tell_drop(turn, message, reason, len(replies))
+        tell_drop(turn, message, reason, len(replies))
         self._outbox.add(replies)
 
     def cancel(self, turn: str, reason: str, *, tell: str | None = None) -> bool:
@@ -176,11 +181,15 @@ class Dispatcher:
         return found
 
     def use(self, snapshot: Snapshot) -> None:
-        """Take over a new snapshot: what waits is routed anew, or is pinned to the one before if
-        the new one wants that; what runs goes on as it began."""
+        """Take over a new snapshot, and that channels changed: what waits is routed anew, or is
+        pinned to the one before if the new one wants that; what runs goes on as it began."""
         before, self._snapshot = self._snapshot, snapshot
         pins = snapshot.config.reload.pin_queued
         self._slots.resize(snapshot.config.limits.concurrent_turns, snapshot.runtime_limits())
+        for work in (*self._waiting.values(), *(work for work, _ in self._running.values())):
+            work.messages = readdressed(work.messages, self._channel)
+        for key in follow(self._lanes, self._channel):
+            self._slots.forget(key)
         for key, lane in list(self._lanes.items()):
             found = (
                 self._pin(old, before) if pins else self._route_anew(old.turn)
@@ -209,15 +218,28 @@ class Dispatcher:
             await asyncio.wait_for(self._quiet.wait(), seconds)
         return self._quiet.is_set()  # with no time, it is not even looked at
 
-    async def _run(self, key: ConversationKey, work: Work, running: Running) -> None:
+    async def _run(self, work: Work, running: Running) -> None:
+        key = work.newest.key
         with logs.bound(turn=work.turn, channel=key.channel, conversation=key.conversation):
             try:
                 await self._runner.run(work, running)
             finally:
-                self._finished(key, work, running)
+                self._finished(work, running)
 
-    def _finished(self, key: ConversationKey, work: Work, running: Running) -> None:
+    def _supersede(self, turn: str, ticket: Ticket) -> None:
+        """Stop a running turn for a waiting one; of its group, that answers its messages, too."""
+        work, running = self._running[turn]
+        self.cancel(turn, "superseded")
+        if running.cancelled_by == "superseded" and not running.committing:
+            alike = ticket.group == ticket_of(work).group
+            running.heir = self._waiting[ticket.turn] if alike else None
+            running.tell = None if alike else wording.SUPERSEDED
+
+    def _finished(self, work: Work, running: Running) -> None:
+        key = work.newest.key  # it may be another one than at the beginning
         del self._running[work.turn]
+        if (heir := running.heir) is not None and self._waiting.get(heir.turn) is heir:
+            heir.inherit(work.messages, self._trust(work.messages, heir.route))
         self._slots.release(work.route.runtime)
         let_go(running, self._spawn)
         self._lanes[key] = queueing.finished(self._lanes[key])
@@ -228,7 +250,7 @@ class Dispatcher:
 
     def _ask_for_slot(self, key: ConversationKey) -> None:
         lane = self._lanes[key]
-        if lane.ready:
+        if lane.ready and self._channel(key.channel, key.account) is not None:
             self._slots.wait(key, self._waiting[lane.waiting[0].turn].route.runtime)
             return
         self._slots.forget(key)
@@ -245,7 +267,7 @@ class Dispatcher:
         work = self._waiting[ticket.turn]
         work.trust = lower(work.trust, self._trust(work.messages, work.route))
         pinned = pin(work, snapshot)
-        return replace(ticket, group=(_ticket(work).group, pinned.snapshot.generation))
+        return replace(ticket, group=(ticket_of(work).group, pinned.snapshot.generation))
 
     def _route_anew(self, turn: str) -> Ticket | None:
         work = self._waiting[turn]
@@ -257,33 +279,16 @@ class Dispatcher:
             self.drop(turn, newest, "no_route", tell=wording.NO_ROUTE)
             return None
         work.route, work.trust = route, self._trust(work.messages, route)
-        return _ticket(work)
+        return ticket_of(work)
 
-    def _polite(self, ticket: Ticket, work: Work, lane: Lane) -> Ticket:
-        """Nobody stops or supersedes a turn that is trusted more than their own."""
-        others = [self._waiting[waiting.turn] for waiting in lane.waiting]
-        if lane.running is not None:
-            others.append(self._running[lane.running][0])
-        if all(lower(work.trust, other.trust) == other.trust for other in others):
-            return ticket
-        return replace(ticket, mode="serial")
+    def _works(self, lane: Lane) -> list[Work]:
+        """The turns of a lane."""
+        running = [] if lane.running is None else [self._running[lane.running][0]]
+        return [*(self._waiting[ticket.turn] for ticket in lane.waiting), *running]
 
     def _trust(self, messages: Sequence[Message], route: config.Route) -> Trust:
         """The lowest that the route and each sender have; of a channel that is gone, nothing."""
-        channel = self._channel(messages[-1].channel)
+        channel = self._channel(messages[-1].channel, messages[-1].account)
         if channel is None:
             return "public"
         return trust_of(route.trust, channel.grant, messages)
-
-
-def _tell_drop(turn: str, message: Message, reason: str, replies: int) -> None:
-    kind = reason.partition(":")[0]
-    metrics.count("turns_dropped_total", reason=kind)
-    events.publish("turn.dropped", turn=turn, reason=kind, messages=[message.id], replies=replies)
-    with logs.bound(turn=turn):
-        log.info("turn not run: %s", reason)
-
-
-def _ticket(work: Work) -> Ticket:
-    mode = queueing.mode_of(work.route, work.newest.conversation.kind)
-    return Ticket(work.turn, mode, (work.route.name, work.route.runtime, work.trust))

@@ -1,6 +1,7 @@
 """The check-up of what a sidecar has to itself: its state folder and its address, and whether one
 runs with them."""
 
+import json
 import os
 import shutil
 import socket
@@ -10,9 +11,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 from sidecar.app.findings import Finding, failure, ok, warning
+from sidecar.app.outages import Outage
 from sidecar.config.model import Server
 from sidecar.server.address import find
-from sidecar.server.client import Refusal, fetch
+from sidecar.server.client import Refusal, fetch_from
 from sidecar.store.lock import holder
 
 LEAST_SPACE = 100 * 1024 * 1024
@@ -33,27 +35,34 @@ def examine(state: Path, server: Server | None, *, dev: bool) -> Iterator[Findin
     if process is None:
         yield ok("sidecar", "does not run now")
     else:
-        yield _running(process, find(state), server)
+        yield from _running(state, process, server)
     yield from _state(state)
     if server is not None and process is None and not dev:
         yield _address(server)
 
 
-def _running(process: int, place: str, server: Server | None) -> Finding:
-    """Whether a process takes what commands ask it at its address."""
+def _running(state: Path, process: int, server: Server | None) -> Iterator[Finding]:
+    """Whether a process takes what commands ask it at its address, and what it tells of agents."""
+    place, token = find(state), "" if server is None else server.token
     if not place:
         text = f"process {process} tells no address, so nobody can ask how it is"
-        return warning("sidecar", text, "set `server.listen`, and restart it")
+        yield warning("sidecar", text, "set `server.listen`, and restart it")
+        return
     try:
-        fetch(place, "GET /status", token="" if server is None else server.token)
+        picture = json.loads(fetch_from(state, place, "GET /status", token=token))
     except Refusal as refusal:
         text = f"process {process} at {place} answers {refusal.status}: {refusal}"
         remedy = "give this config the `server.token` that is in force, or restart it"
-        return failure("sidecar", text, remedy)
+        yield failure("sidecar", text, remedy)
+        return
     except (OSError, HTTPException, ValueError) as error:
         text = f"process {process} does not answer at {place}: {error}"
-        return failure("sidecar", text, "look at its log; stop it with `sidecar stop --now`")
-    return ok("sidecar", f"runs, and answers at {place}")
+        yield failure("sidecar", text, "look at its log; stop it with `sidecar stop --now`")
+        return
+    yield ok("sidecar", f"runs, and answers at {place}")
+    for runtime, told in picture.get("outages", {}).items():
+        outage = Outage(**told)
+        yield failure(f"runtime {runtime}", f"{outage.text}, as its turns tell", outage.remedy)
 
 
 def _state(folder: Path) -> Iterator[Finding]:
@@ -61,7 +70,7 @@ def _state(folder: Path) -> Iterator[Finding]:
     parents = (folder, *folder.parents)
     existing = next(one for one in parents if os.path.exists(one))  # noqa: PTH110 -- raises nothing
     if not os.access(existing, os.W_OK | os.X_OK):
-        yield failure("state", f"{existing} cannot be written", _own(existing))
+        yield _not_writable(existing)
         return
     if existing == folder:
         yield from _mode(folder)
@@ -74,6 +83,14 @@ def _state(folder: Path) -> Iterator[Finding]:
         yield warning("state", f"{free >> 20} MiB are free at {existing}", "make room")
     else:
         yield ok("state", f"{folder}, {free >> 30} GiB free")
+
+
+def _not_writable(folder: Path) -> Finding:
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        text = f"{folder} is mounted read-only"
+        remedy = "mount it to be written, or set `state.dir` to a folder that can be"
+        return failure("state", text, remedy)
+    return failure("state", f"{folder} cannot be written", _own(folder))
 
 
 def _mode(folder: Path) -> Iterator[Finding]:

@@ -15,13 +15,11 @@ log = logging.getLogger(__name__)
 
 async def drain(limits: Limits, channels: Channels, dispatcher: Dispatcher, outbox: Outbox) -> None:
     """Stop receiving; return when turns have ended and replies are sent, or the time is over."""
-    deadline = time.monotonic() + limits.drain_timeout
-    # What is cut at the end takes its grace too, and all of it has to fit.
-    grace = min(limits.stop_grace, limits.drain_timeout / 2)
+    began = time.monotonic()
     await channels.stop_receiving()
     log.info("stopping: %d turn(s) run", len(dispatcher.running))
-    await dispatcher.drain(max(0.0, deadline - grace - time.monotonic()))
-    left = max(0.5, deadline - time.monotonic())
+    await dispatcher.drain(max(0.0, began + limits.turns_drain - time.monotonic()))
+    left = max(0.5, began + limits.drain_timeout - time.monotonic())
     with suppress(TimeoutError):
         await asyncio.wait_for(outbox.drained(by=time.time() + left), left)
     if outbox.waiting:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from sidecar import __version__
 from sidecar.app.channels import Channels
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.outages import REMEDIES, Outages
 from sidecar.app.outbox import Outbox
 from sidecar.app.reload import Reloader
 
@@ -18,12 +19,18 @@ class Gauges:
     """Reads the figures from the parts that run."""
 
     def __init__(
-        self, reloader: Reloader, channels: Channels, dispatcher: Dispatcher, outbox: Outbox
+        self,
+        reloader: Reloader,
+        channels: Channels,
+        dispatcher: Dispatcher,
+        outbox: Outbox,
+        outages: Outages,
     ) -> None:
         self._reloader = reloader
         self._channels = channels
         self._dispatcher = dispatcher
         self._outbox = outbox
+        self._outages = outages
 
     def read(self) -> Iterator[Gauge]:
         """All figures, with the names of `sidecar.server.metric_table`."""
@@ -44,6 +51,11 @@ class Gauges:
         for name in {*snapshot.runtimes, *running, *waiting}:
             yield "turns_running", {"runtime": name}, running[name]
             yield "turns_waiting", {"runtime": name}, waiting[name]
+        down = self._outages.present(snapshot.runtimes, time.time())
+        for name in snapshot.runtimes:
+            for kind in REMEDIES:
+                is_down = name in down and down[name].kind == kind
+                yield "runtime_unavailable", {"runtime": name, "kind": kind}, float(is_down)
 
     def _config(self) -> Iterator[Gauge]:
         reloader = self._reloader

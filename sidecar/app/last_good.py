@@ -11,12 +11,14 @@ import logging
 import os
 import pickle
 import stat
+import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
 from sidecar import __version__, metrics
 from sidecar.app.candidate import NO_MEMORY, Candidate, read_answer, write_answer
+from sidecar.app.chores import tick
 from sidecar.atomic_file import replace_by
 from sidecar.config.model import Config
 from sidecar.errors import NoLastGood
@@ -25,16 +27,22 @@ log = logging.getLogger(__name__)
 
 FILE = "last-good-config"
 """In the state folder."""
+RETRY_INTERVAL = 60.0
+"""Seconds between tries after one that failed."""
 
 
 class LastGood:
-    """Keeps what is in force, of the config file `path`, in a state folder."""
+    """Keeps what is in force, of the config file `path`, in a state folder. It begins with `config`
+    and the files that it names; `behind` tells whether what is in force has yet to be written."""
 
-    def __init__(self, state: Path, path: Path) -> None:
+    def __init__(self, state: Path, path: Path, config: Config, files: Collection[Path]) -> None:
         self._state = state
         self._path = path
+        self._in_force = config, files
         self._one_at_a_time = asyncio.Lock()
+        self._writing = threading.Lock()
         self._wanted: tuple[Config, Collection[Path]] | None = None
+        self.behind = False
 
     async def keep(self, config: Config, files: Collection[Path]) -> None:
         """Keep a config and the files that it names; of those that come while one is written, the
@@ -45,11 +53,30 @@ class LastGood:
         async with self._one_at_a_time:
             while (wanted := self._wanted) is not None:
                 self._wanted = None
-                try:
-                    await asyncio.to_thread(keep, self._state, self._path, *wanted)
-                except OSError as error:
-                    metrics.count("last_good_failures_total")
-                    log.warning("the config cannot be kept for a later start: %s", error)
+                self._in_force = wanted
+                await asyncio.to_thread(self._write)
+
+    async def run(self) -> None:
+        """Write what has yet to be, and again where that failed, now and then."""
+        while True:
+            if self.behind:
+                await asyncio.to_thread(self._write)
+            await tick(RETRY_INTERVAL)
+
+    def renew(self) -> None:
+        """Bring back what was deleted. Blocks; a failure is only told."""
+        if not (self._state / FILE).exists():
+            self._write()
+
+    def _write(self) -> None:
+        with self._writing:
+            try:
+                keep(self._state, self._path, *self._in_force)
+                self.behind = False
+            except OSError as error:
+                self.behind = True
+                metrics.count("last_good_failures_total")
+                log.warning("the config cannot be kept for a later start: %s", error)
 
 
 def keep(state: Path, path: Path, config: Config, files: Collection[Path]) -> None:

@@ -29,12 +29,12 @@ _PROGRAM = """\
 import gc, os, sys
 os.setpgid(0, 0)
 gc.disable()
-sys.path[:] = sys.argv[3:]
+sys.path[:] = sys.argv[4:]
 if sys.platform == "linux":
     import ctypes
     ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 from sidecar.app.check import main
-main(*sys.argv[1:3])
+main(*sys.argv[1:4])
 sys.stdout.flush()
 os._exit(0)
 """
@@ -51,11 +51,19 @@ class Loading:
     """A config file that is being checked by another process.
 
     What the control plane set is in the folder `inside` the state folder, or at an absolute path.
+    The file is read as if it were at the place of the one that it `stands_for`.
     """
 
-    def __init__(self, path: Path, memory: Memory = NO_MEMORY, inside: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        memory: Memory = NO_MEMORY,
+        inside: str = "",
+        stands_for: Path | None = None,
+    ) -> None:
         self._path = path
         self._inside = inside
+        self._place = stands_for or path
         self._memory = memory
         self._checker: subprocess.Popen[bytes] | None = None
         self._refusal = ""
@@ -65,9 +73,10 @@ class Loading:
             self._refusal = f"it cannot be started: {error}"
 
     def _start(self, path: Path) -> subprocess.Popen[bytes]:
+        arguments = (str(path), self._inside, str(self._place))
         return subprocess.Popen(  # noqa: S603 -- our own program
             # It must not take modules from the folder in which it happens to run.
-            [sys.executable, "-I", "-c", _PROGRAM, str(path), self._inside, *sys.path],
+            [sys.executable, "-I", "-c", _PROGRAM, *arguments, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -105,7 +114,7 @@ class Loading:
 
 
 class Loader:
-    """Checks the config file `path`, and others beside it, without holding up the loop.
+    """Checks the config file `path`, and others that stand for it, without holding up the loop.
 
     A check is quick where little differs from the last one of the file that found no error, which
     `memory` is of. `adapt` changes what is found; what the control plane set is in the folder
@@ -173,7 +182,7 @@ class Loader:
     def _try(self, path: Path) -> Candidate | None:
         """What a check finds; None where a newer save has ended it."""
         files = {path, *self._watched()}
-        loading = Loading(path, self._memory, self._inside)
+        loading = Loading(path, self._memory, self._inside, self._path)
         self._running.add(loading)
         # While it starts: before `wait` gives it what is known, it reads no file.
         before = digests(files)

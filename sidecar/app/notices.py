@@ -1,10 +1,11 @@
-"""Tells owners in their chats what became of the config that was saved, where a channel has
-`notices`."""
+"""Tells owners in their chats what became of the config that was saved, and what keeps an agent
+from answering, where a channel has `notices`."""
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 from sidecar import metrics
@@ -18,17 +19,20 @@ log = logging.getLogger(__name__)
 
 PAUSE = 30.0
 """Seconds between two notices of a channel; of the reloads in between, the last one is told, and
-how many there were."""
+how many there were, and of other things the newest text."""
 FIRST_WAIT = 1.0
 """Seconds before a notice that was not taken is tried again; doubles up to LONGEST_WAIT."""
 LONGEST_WAIT = 60.0
 TRIES = 8
 """Tries after which a notice is given up."""
 
+_CONFIG = ""
+"""The subject of reloads."""
+
 
 class Notices:
-    """Tells of the reloads it is told of; one channel does not wait for another. `config` is what
-    is in force, `channel` finds the channel of an id."""
+    """Tells of what it is told of; one channel does not wait for another. `config` is what is in
+    force, `channel` finds the channel of an id."""
 
     def __init__(
         self,
@@ -43,8 +47,8 @@ class Notices:
         self._pause = pause
         self._first_wait = first_wait
         self._last: Outcome | None = None
-        self._text = ""  # of the newest that is news
-        self._owed: dict[str, int] = {}  # by channel, how many reloads it was not told of
+        self._texts: dict[str, str] = {}  # by subject, the newest
+        self._owed: dict[str, Counter[str]] = {}  # by channel, of which subjects, and how often
         self._news = asyncio.Event()
 
     def note(self, outcome: Outcome) -> None:
@@ -53,11 +57,19 @@ class Notices:
         mistakes = () if before is None else before.problems
         if not outcome.plan.changes and outcome.problems == mistakes:
             return
+        self._owe(_CONFIG, _said(outcome))
+
+    def warn(self, subject: str, text: str) -> None:
+        """Have something else told, of a subject such as the name of a runtime. Waits for
+        nothing."""
+        self._owe(subject, f"⚠️ {text}")
+
+    def _owe(self, subject: str, text: str) -> None:
         for id_, channel in self._config().channels.items():
             if channel.notices:
-                self._owed[id_] = self._owed.get(id_, 0) + 1
+                self._owed.setdefault(id_, Counter())[subject] += 1
         if self._owed:
-            self._text = _said(outcome)
+            self._texts[subject] = text
             self._news.set()
 
     async def run(self) -> None:
@@ -84,13 +96,12 @@ class Notices:
         return channel is not None and channel.notices
 
     async def _tell(self, id_: str) -> None:
-        """Tell of the newest reload, and how many there were; it is not owed then."""
-        count = 0
+        """Tell the newest of each subject that is owed; none of that is owed then."""
+        told = Counter[str]()
         for attempt in range(TRIES):
-            count = self._owed[id_]
-            before = f"The config was saved {count} times. " if count > 1 else ""
+            told = self._owed[id_].copy()
             try:
-                await self._try(id_, f"{before}{self._text}")
+                await self._try(id_, "\n\n".join(self._paragraphs(told)))
             except ChannelUnavailable as error:
                 log.info("channel %s: a notice was not taken: %s", id_, error)
                 wait = delay(
@@ -104,7 +115,13 @@ class Notices:
                 break
         else:
             _lost(id_, "the channel does not take it")
-        self._owed[id_] -= count
+        self._owed[id_] -= told
+
+    def _paragraphs(self, owed: Mapping[str, int]) -> Iterator[str]:
+        for subject, count in owed.items():
+            several = subject == _CONFIG and count > 1
+            before = f"The config was saved {count} times. " if several else ""
+            yield f"{before}{self._texts[subject]}"
 
     async def _try(self, id_: str, text: str) -> None:
         channel = self._channel(id_)
@@ -123,7 +140,7 @@ class Notices:
 
 def _lost(id_: str, reason: str) -> None:
     metrics.count("notices_lost_total", channel=id_)
-    log.warning("channel %s: the owner is not told of a reload: %s", id_, reason)
+    log.warning("channel %s: a notice does not get to the owner: %s", id_, reason)
 
 
 def _said(outcome: Outcome) -> str:

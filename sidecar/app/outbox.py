@@ -28,12 +28,13 @@ DROPPED = "dropped by the operator"
 
 
 class Outbox:
-    """Delivers replies. `channel` finds the channel of an id."""
+    """Delivers replies. `channel` finds the one that speaks now as the account that the channel of
+    an id had."""
 
     def __init__(
         self,
         journal: Journal,
-        channel: Callable[[str], Channel | None],
+        channel: Callable[[str, str], Channel | None],
         spawn: Spawn,
         *,
         first_wait: float = FIRST_WAIT,
@@ -45,7 +46,7 @@ class Outbox:
         self._queues: dict[ConversationKey, deque[PendingReply]] = {}
         self._sending: set[int] = set()
         self._dropped: dict[int, str] = {}
-        self._wakes: dict[str, asyncio.Event] = {}
+        self._wakes: dict[tuple[str, str], asyncio.Event] = {}
         self._due: dict[ConversationKey, float] = {}
         self._stirred = asyncio.Event()
 
@@ -77,9 +78,9 @@ class Outbox:
     def retry(self, channel: str | None = None) -> None:
         """A channel got through, or channels were changed: what waits for it, or them, is tried at
         once."""
-        for name in [channel] if channel is not None else list(self._wakes):
-            if (wake := self._wakes.pop(name, None)) is not None:
-                wake.set()
+        for key in list(self._wakes):
+            if channel is None or self._goes_by(channel, *key):
+                self._wakes.pop(key).set()
 
     def holds(self, reply: int) -> bool:
         """Whether a reply waits, or is being sent."""
@@ -188,7 +189,7 @@ class Outbox:
         return None if provider_id is None else str(provider_id)  # a channel may give a number
 
     def _channel_for(self, reply: Reply) -> Channel:
-        channel = self._channel(reply.channel)
+        channel = self._channel(reply.channel, reply.account)
         if channel is None or channel.account != reply.account:
             raise ChannelUnavailable(f"no channel speaks as {reply.account!r} now", LONGEST_WAIT)
         return channel
@@ -230,7 +231,12 @@ class Outbox:
 
     def _wake(self, key: ConversationKey) -> asyncio.Event:
         """What the next call to retry sets."""
-        return self._wakes.setdefault(key.channel, asyncio.Event())
+        return self._wakes.setdefault((key.channel, key.account), asyncio.Event())
+
+    def _goes_by(self, channel: str, former: str, account: str) -> bool:
+        """Whether a channel delivers what one with the same or another id had for an account."""
+        found = self._channel(former, account)
+        return channel == former or (found is not None and found is self._channel(channel, account))
 
     def _stir(self) -> None:
         """Something waits longer, or no more: who waits for all looks again."""

@@ -56,6 +56,8 @@ def facts(outcome: Outcome) -> dict[str, object]:
     changes, more = outcome.plan.changes, outcome.plan.more
     told = [*map(brief, changes), *([f"and {more} more"] if more else [])]
     return {
+        "trigger": outcome.trigger,
+        "result": outcome.result,
         "old": outcome.previous,
         "new": outcome.digest,
         "generation": outcome.generation,

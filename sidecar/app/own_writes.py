@@ -13,13 +13,14 @@ class OwnWrites:
     """
 
     def __init__(self) -> None:
-        self._before: dict[bytes, bytes] = {}
+        self._before: dict[bytes, bytes | None] = {}
 
-    def note(self, before: bytes, after: bytes) -> None:
-        """The sidecar is about to replace a file's content `before` by `after`."""
+    def note(self, before: bytes | None, after: bytes) -> None:
+        """The sidecar is about to replace a file's content `before`, None where there is no file,
+        by `after`."""
         if len(self._before) >= KEPT:
             self._before.pop(next(iter(self._before)), None)
-        self._before[digest(after)] = digest(before)
+        self._before[digest(after)] = None if before is None else digest(before)
 
     def lead(self, known: bytes | None, now: bytes | None) -> bool:
         """Whether nothing but own writes lies between two states of a file's content.
@@ -30,8 +31,9 @@ class OwnWrites:
         for _ in range(len(self._before) + 1):
             if found == known:
                 return True
-            if found is None or (found := self._before.get(found)) is None:
+            if found not in self._before:
                 return False
+            found = self._before[found]
         return False
 
 

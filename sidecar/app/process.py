@@ -156,7 +156,8 @@ def _stop_or_end(stop: asyncio.Event, state: Path, told: StopSignals, number: in
     stop.set()
     if told.count(number, time.monotonic()) < 2:
         return
-    log.warning("told twice to stop: ending at once")
+    log.warning("told to stop at once: what runs is cut, and runs again at the next start")
     sweep(state)
     logs.shutdown()
-    os._exit(1)
+    # As asked for as a drain, which may cut turns as well: nobody is to start it again for that.
+    os._exit(0)

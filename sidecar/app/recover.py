@@ -1,9 +1,10 @@
 """What an earlier run of the sidecar left unfinished is taken up again."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sidecar.app.dispatch import Dispatcher
+from sidecar.app.speakers import Speaker
 from sidecar.config import model as config
 from sidecar.core import wording
 from sidecar.core.admission import unfit
@@ -18,15 +19,16 @@ MOST_ATTEMPTS = 2
 def recover(
     unfinished: Sequence[UnfinishedTurn],
     dispatcher: Dispatcher,
-    channel: Callable[[str], config.Channel | None],
+    channel: Speaker,
 ) -> None:
-    """Offer unfinished turns again, in order of arrival. `channel` finds a channel's configuration.
+    """Offer unfinished turns again, in order of arrival. `channel` finds their channels.
 
     What the journal held before the channels were started: it knows their new messages, too.
     """
     for turn in unfinished:
         newest = turn.messages[-1]
-        rules = channel(newest.channel) or config.Channel(newest.channel, "removed")
+        found = channel(newest.channel, newest.account)
+        rules = found or config.Channel(newest.channel, "removed")
         if turn.attempt >= MOST_ATTEMPTS:
             log.error("turn %s was cut %d times and is given up", turn.turn, turn.attempt)
             text = f"⚠️ {wording.INTERRUPTED} (reference {turn.turn})"
@@ -35,6 +37,8 @@ def recover(
             # The rules have changed since.
             dispatcher.drop(turn.turn, newest, refusal.reason, tell=refusal.tell)
         else:
+            if found is None:
+                log.warning("turn %s waits until a channel speaks as %r", turn.turn, newest.account)
             dispatcher.offer(turn.turn, *turn.messages, recovered=True)
     dispatcher.fill()
     if unfinished:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sidecar.api import Host, Spawn
@@ -26,7 +27,7 @@ from sidecar.app.outcome import (
     with_renewed,
 )
 from sidecar.app.snapshot import Snapshot, build, types_of
-from sidecar.config.diff import difference, pending
+from sidecar.config.diff import difference, pending, server_in_use
 from sidecar.config.digest import Digester
 from sidecar.config.model import Config
 from sidecar.config.partial import without
@@ -86,7 +87,7 @@ class Reloader:
         self._spawn = spawn
         self._apply = apply
         self._keep = keep
-        self._begun_with = first.config
+        self._used = first.config  # of which this process uses what only a new one can replace
         self._last: Outcome | None = None  # of what the file held
         self._warned: tuple[Problem, ...] = ()  # of what is in force
         self._one_at_a_time = asyncio.Lock()
@@ -148,7 +149,7 @@ class Reloader:
         config = found.config
         if config is None:
             return Proposal(None, Plan(), error_lines(found.problems))
-        plan = await asyncio.to_thread(difference, self.snapshot.config, config)
+        plan, _ = await asyncio.to_thread(self._difference, config)
         return Proposal(config, plan, error_lines(found.problems))
 
     async def adopt(self, trigger: str, change: Callable[[Config], Config]) -> Outcome:
@@ -265,6 +266,8 @@ class Reloader:
         try:
             renewed = await self._apply(new, must)
             self.snapshot, self.digest, self.pending = new, name, waiting
+            server = server_in_use(self._used.server, config.server)
+            self._used = replace(self._used, server=server)
         except Exception:
             await self._apply(old, ())
             raise
@@ -279,7 +282,13 @@ class Reloader:
         """Whether they are the same, the plan, and of the new one the digest, what is pending, and
         the router."""
         router, name = Router(new.routes, new.default_route), self._digester.digest(new)
-        return old == new, difference(old, new), name, pending(self._begun_with, new), router
+        plan, waiting = self._difference(new)
+        return old == new, plan, name, waiting, router
+
+    def _difference(self, new: Config) -> tuple[Plan, tuple[str, ...]]:
+        """The way to a configuration, and the keys of it that wait for a new process."""
+        waiting = pending(self._used, new)
+        return difference(self.snapshot.config, new, waiting), waiting
 
     def _retire(self, old: Snapshot, new: Snapshot) -> None:
         retire(old.contexts, new.contexts, self._spawn)

@@ -1,21 +1,28 @@
 """The token that requests to the HTTP server have to bring."""
 
-from collections.abc import Callable
+import asyncio
 
-from sidecar.config.model import Config, Server
+from sidecar.app.presence import Presence
+from sidecar.config.diff import server_in_use
+from sidecar.config.model import Server
 
 
 class ServerToken:
-    """That of the config in force, while it is for the address where the server listens. One for
-    another address may be none, where only that one is out of the reach of others."""
+    """That of the server that a sidecar began with, or what a later config makes of it. Commands on
+    this machine are told it, whatever has been saved since."""
 
-    def __init__(self, begun_with: Server, config: Callable[[], Config]) -> None:
+    def __init__(self, begun_with: Server | None, presence: Presence) -> None:
         self._used = begun_with
-        self._config = config
+        self._presence = presence
 
     def present(self) -> str:
         """The token; empty for none."""
-        server = self._config().server
-        if server is not None and server.listen == self._used.listen:
-            self._used = server
-        return self._used.token
+        return "" if self._used is None else self._used.token
+
+    async def follow(self, server: Server | None) -> None:
+        """Take that of a config that is in force."""
+        new = server_in_use(self._used, server)
+        if new != self._used and new is not None:
+            # Who is refused looks once more for what is told by then.
+            await asyncio.to_thread(self._presence.tell_token, new.token)
+            self._used = new

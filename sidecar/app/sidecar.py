@@ -88,7 +88,7 @@ class Sidecar:
         self.watcher = Watcher()
         self._own = OwnWrites()
         self._problems = problems
-        self._last_good = LastGood(self.state, path)
+        self._last_good = LastGood(self.state, path, config, inputs)
 
     async def __aenter__(self) -> Self:
         """Start everything; channels connect in the background.
@@ -114,8 +114,9 @@ class Sidecar:
             unfinished = await self.journal.unfinished()
             await self._apply(snapshot)
             self.outbox.add(replies)
-            recover(unfinished, self.dispatcher, self.channels.config)
+            recover(unfinished, self.dispatcher, self.channels.speaker)
             self.status.started.set()
+            self._last_good.behind = not self.reloader.shortfall
             stack.push_async_callback(self._drain)
             keep = self._supervisor.keep
             background = [
@@ -124,14 +125,13 @@ class Sidecar:
                 keep(lambda: prune(self.journal, self._config.state.journal_ttl), "prune"),
                 keep(self.plane.run, "control plane"),
                 keep(reap, "reap"),
-                keep(self._tell, "notices"),
+                keep(self._notices.run, "notices"),
+                keep(self._last_good.run, "config keeper"),
                 keep(watch_loop, "loop"),
             ]
             stack.push_async_callback(cancel, background)
             self._stack = stack.pop_all()
         self._runs = True
-        if not self.reloader.shortfall:
-            _ = self.spawn(self._last_good.keep(self._config, self._inputs), "last good config")
         log.info(
             "sidecar %s runs %s: %d channel(s), %d route(s)",
             __version__,
@@ -147,8 +147,7 @@ class Sidecar:
         log.info("stopped")
 
     def reload_soon(self, trigger: str) -> None:
-        """Ask for a reload, as a save of the config file does. One that starts or stops does not
-        listen."""
+        """Ask for a reload, as a save of the config file does; not while it starts or stops."""
 
         async def reload() -> None:
             await self.reloader.reload(trigger)
@@ -159,6 +158,7 @@ class Sidecar:
     async def _open_state(self, stack: AsyncExitStack) -> None:
         state = self._config.state
         self._presence = Presence(state.dir)
+        self._token = ServerToken(self._config.server, self._presence)
         await asyncio.to_thread(self._presence.begin)
         stack.push_async_callback(asyncio.to_thread, self._presence.end)
         await asyncio.to_thread((state.dir / FOLDER).mkdir, mode=0o700, exist_ok=True)
@@ -172,14 +172,17 @@ class Sidecar:
             log.warning("%d process(es) that an earlier run left are ended", killed)
 
     def _build_parts(self, snapshot: Snapshot) -> None:
-        self.channels = Channels(lambda new: self._intake.accept(new), self._host, self.spawn)
+        self.channels = Channels(
+            lambda new: self._intake.accept(new), self._host, self.spawn, self.journal.names
+        )
         self._renewal = Renewal(self.channels, self._one_at_a_time, self.spawn, self.reload_soon)
-        self.outbox = Outbox(self.journal, self.channels.get, self.spawn)
+        self.outbox = Outbox(self.journal, self.channels.sender, self.spawn)
         runner = TurnRunner(self.journal, self.outbox, self.channels.get, self.spawn, self.budgets)
         self.dispatcher = Dispatcher(
-            self.journal, self.outbox, runner, snapshot, self.channels.config, self.spawn
+            self.journal, self.outbox, runner, snapshot, self.channels.speaker, self.spawn
         )
-        self.journal.protect(partial(under_way, self.dispatcher, self.outbox), self._presence.renew)
+        bring_back = partial(self._presence.renew, self._last_good.renew)
+        self.journal.protect(partial(under_way, self.dispatcher, self.outbox), bring_back)
         attention = AttentionPolicies(self.channels.get)
         self._intake = Intake(
             self.journal, self.dispatcher, self.channels.config, self.spawn, attention
@@ -195,11 +198,11 @@ class Sidecar:
             self._apply,
             self._last_good.keep,
         )
-        notices = Notices(lambda: self.reloader.snapshot.config, self.channels.get)
-        self.reloader.tell, self._tell = notices.note, notices.run
+        self._notices = Notices(lambda: self.reloader.snapshot.config, self.channels.get)
+        self.reloader.tell, runner.outages.tell = self._notices.note, self._notices.warn
         parts = (self.channels, self.dispatcher, self.outbox, self.journal)
         self.plane = ControlPlane(self._host("control"), self.journal)
-        own = (self._own, self.plane, self.watcher)
+        own = (self._own, self.plane, self.watcher, runner.outages)
         self.status = Status(self.reloader, *parts, self.budgets, *own)
         inside = Inside(
             self.reloader,
@@ -218,12 +221,11 @@ class Sidecar:
     async def _serve(self, stack: AsyncExitStack) -> None:
         if (wanted := self._config.server) is None:
             return
-        token = ServerToken(wanted, lambda: self.reloader.snapshot.config)
-        server = HttpServer(wanted.listen, token.present, self.status)
+        server = HttpServer(wanted.listen, self._token.present, self.status)
         await server.start()
         stack.push_async_callback(server.close)
-        await asyncio.to_thread(self._presence.tell, server.address)
         stack.push_async_callback(asyncio.to_thread, self._presence.take_back)
+        await asyncio.to_thread(self._presence.tell, server.address, wanted.token)
         log.info("health and status at %s", server.address)
 
     async def _drain(self) -> None:
@@ -241,9 +243,7 @@ class Sidecar:
             lambda: self._http,
             wrote=self._own.note,
             reached=lambda: self.outbox.retry(name),
-            said_since=lambda message, since: self.journal.said_since(
-                message.channel, message.account, since
-            ),
+            said_since=lambda one, since: self.journal.said_since(one.channel, one.account, since),
             replied_to=lambda message: self.journal.replied_to(message),
             room_of=lambda message: self.channels.room_of(message),
         )
@@ -265,6 +265,7 @@ class Sidecar:
             with self._intake.holding(self.channels.new_rules(wanted)):
                 await self.channels.apply(wanted, built)
                 await self.channels.check(must)
+                await self._token.follow(snapshot.config.server)
                 # From here on it stays: no message meets rules or routes that are taken back.
                 self.plane.use(snapshot.config.control_plane)
                 self.control.use(snapshot.config)
@@ -294,4 +295,5 @@ class Sidecar:
                 if await self._discovery.look(config):
                     wanted = self._discovery.channels(config)
                     self.channels.use(wanted)
+                    self.dispatcher.use(self.reloader.snapshot)
                     await self.channels.apply(wanted)

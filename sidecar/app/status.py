@@ -18,6 +18,7 @@ from sidecar.app.control_plane import ControlPlane
 from sidecar.app.digests import digests
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.gauges import Gauge, Gauges
+from sidecar.app.outages import Outage, Outages
 from sidecar.app.outbox import Outbox
 from sidecar.app.outcome import Outcome
 from sidecar.app.own_writes import OwnWrites
@@ -48,6 +49,7 @@ class Status:
         own: OwnWrites,
         plane: ControlPlane,
         watcher: Watcher,
+        outages: Outages,
     ) -> None:
         self._reloader = reloader
         self._channels = channels
@@ -58,13 +60,13 @@ class Status:
         self._own = own
         self._plane = plane
         self._watcher = watcher
-        self.remarks = plane.remarks
+        self._outages = outages
         self._actions = Actions(journal, dispatcher, outbox)
         self.started = asyncio.Event()
         self._since = time.time()
         # Threads are few, and a file system that hangs may keep no more than one of them.
         self._disk = asyncio.Lock()
-        self._gauges = Gauges(reloader, channels, dispatcher, outbox)
+        self._gauges = Gauges(reloader, channels, dispatcher, outbox, outages)
 
     def forget_agents(self, forget: Callable[[str], Awaitable[Mapping[str, object]]]) -> None:
         """From now on, `forget` removes an agent of the control plane that a person names."""
@@ -102,6 +104,7 @@ class Status:
             "channels": {name: _channel(*found) for name, found in statuses.items()},
             "control_plane": self._plane.picture(),
             "remarks": self.remarks(),
+            "outages": {name: asdict(one) for name, one in self._present_outages().items()},
             "running": [
                 {
                     **_turn(work),
@@ -133,6 +136,7 @@ class Status:
             return {"valid": False, "problems": ["only a file of the sidecar's user is planned"]}
         proposal = await self._reloader.plan(path)
         return {
+            "config": str(self._reloader.path),
             "valid": proposal.config is not None,
             "problems": proposal.problems if own else (),
             "plan": to_json(proposal.plan),
@@ -160,6 +164,14 @@ class Status:
     def degraded(self) -> str:
         """Why it works, but not with all that the config file holds; empty where it does."""
         return self._reloader.shortfall
+
+    def remarks(self) -> list[str]:
+        """What a person has to do, though the channels work."""
+        outages = self._present_outages().items()
+        return [*self._plane.remarks(), *(one.line(name) for name, one in outages)]
+
+    def _present_outages(self) -> Mapping[str, Outage]:
+        return self._outages.present(self._reloader.snapshot.config.runtimes, time.time())
 
     async def _on_disk(self) -> dict[str, object]:
         """The hash of the config file, whether what runs was made of it and of all that it names,

@@ -6,7 +6,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,7 +70,7 @@ class MachineSystem:
 
     def is_dir(self, path: Path) -> bool:
         """Whether the path is a folder."""
-        found = _stat(path)
+        found = self._look(path)
         return found is not None and stat.S_ISDIR(found.st_mode)
 
     def exists(self, path: Path) -> bool:
@@ -104,9 +104,19 @@ class MachineSystem:
         of an environment lie that nobody has activated, `sidecar` itself among them.
         """
         if "/" in command:
-            return shutil.which(str(folder / command))
-        beside = str(Path(sys.executable).parent)
-        return shutil.which(command) or shutil.which(command, path=beside)
+            found = shutil.which(str(folder / command))
+        else:
+            found = shutil.which(command) or shutil.which(command, path=_beside())
+        if found is None:
+            for place in self.places(command, folder):
+                self._look(place)
+        return found
+
+    def places(self, command: str, folder: Path) -> Sequence[Path]:
+        """Where a command is looked for."""
+        if "/" in command:
+            return [folder / command]
+        return [Path(one, command).absolute() for one in (*os.get_exec_path(), _beside())]
 
 
 class PipedSystem(MachineSystem):
@@ -143,6 +153,11 @@ def _mount_points() -> set[str]:
         return set()
     found = (line.split(b" ")[4] for line in lines)
     return {os.fsdecode(_OCTAL.sub(lambda code: bytes([int(code[1], 8)]), one)) for one in found}
+
+
+def _beside() -> str:
+    """The folder of the Python that runs this."""
+    return str(Path(sys.executable).parent)
 
 
 def _stat(path: Path) -> os.stat_result | None:

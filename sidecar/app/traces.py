@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sidecar import metrics
 from sidecar.contexts.memory_file import memory_file
+from sidecar.errors import MemoryUnavailable
 from sidecar.store.journal import Journal
 from sidecar.store.managed import ManagedFiles, Unfinished
 from sidecar.store.workspace import workspace_of
@@ -27,7 +28,7 @@ async def delete_traces(
     if change.kind == "remove":
         await _refuse_replies(agent, journal)
     credentials = change.credentials and await _best(lambda: files.delete_credentials(agent))
-    memory = change.state and await _best(lambda: _delete_memory(state, agent))
+    memory = change.state and await _best(lambda: memory_file(state, agent).delete())
     profile = change.state and await _best(lambda: files.forget_profile(agent))
     said = await journal.forget_account(agent, agent) if change.state else 0
     folder = workspace_of(state, agent).parent
@@ -69,17 +70,10 @@ async def _refuse_replies(agent: str, journal: Journal) -> None:
 async def _best(delete: Callable[[], bool]) -> bool:
     try:
         return await asyncio.to_thread(delete)
-    except OSError as error:
+    except (OSError, MemoryUnavailable) as error:
         metrics.count("control_failures_total", what="delete")
         log.warning("a part of a removed agent stays: %s", error)
         return False
-
-
-def _delete_memory(state: Path, agent: str) -> bool:
-    path = memory_file(state, agent).path
-    there = path.exists()
-    path.unlink(missing_ok=True)
-    return there
 
 
 def _delete_tree(folder: Path) -> bool:

@@ -13,13 +13,14 @@ from sidecar.app import tracing
 from sidecar.app.attempts import Attempts
 from sidecar.app.budgets import Budgets
 from sidecar.app.durable import durably
+from sidecar.app.outages import Outages
 from sidecar.app.outbox import Outbox
 from sidecar.app.work import Running, Work, reply_to
 from sidecar.core import wording
 from sidecar.core.admission import Refusal
 from sidecar.core.splitting import answer, split
 from sidecar.errors import JournalError, OutcomeFinal
-from sidecar.model import Exchange, Failure, Reply, TurnEnded, Usage
+from sidecar.model import Exchange, Failure, Message, Reply, TurnEnded, Usage
 from sidecar.store.journal import Journal
 from sidecar.store.records import Outcome, PendingReply, StartedTurn
 
@@ -30,7 +31,7 @@ RECALLED = 10
 
 
 class TurnRunner:
-    """Runs turns. `channel` finds the channel of an id."""
+    """Runs turns. `channel` finds the channel of an id, `outages` learns how turns end."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class TurnRunner:
         self._channel = channel
         self._spawn = spawn
         self._budgets = budgets
+        self.outages = Outages()
 
     async def run(self, work: Work, running: Running) -> None:
         """Run a turn to its end and record the outcome, if its budget allows.
@@ -86,9 +88,10 @@ class TurnRunner:
         except Exception as error:  # a defect of any part must not leave a message unanswered
             log.exception("turn failed")
             outcome, replies = self._defect(work, error)
-        running.committing = True
+        running.commit(cancelled=outcome.state == "cancelled")
         _count(work, outcome)
-        _tell_end("turn.ended", work, replies, outcome=outcome.state)
+        over = () if running.heir is not None else work.messages
+        _tell_end("turn.ended", work, over, replies, outcome=outcome.state)
         closed = self._close(work, progress, reply_follows=bool(replies))
         pending = await self._finish(work, running, outcome, session, replies)
         if closed is not None and replies:
@@ -97,10 +100,10 @@ class TurnRunner:
 
     async def _refuse(self, work: Work, running: Running, refusal: Refusal) -> None:
         """Record that a turn is not run, with those that were merged into it."""
-        running.committing = True
+        running.commit()
         metrics.count("turns_dropped_total", reason=refusal.reason)
         replies = [reply_to(work.newest, refusal.tell, "notice")] if refusal.tell else []
-        _tell_end("turn.dropped", work, replies, reason=refusal.reason)
+        _tell_end("turn.dropped", work, work.messages, replies, reason=refusal.reason)
         log.info("turn not run: %s", refusal.reason)
         turns = (work.turn, *work.merged)
         self._outbox.add(
@@ -165,6 +168,7 @@ class TurnRunner:
     def _outcome(
         self, work: Work, attempts: Attempts, ended: TurnEnded
     ) -> tuple[Outcome, list[Reply]]:
+        self.outages.note(work.route.runtime, ended.failure, time.time())
         if ended.failure is not None:
             idle = ended.failure.kind == "idle_timeout"
             limit = attempts.idle_timeout if idle else attempts.turn_timeout
@@ -210,6 +214,7 @@ class TurnRunner:
             raise
         except Exception as error:  # it must not leave a message unanswered either
             log.exception("the outcome of the turn cannot be recorded")
+            running.commit()
             outcome, replies = self._defect(work, error)
             return await self._record(work, running, outcome, None, replies)
 
@@ -224,6 +229,7 @@ class TurnRunner:
         now = time.time()
         self._budgets.spend(work, outcome.usage, now)
         key, session = running.key, None if running.forgotten else session
+        heir = None if running.heir is None else running.heir.turn
         pending = await durably(
             lambda: self._journal.finish(
                 work.turn,
@@ -234,6 +240,7 @@ class TurnRunner:
                 now=now,
                 replies=replies,
                 merged=work.merged,
+                heir=heir,
             )
         )
         with logs.bound(merged=" ".join(work.merged) or None):  # turns that ended with this one
@@ -251,8 +258,10 @@ def _count(work: Work, outcome: Outcome) -> None:
         metrics.count("cost_usd_total", usage.cost_usd or 0, runtime=runtime)
 
 
-def _tell_end(event: str, work: Work, replies: Sequence[Reply], **facts: str) -> None:
-    messages = [message.id for message in work.messages]
+def _tell_end(
+    event: str, work: Work, ended: Sequence[Message], replies: Sequence[Reply], **facts: str
+) -> None:
+    messages = [message.id for message in ended]
     events.publish(event, turn=work.turn, **facts, messages=messages, replies=len(replies))
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sidecar.app.snapshot import RuntimeUse, Snapshot
 from sidecar.config import model as config
+from sidecar.core.trust import lower
 from sidecar.model import Message, Reply, ReplyKind, Trust
 from sidecar.store.records import SessionKey
 from sidecar.store.workspace import workspace_of
@@ -19,7 +20,8 @@ class Running:
 
     `key` names its session once it has started; `resumed`: the runtime was given one to go on with;
     `forgotten`: the next turn is to begin a new one. `committing`: it is too late to cancel the
-    turn; `tell` is what the room is told when it is cancelled.
+    turn; `tell` is what the room is told when it is cancelled, and `heir` the turn that answers its
+    messages then.
     """
 
     snapshot: Snapshot
@@ -31,7 +33,14 @@ class Running:
     resumed: bool = False
     committing: bool = False
     tell: str | None = None
+    heir: "Work | None" = None
     forgotten: bool = False
+
+    def commit(self, *, cancelled: bool = False) -> None:
+        """Its outcome stands. Only a cancelled turn leaves its messages to another one."""
+        self.committing = True
+        if not cancelled:
+            self.heir = None
 
     def cancel_soon(self) -> None:
         """End its task, unless the outcome is about to be recorded."""
@@ -74,6 +83,11 @@ class Work:
     def newest(self) -> Message:
         """The message that the turn answers."""
         return self.messages[-1]
+
+    def inherit(self, messages: tuple[Message, ...], trust: Trust) -> None:
+        """Answer earlier messages, too, which have this trust."""
+        self.messages = messages + self.messages
+        self.trust = lower(self.trust, trust)
 
     def session_key(self, runtime: config.Runtime) -> SessionKey:
         """Which session the turn resumes: never one of another account, trust or folder."""

@@ -14,6 +14,9 @@ from sidecar.model import Message
 
 INTERVAL = 30.0
 """Seconds between looks into the inbox when nothing calls for one."""
+MOST_FRUITLESS = 10
+"""Pages without anything new, one after the other, with which a look ends; the next one goes on,
+as the Hub leases what it gives for several looks."""
 MOST_ACKNOWLEDGED = 200
 """Items of one acknowledgement."""
 ACK_PAUSE = 0.02
@@ -107,16 +110,22 @@ class Inbox:
         await _within(seconds - least, self._reached)
 
     async def _drain(self, accept: Accept) -> None:
-        more = True
-        while more:
+        """Take page after page, while the Hub says that there is more. One that gives the same
+        again and again, or nothing new, gets no loop out of it."""
+        more, fruitless = True, 0
+        before: list[str] = []
+        while more and fruitless < MOST_FRUITLESS:
             items, more = await self._hub.inbox()
             messages = self._messages(items)
-            new = [message.id for message in messages if message.id not in self._safe]
-            if not new:
-                return  # a Hub that gives the same again and again gets no loop out of it
-            await self._hand_over(accept, messages)
-            self._safe.update(dict.fromkeys(new))
-            self._acknowledge.set()
+            ids = [message.id for message in messages]
+            new = [id_ for id_ in ids if id_ not in self._safe]
+            if new:
+                await self._hand_over(accept, messages)
+                self._safe.update(dict.fromkeys(new))
+                self._acknowledge.set()
+            elif not items or (ids and ids == before):
+                return
+            before, fruitless = ids, 0 if new else fruitless + 1
 
     def _messages(self, items: list[object]) -> list[Message]:
         now = time.time()
@@ -129,11 +138,13 @@ class Inbox:
                 hub=self._hub.base,
                 now=now,
             )
-            if message is None:
-                metrics.count("inbox_items_skipped_total", channel=self._host.name)
-                self._host.log.warning("an item without a usable hub_msg_id is left in the inbox")
-            else:
+            if message is not None:
                 messages.append(message)
+        if skipped := len(items) - len(messages):
+            metrics.count("inbox_items_skipped_total", skipped, channel=self._host.name)
+            self._host.log.warning(
+                "%d item(s) without a usable hub_msg_id are left in the inbox", skipped
+            )
         return messages
 
     async def _hand_over(self, accept: Accept, messages: list[Message]) -> None:

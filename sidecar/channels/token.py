@@ -5,6 +5,7 @@ The Hub may accept the newest token only, so that two refreshes side by side wou
 
 import asyncio
 import base64
+import errno
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -46,6 +47,7 @@ class Token:
         self._expires_at = credentials.expires_at
         self._lock = asyncio.Lock()
         self._refreshes = 0
+        self._is_read_only = False
         self._failure: ChannelError | None = None
 
     async def get(self) -> str:
@@ -112,9 +114,19 @@ class Token:
         before, self._kept = self._kept, {*self._kept, token}
         try:
             await asyncio.to_thread(store_token, path, agent, token, self._expires_at, wrote)
-        except OSError as error:  # a read-only folder is fine: the next start asks for a new token
+        except OSError as error:
             self._kept = before
+            if error.errno == errno.EROFS:
+                self._note_read_only()
+                return
             metrics.count("token_store_failures_total", channel=self._host.name)
             self._host.log.warning("the new token is not kept for the next start: %s", error)
         else:
             self._kept = {token}
+
+    def _note_read_only(self) -> None:
+        """Tell once that tokens are not kept; it is meant so, such as where a Secret is mounted."""
+        if not self._is_read_only:
+            self._is_read_only = True
+            told = "%s is mounted read-only: new tokens are not kept, the next start asks for one"
+            self._host.log.info(told, self._credentials.path)

@@ -4,14 +4,14 @@ Exit codes: 0 fine, 1 a failure, 2 a usage error or an invalid configuration.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
 from types import ModuleType
 
 from sidecar import __version__
-from sidecar.cli.command_line import CommandLine
+from sidecar.cli.command_line import CommandLine, sentence
+from sidecar.cli.output import printing
 
 COMMANDS = {
     "dev": "try it: a development Hub, the sidecar and a chat, all on this machine",
@@ -47,14 +47,12 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    return printing(lambda: _run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(given: Sequence[str]) -> int:
     parsed = build_parser(given[:1]).parse_args(given)
-    try:
-        code: int = _module(parsed.command).run(parsed)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    code: int = _module(parsed.command).run(parsed)
     return code
 
 
@@ -66,7 +64,7 @@ def build_parser(wanted: Collection[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        command = commands.add_parser(name, help=summary, description=sentence(summary))
         if name in wanted:
             _module(name).configure(command)
     return parser

@@ -1,7 +1,9 @@
 """`sidecar agents`: the agents of this machine, and how to remove one that the Hub added."""
 
 import argparse
+import asyncio
 import json
+import sys
 from typing import Any
 from urllib.parse import quote
 
@@ -79,6 +81,8 @@ def _list(arguments: argparse.Namespace) -> int:
     if config is None:
         return 2
     running = _channels(config)
+    if running is None:
+        running = _found(config)
     found = [_told(name, channel, running) for name, channel in config.channels.items()]
     known = {one["channel"] for one in found}
     found += [
@@ -97,13 +101,31 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _channels(config: Config) -> dict[str, Any]:
-    """The channels of the running sidecar; none where none runs."""
+def _channels(config: Config) -> dict[str, Any] | None:
+    """The channels of the running sidecar; None where none runs."""
     try:
         found: dict[str, Any] = ask(config, "GET /status")["channels"]
     except (NotRunning, Refused):
-        return {}
+        return None
     return found
+
+
+def _found(config: Config) -> dict[str, Any]:
+    """The channels that a sidecar would find in the folder of the config. Files that it would
+    leave out are told on standard error."""
+    folder = config.discovery.botcord_credentials_dir
+    if folder is None:
+        return {}
+    from sidecar.app.discovery import Discovery
+    from sidecar.channels.discovery import scan
+
+    found, warnings = scan(folder)
+    for warning in warnings:
+        print(f"sidecar: {warning}", file=sys.stderr)
+    discovery = Discovery(lambda _: (found, []))
+    asyncio.run(discovery.look(config))
+    names = discovery.channels(config).keys() - config.channels.keys()
+    return {name: {"account": name, "state": None} for name in sorted(names)}
 
 
 def _told(name: str, channel: Channel, running: dict[str, Any]) -> dict[str, Any]:

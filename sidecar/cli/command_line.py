@@ -42,3 +42,8 @@ class CommandLine(argparse.ArgumentParser):
 
             hint = near(word, known) or f"see `{self.prog} --help`"
             self.error(f"{word!r} is no {self._words.metavar.lower()}: {hint}")
+
+
+def sentence(summary: str) -> str:
+    """What a list of commands says of one, as the help of that command says it."""
+    return f"{summary[0].upper()}{summary[1:]}."

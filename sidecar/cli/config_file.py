@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sidecar.app.candidate import Candidate
 from sidecar.cli.screen import wants_colours
 from sidecar.config.model import Config
-from sidecar.config.problems import Problem, render_text
+from sidecar.config.problems import Position, Problem, render_text
 
 if TYPE_CHECKING:
     from sidecar.config.schema import Schema
@@ -99,8 +99,9 @@ def show(problems: Sequence[Problem], sources: Mapping[str, str]) -> None:
 def no_config(problems: Sequence[Problem]) -> Path | None:
     """The config file that was asked for, if the problem is that there is none."""
     for problem in problems:
-        path = Path(problem.position.file)
-        if problem.code == "unreadable" and not problem.path and not path.exists():
+        path, itself = Path(problem.position.file), Position(problem.position.file)
+        missing = problem.code == "unreadable" and problem.position == itself
+        if missing and not problem.path and not path.exists():
             return path
     return None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sidecar.app.candidate import Candidate
 from sidecar.app.load import Loading
 from sidecar.cli.config_file import usable
+from sidecar.cli.screen import wants_colours
 from sidecar.config.model import Config
 from sidecar.errors import SidecarError
 from sidecar.server.address import DEVELOPMENT
@@ -71,11 +72,14 @@ async def _develop(path: Path, config: Config, candidate: Candidate) -> int:
         found, problems = candidate.inputs, candidate.problems
         sidecar = Sidecar(path, adapted, found, development.adapt, problems=problems)
 
+        def agents() -> list[str]:
+            return development.agents(sidecar.reloader.snapshot.config)
+
         async def talk() -> None:
             with events.listen() as heard:
                 async with asyncio.TaskGroup() as group:
                     telling = group.create_task(development.tell(heard), name="devhub-telling")
-                    await chat(hub, lambda: development.agents(sidecar.reloader.snapshot.config))
+                    await chat(hub, agents, colour=wants_colours(sys.stdout))
                     telling.cancel()
 
         return await until_stopped(sidecar, talk)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.channels.discovery import scan
+from sidecar.cli.command_line import sentence
 from sidecar.cli.config_file import drafted
 from sidecar.config.model import Config
 from sidecar.config.problems import near
@@ -56,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("clear", "delete everything in it"),
     ):
         command = actions.add_parser(
-            action, parents=[common], help=summary, description=f"{summary.capitalize()}."
+            action, parents=[common], help=summary, description=sentence(summary)
         )
         if action == "set":
             command.usage = f"{command.prog} [OPTIONS] NAME [VALUE]"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,9 +10,11 @@ from sidecar.config.shipped import MAIN, folder
 
 
 def write_new(path: Path, text: Callable[[str], str], *, elsewhere: bool = False) -> int:
-    """Write what `text` makes of the schema's address; the exit code, with what came of it told.
-    `elsewhere`: it is for another machine."""
+    """Write what `text` makes of the schema's address, and make the folder for it; the exit code,
+    with what came of it told. `elsewhere`: it is for another machine."""
     try:
+        with suppress(FileExistsError):  # of what is no folder, opening the file tells
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text(schema_for(path)))
     except FileExistsError:

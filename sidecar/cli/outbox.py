@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from sidecar.cli.recorded import a_name, act, common, limited, listed
-from sidecar.cli.table import age, one_line
+from sidecar.cli.table import LONGEST_ID, age, one_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def _row(reply: dict[str, Any], now: float) -> tuple[str, ...]:
         str(reply["reply"]),
         reply["turn"],
         age(now - reply["created_at"]),
-        one_line(reply["conversation"], 40),
+        one_line(reply["conversation"], LONGEST_ID),
         str(reply["attempts"]),
         one_line(reply["error"]),
         one_line(reply["text"]),

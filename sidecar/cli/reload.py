@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument(
         "--wait",
-        type=float,
+        type=_seconds,
         nargs="?",
         const=LONG_TIMEOUT,
         metavar="SECONDS",
@@ -29,6 +29,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"an older config, for at most so long (default: {LONG_TIMEOUT:g})",
     )
     parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; CONFIG goes before it")
+    return seconds
 
 
 def run(arguments: argparse.Namespace) -> int:

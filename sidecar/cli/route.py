@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli import screen
-from sidecar.cli.config_file import drafted, readable, show
+from sidecar.cli.config_file import begin_with, drafted, readable, show
 from sidecar.cli.table import Table
 from sidecar.config.model import Match, Route
 
@@ -141,7 +141,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _edit(arguments: argparse.Namespace) -> int:
-    from sidecar.app.authoring.config_edit import CannotWrite, file_of, prepare
+    from sidecar.app.authoring.config_edit import CannotRead, CannotWrite, file_of, prepare
     from sidecar.config.route_text import NotEditable, added, index_of, removed
 
     beside = arguments.name if arguments.action == "remove" else arguments.before
@@ -167,6 +167,11 @@ def _edit(arguments: argparse.Namespace) -> int:
             print(f"sidecar: {file} stays as it was", file=sys.stderr)
             return 2
         edit.write()
+    except CannotRead as error:
+        path = arguments.config
+        told = error if path.exists() else f"there is no {path}: {begin_with(path)}"
+        print(f"sidecar: {told}", file=sys.stderr)
+        return 2
     except (NotEditable, CannotWrite) as error:
         print(f"sidecar: {error}", file=sys.stderr)
         return 1

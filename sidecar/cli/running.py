@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.config.model import Config
 from sidecar.server import address
-from sidecar.server.client import Refusal, fetch
+from sidecar.server.client import Refusal, fetch_from
 from sidecar.store.lock import holder
 
 TIMEOUT = 5.0
@@ -46,7 +46,7 @@ def ask(config: Config, request: str, *, timeout: float = TIMEOUT) -> dict[str, 
         place = "" if process is None else address.find(folder)
         if place:
             try:
-                return _asked(place, token, request, timeout)
+                return _asked(folder, place, token, request, timeout)
             except NotRunning as error:
                 failure = error
         elif process is not None and config.server is not None:
@@ -72,10 +72,11 @@ def _process(state: Path) -> int | None:
         raise NotRunning(told) from error
 
 
-def _asked(place: str, token: str, request: str, timeout: float) -> dict[str, Any]:
+def _asked(folder: Path, place: str, token: str, request: str, timeout: float) -> dict[str, Any]:
     """The answer of the sidecar at an address. Raises what `ask` does."""
     try:
-        found: dict[str, Any] = json.loads(fetch(place, request, token=token, timeout=timeout))
+        body = fetch_from(folder, place, request, token=token, timeout=timeout)
+        found: dict[str, Any] = json.loads(body)
     except Refusal as refusal:
         told = str(refusal)
         refused = refusal.status == http.client.CONFLICT  # which tells people why

@@ -1,5 +1,5 @@
-"""Tables, colours and clearing; what is not plain is for terminals only, and colours never where
-NO_COLOR is set.
+"""Tables, colours and clearing; what is not plain is for terminals only that are not dumb, and
+colours never where NO_COLOR is set.
 
 https://no-color.org and ECMA-48.
 """
@@ -14,9 +14,14 @@ from sidecar.cli.table import Table, printable
 CLEAR = "\x1b[2J\x1b[H"
 
 
+def takes_escapes(stream: TextIO) -> bool:
+    """Whether it is a terminal that can be steered."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def wants_colours(stream: TextIO) -> bool:
     """Whether what is printed there may be coloured."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
+    return takes_escapes(stream) and not os.environ.get("NO_COLOR")
 
 
 def coloured(text: str, code: str, stream: TextIO) -> str:
@@ -26,7 +31,7 @@ def coloured(text: str, code: str, stream: TextIO) -> str:
 
 def clear() -> None:
     """Empty the terminal, if standard output is one."""
-    if sys.stdout.isatty():
+    if takes_escapes(sys.stdout):
         print(CLEAR, end="")
 
 
@@ -36,7 +41,8 @@ def show(parts: Iterable[str | Table], *, anew: bool = False) -> None:
         from sidecar.cli.fitted import draw  # takes a moment, and programs do without
 
         text = draw(parts)
-        print(f"{CLEAR}{text}" if anew else text, end="", flush=True)
+        steered = anew and takes_escapes(sys.stdout)
+        print(f"{CLEAR}{text}" if steered else text, end="", flush=True)
     else:
         print("\n".join(plain(parts)), flush=True)
 

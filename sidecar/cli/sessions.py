@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from sidecar.cli.recorded import a_name, act, common, limited, listed
-from sidecar.cli.table import age, one_line
+from sidecar.cli.table import LONGEST_ID, age, one_line
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +40,8 @@ def _list(arguments: argparse.Namespace) -> int:
 def _row(session: dict[str, Any], now: float) -> tuple[str, ...]:
     place = session["conversation"] + (f"/{session['thread']}" if session["thread"] else "")
     return (
-        one_line(session["session"]),
-        one_line(place, 40),
+        one_line(session["session"], LONGEST_ID),
+        one_line(place, LONGEST_ID),
         session["runtime"],
         session["trust"],
         str(session["turns"]),

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     folder, pid = found[0]
     if sys.stdout.isatty() and not arguments.now:
-        print(f"process {pid}: running turns may finish, for {config.limits.drain_timeout:g} s")
+        print(f"process {pid}: running turns may finish, for {config.limits.turns_drain:g} s")
     os.kill(pid, signal.SIGTERM)
     if arguments.now:  # by another signal: the same one again may come in one with the first
         os.kill(pid, signal.SIGINT)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 NOTHING = "-"
 """Stands for what is not known."""
+LONGEST_ID = 128
+"""Characters of an id from outside that are shown; one that is cut is good for nothing."""
 
 
 class Table(NamedTuple):

@@ -23,7 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each test's result; 1 when one fails, 2 for an invalid config or file of tests."""
+    """Print each test's result; 1 when one fails or there is none, 2 for an invalid config or file
+    of tests."""
     from sidecar.app.authoring.testfiles import cases
     from sidecar.app.authoring.testing import coverage, run
     from sidecar.app.check import check
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"sidecar: {told}", file=sys.stderr)
     if arguments.junit is not None and not _write(arguments.junit, results):
         return 2
-    return 1 if failed else 0
+    return 1 if failed or not results else 0
 
 
 def _print(result: "Result") -> None:

@@ -74,11 +74,14 @@ def situation_of(arguments: argparse.Namespace, config: Config) -> Situation:
             messages = told if isinstance(told, list) else [told]
             newest = messages[-1]
             found = Situation(messages_of(messages, config), time.time())
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise Unusable(f"{arguments.message} is no message: {error}") from error
         for unclear in unknown_channels(found.messages, config):
             raise Unusable(unclear)
-    history = history_of(before, newest, config, found.now)
+    try:
+        history = history_of(before, newest, config, found.now)
+    except ValueError as error:
+        raise Unusable(f"{arguments.facts} is no history: {error}") from error
     return replace(found, env=os.environ, facts=facts, history=history)
 
 
@@ -118,10 +121,7 @@ def _told(message: Message) -> Told:
 
 def _facts(path: Path, config: Config) -> dict[str, Any]:
     """The context in a file of YAML or JSON, and the history."""
-    try:
-        document, problems = parse(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unusable(f"{path} cannot be read: {error}") from error
+    document, problems = parse(_read(path), str(path))
     if document is None or problems:
         place = problems[0].position
         raise Unusable(f"{path}:{place.line}:{place.column}: {problems[0].message}")
@@ -131,6 +131,16 @@ def _facts(path: Path, config: Config) -> dict[str, Any]:
     test = {"message": {"text": ""}, "history": document.data.get("history", [])}
     _check_form(test, path, "history")
     return dict(document.data)
+
+
+def _read(path: Path) -> str:
+    """The text of a file. Raises Unusable."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{path} is no text in UTF-8") from error
 
 
 def _of_form(told: Any, path: Path) -> Any:
@@ -153,7 +163,7 @@ def _check_form(told: Told, path: Path, what: str) -> None:
 def _message(arguments: argparse.Namespace) -> Any:
     """What is told of a message, or of several."""
     if arguments.message is not None:
-        return _of_form(json.loads(arguments.message.read_text("utf-8")), arguments.message)
+        return _of_form(json.loads(_read(arguments.message)), arguments.message)
     place = {
         "id": arguments.conversation,
         "kind": "group" if arguments.group else "direct",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sidecar.cli.recorded import a_name, act, common, failed, limited, listed, look
-from sidecar.cli.table import NOTHING, age, dollars, one_line, printable, tokens
+from sidecar.cli.table import LONGEST_ID, NOTHING, age, dollars, one_line, printable, tokens
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _row(turn: dict[str, Any], now: float) -> tuple[str, ...]:
         turn["turn"],
         turn["state"],
         age(now - turn["accepted_at"]),
-        one_line(_place(turn), 40),
+        one_line(_place(turn), LONGEST_ID),
         turn["route"] or NOTHING,
         tokens(turn["input_tokens"], turn["output_tokens"]),
         dollars(turn["cost_usd"]),

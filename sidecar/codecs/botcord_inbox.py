@@ -5,6 +5,7 @@ or have a wrong type.
 """
 
 import json
+from math import inf
 from urllib.parse import urljoin
 
 from sidecar.codecs.botcord import OWNER_ROOM, PAIR_ROOM
@@ -61,12 +62,19 @@ def message_of(item: object, *, channel: str, account: str, hub: str, now: float
         sender=sender,
         text=text,
         received_at=now,
+        sent_at=_sent_at(envelope),
         mentioned=item.get("mentioned") is True,
         reply_to=text_of(envelope, "reply_to"),
         alias=text_of(envelope, "msg_id"),
         unusable=_unusable(envelope, room, sender, text, account),
         extra=_extra(item, envelope, id_, room, sender),
     )
+
+
+def _sent_at(envelope: Record) -> float:
+    """When it was sent, by the clock of its sender, which `Message` bounds."""
+    seconds = number_of(envelope, "ts")
+    return inf if seconds is None or seconds <= 0 else float(seconds)
 
 
 def _item_id(item: Record) -> str | None:
@@ -194,7 +202,6 @@ def _extra(
         "source_type": text_of(item, "source_type"),
         "source_user_id": text_of(item, "source_user_id"),
         "reply_preview": _preview(record_of(item, "reply_preview")),
-        "sent_at": number_of(envelope, "ts"),
     }
 
 

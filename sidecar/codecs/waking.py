@@ -35,5 +35,6 @@ def wake_message(params: Record, channel: str, agent: str, user: str, now: float
         text=text,
         received_at=now,
         mentioned=True,
+        planned=True,
         extra={"room_id": room, "source_type": "wake_agent"},
     )

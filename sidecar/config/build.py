@@ -32,8 +32,7 @@ GRACE = "SIDECAR_TERMINATION_GRACE"
 """An environment variable: the time from SIGTERM to SIGKILL, such as `30s`. In a pod that is its
 terminationGracePeriodSeconds, which the sidecar cannot find out by itself."""
 ENDING = 5.0
-"""Seconds of this that are for what follows running turns: agents end, what is known is
-written."""
+"""Seconds of this that are for what follows the drain: connections and the journal are closed."""
 
 SHORTEST_POLL = 1.0
 """Seconds between two looks at the content of all files."""

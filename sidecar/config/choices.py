@@ -18,9 +18,16 @@ CHOICES = ("model", "effort")
 
 
 def budget(part: Part) -> Budget | None:
-    """The budget of a route."""
+    """The budget of a route. Warns where the route has no name, to which its sum could belong."""
     inner = part.part("budget")
-    return Budget(float(inner.data["usd"]), inner.get("per", "day")) if inner.has("usd") else None
+    if not inner.has("usd"):
+        return None
+    if isinstance(part.place[-1], int) and "name" not in part.data:  # not the default route
+        told = "without a name, what it has spent counts for whichever route stands at its place"
+        hint = "give the route a `name`, with which the sum goes"
+        part.problem("budget-unnamed", told, "budget", level="warning", hint=hint,
+                     at=part.key_at("budget"))  # fmt: skip
+    return Budget(float(inner.data["usd"]), inner.get("per", "day"))
 
 
 def session_bounds(part: Part) -> SessionBounds:

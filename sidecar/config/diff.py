@@ -4,7 +4,7 @@ Only the places of keys are told, never values: some are secret.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from sidecar.config.model import (
     Rate,
     Route,
     Runtime,
+    Server,
     Template,
 )
 from sidecar.config.plan import Action, Change, Plan, Reload
@@ -72,8 +73,9 @@ def reload_class(section: str, key: str = "") -> Reload:
     return RELOAD.get(f"{section}.{key}") or RELOAD.get(section, "hot")
 
 
-def difference(old: Config | None, new: Config) -> Plan:
-    """The way from one configuration to another; from None, what would be started."""
+def difference(old: Config | None, new: Config, waiting: Collection[str] = ()) -> Plan:
+    """The way from one configuration to another; from None, what would be started. The keys that
+    are `waiting` take a new process, whatever they take otherwise."""
     before = old or Config(state=new.state, default_route=None, server=None)
     found = _Found()
     for name in _fields(Config):
@@ -86,16 +88,30 @@ def difference(old: Config | None, new: Config) -> Plan:
             found.compare((name,), was, is_, name)
     if old is None:  # defaults that nobody changed are nothing to tell
         return Plan(tuple(change for change in found.changes if change.action == "added"))
-    return Plan(tuple(found.changes), found.unchanged)
+    changes = [
+        replace(change, reload="process") if change.path in waiting else change
+        for change in found.changes
+    ]
+    return Plan(tuple(changes), found.unchanged)
 
 
-def pending(begun: Config, new: Config) -> tuple[str, ...]:
-    """The keys of a configuration that wait for a new process, of one that began with another."""
+def server_in_use(used: Server | None, new: Server | None) -> Server | None:
+    """The server of a process that uses one, with a new configuration. Of that, the token counts at
+    once, but not that of another address, which may be none where only that one is out of the
+    reach of others."""
+    same = used is not None and new is not None and used.listen == new.listen
+    return new if same else used
+
+
+def pending(used: Config, new: Config) -> tuple[str, ...]:
+    """The keys of a configuration that wait for a new process. Of `used`, this one uses what only a
+    new one can replace."""
     found = _Found()
     for name in _fields(Config):
         if reload_class(name) == "process":
-            found.compare((name,), getattr(begun, name), getattr(new, name), name)
-    return tuple(change.path for change in found.changes if change.reload == "process")
+            was, is_ = getattr(used, name), getattr(new, name)
+            found.compare((name,), server_in_use(was, is_) if name == "server" else was, is_, name)
+    return tuple(change.path for change in found.changes)
 
 
 class _Found:

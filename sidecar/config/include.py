@@ -27,9 +27,12 @@ _NARROWER = "name a folder that holds little else, such as routes.d/*.yaml"
 _APPENDED: tuple[Place, ...] = (("routes",), ("tests",))
 
 
-def gather(path: Path, reading: Reading, interpolation: Interpolation) -> Document | None:
-    """The document of a file and of all that it includes; None when the file holds none."""
-    return _Gathering(reading, interpolation).gather(path)
+def gather(
+    path: Path, reading: Reading, interpolation: Interpolation, place: Path
+) -> Document | None:
+    """The document of a file and of all that it includes; None when the file holds none. It is read
+    as if it were at `place`."""
+    return _Gathering(reading, interpolation).gather(path, place)
 
 
 @dataclass(slots=True)
@@ -40,20 +43,22 @@ class _Gathering:
     marks: Marks = field(default_factory=Marks)
     seen: dict[Path, Position] = field(default_factory=dict)
 
-    def gather(self, path: Path) -> Document | None:
-        found = self._parse(path, None)
+    def gather(self, path: Path, place: Path) -> Document | None:
+        found = self._parse(path, None, folder=place.parent)
         if found is None:
             return None
         self.data = found.data
         self.marks = Marks(
             dict(found.keys), dict(found.values), set(found.blocks), dict(found.digests)
         )
-        self._follow(found, (path,))
+        self._follow(found, (place,))
         marks = self.marks
         return Document(self.data, marks.keys, marks.values, frozenset(marks.blocks), marks.digests)
 
-    def _parse(self, path: Path, at: Position | None, shown: str = "") -> Document | None:
-        text = self.reading.open(path, None if at is None else partial(_at, at), shown)
+    def _parse(
+        self, path: Path, at: Position | None, shown: str = "", folder: Path | None = None
+    ) -> Document | None:
+        text = self.reading.open(path, None if at is None else partial(_at, at), shown, folder)
         if text is None:
             return None
         name = self.reading.name(path)

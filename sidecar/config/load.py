@@ -56,6 +56,7 @@ def load(
     available: Collection[str] = AVAILABLE,
     quick: QuickRoutes | None = None,
     inside: str = "",
+    stands_for: Path | None = None,
     leave_out: Callable[[Problem], bool] | None = None,
 ) -> Loaded:
     """Load and check a config file with all that it includes; all problems at once.
@@ -63,11 +64,12 @@ def load(
     The schema is joined with those of `types` that the config names. `available` are the built-in
     runtime types that can run. What the control plane set is in the folder `inside` the state
     folder that the config names, or at an absolute path: a process goes on with the folder that it
-    began with. `quick` reads without the YAML parser what it can. Problems of values, of which
-    `leave_out` says so, do not count. Blocks while it reads files. Bad input never raises.
+    began with. `quick` reads without the YAML parser what it can. The file is read as if it were at
+    the place of the one that it `stands_for`. Problems of values, of which `leave_out` says so, do
+    not count. Blocks while it reads files. Bad input never raises.
     """
     reading = Reading(system, quick, leave_out)
-    user, interpolation = _read(reading, path)
+    user, interpolation = _read(reading, path, path if stands_for is None else stands_for)
     source, draft = None, None
     if user is not None:
         kept = list(reading.problems)
@@ -94,9 +96,9 @@ def _layer(user: Document, interpolation: Interpolation, inside: str) -> Layer:
     return read_layer(state_dir(state) / inside, interpolation.reading)
 
 
-def _read(reading: Reading, path: Path) -> tuple[Document | None, Interpolation]:
-    interpolation = Interpolation(reading)
-    document = gather(reading.system.cwd / path, reading, interpolation)
+def _read(reading: Reading, path: Path, stands_for: Path) -> tuple[Document | None, Interpolation]:
+    interpolation, here = Interpolation(reading), reading.system.cwd
+    document = gather(here / path, reading, interpolation, here / stands_for)
     if document is not None:
         interpolation.complete_all(document)
         if reading.quick is not None:

@@ -53,6 +53,11 @@ class Limits:
     stop_grace: float = 5.0
     drain_timeout: float = 25.0
 
+    @property
+    def turns_drain(self) -> float:
+        """Of `drain_timeout`, what running turns have: who is cut after it takes its grace, too."""
+        return self.drain_timeout - min(self.stop_grace, self.drain_timeout / 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

@@ -14,7 +14,7 @@ from sidecar.config.mistakes import HIDDEN
 from sidecar.config.part import Part
 from sidecar.config.problems import Position
 from sidecar.config.schema import Schema
-from sidecar.config.system import SecretPath
+from sidecar.config.system import ProgramPath, SecretPath, made_private
 
 
 def options(part: Part, schema: Schema, kind: ComponentKind, type_: str) -> dict[str, object]:
@@ -43,7 +43,8 @@ def check_credentials(part: Part, key: str, text: str) -> None:
     elif not private:
         message = f"{told} can be used by other users of this machine"
         name = told if told == HIDDEN else shlex.quote(str(path))
-        part.problem("credentials-open", message, key, hint=f"chmod 600 {name}")
+        hint = made_private(path, name, part.system.is_dir)
+        part.problem("credentials-open", message, key, hint=hint)
 
 
 def _values(part: Part, keys: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
@@ -95,6 +96,7 @@ def _command(part: Part, key: str, value: str | list[str]) -> str | list[str]:
         program = str(part.absolute(program, *steps))
     folder = part.reading.folder(part.value_at(key).file)
     if part.system.which(program, folder) is None:
+        part.reading.inputs.update(map(ProgramPath, part.system.places(program, folder)))
         told = part.shown(program, *steps)
         hint = "is it there, and executable?" if "/" in program else "is it installed, in PATH?"
         if part.system.which(program.split(" ", 1)[0], folder) is not None:

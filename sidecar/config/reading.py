@@ -13,7 +13,7 @@ from sidecar.config.masking import masked_unread
 from sidecar.config.mistakes import MOST
 from sidecar.config.problems import Level, Position, Problem
 from sidecar.config.quick import QuickRoutes
-from sidecar.config.system import System
+from sidecar.config.system import FolderPath, System
 
 MAX_TEXT = 10 * 1024 * 1024
 """Characters of one file."""
@@ -68,15 +68,21 @@ class Reading:
         return found
 
     def has_folder(self, path: str) -> bool:
-        """Whether there is a folder. Each is looked at once, however many routes name it."""
+        """Whether there is a folder. Each is looked at once, however many routes name it; one that
+        is missing is an input."""
         if path not in self._has_folder:
             self._has_folder[path] = self.system.is_dir(Path(path))
+            if not self._has_folder[path]:
+                self.inputs.add(FolderPath(path))
         return self._has_folder[path]
 
-    def open(self, path: Path, at: At | None = None, shown: str = "") -> str | None:
-        """Read a file that problems can point into. None, with a problem, when that fails."""
+    def open(
+        self, path: Path, at: At | None = None, shown: str = "", folder: Path | None = None
+    ) -> str | None:
+        """Read a file that problems can point into. None, with a problem, when that fails. Relative
+        paths in it start at its own folder, or at the one that is given."""
         name = self.name(path)
-        self._folders[name] = path.parent
+        self._folders[name] = folder or path.parent
         text = self.read(path, at, shown)
         self.sources[name] = text or ""
         self._lines.pop(name, None)

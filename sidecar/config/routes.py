@@ -35,6 +35,7 @@ _IDS = (
 )
 """Keys of a match that are ids, and those that somebody means who gives them one of these words."""
 _WORD = re.compile(r"[^\s{]+")
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _FILES = (".j2", ".jinja", ".jinja2", ".md", ".txt")
 """How the names of files end that templates stand in."""
 
@@ -242,12 +243,20 @@ def _check_text(part: Part, key: str, text: str) -> None:
         part.problem("path-as-text", told, key, hint=hint, level="warning")
 
 
+def _check_printing(part: Part, key: str, text: str | None, name: str) -> None:
+    """Warn of an empty template where what was said would be lost."""
+    if key == "user_turn" and text is not None and not _COMMENT.sub("", text).strip():
+        told = f"{name} is empty: the built-in template takes its place"
+        part.problem("empty-template", told, key, level="warning")
+
+
 def _template(part: Part, key: str) -> Template | None:
     found = part.get(key)
     if found is None:
         return None
     if isinstance(found, str):
         _check_text(part, key, found.strip())
+        _check_printing(part, key, found, "the template")
         document, place = part.source.document, (*part.place, key)
         file, line = document.file(place), document.text_line(place)
         written = part.reading.lines(file)[line - 1 : line]
@@ -256,4 +265,5 @@ def _template(part: Part, key: str) -> Template | None:
     path = inner.absolute(inner.data["file"], "file")
     shown = inner.shown(reading.name(path), "file")
     text = reading.open(path, partial(inner.value_at, "file"), shown)
+    _check_printing(part, key, text, shown)
     return Template(reading.name(path), text or "")

@@ -1,5 +1,7 @@
 """What the YAML parser cannot read, in words for the person who wrote it."""
 
+import re
+
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
@@ -17,23 +19,40 @@ _HINTS = (
     ("cannot start any token", "a text that begins with @ ` % or & goes in quotes"),
 )
 
+_COMMENT = re.compile(r"(?<!\S)#")
+
 
 def problem(error: Exception, text: str, near: Position) -> Problem:
     """The problem that an exception of the parser tells of. `near` is how far it has read."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        return _marked(error, near.file)
+        return _marked(error, text, near.file)
     if isinstance(error, ReaderError):
-        before = text[: int(error.position)]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        position = Position(near.file, line, column)
         told = f"the character U+{error.character:04X} is not allowed"
-        return Problem("yaml", told, position)
+        return Problem("yaml", told, Position(near.file, *_place(text, int(error.position))))
     return Problem("yaml", "this is no YAML", near, hint=str(error)[:200])
 
 
-def _marked(error: MarkedYAMLError, file: str) -> Problem:
+def _place(text: str, index: int) -> tuple[int, int]:
+    """The line and the column of a character."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
+def _broken_comment(text: str) -> str:
+    """A hint where the last character that ends a line for the parser, and for few editors, is in
+    a comment: it comes with what is pasted."""
+    at = max(map(text.rfind, "\x85\u2028\u2029"))
+    begin = text.rfind("\n", 0, max(at, 0)) + 1
+    if at < 0 or not _COMMENT.search(text, begin, at):
+        return ""
+    line, column = _place(text, at)
+    place = f"line {line}, column {column}"
+    return f"the comment ends at an invisible U+{ord(text[at]):04X}, {place}: delete that"
+
+
+def _marked(error: MarkedYAMLError, text: str, file: str) -> Problem:
     told = ", ".join(str(one) for one in (error.problem, error.context) if one)
-    hint = next((hint for words, hint in _HINTS if words in told), "")
+    hint = _broken_comment(text[: error.problem_mark.index])
+    hint = hint or next((hint for words, hint in _HINTS if words in told), "")
     mark, context = error.problem_mark, error.context_mark
     if context is not None and "end of stream" in told:
         mark = context

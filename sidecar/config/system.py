@@ -1,7 +1,7 @@
 """What the configuration asks of the machine. The pure part sees it through this protocol only."""
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PosixPath
 from typing import Protocol
 
@@ -14,6 +14,20 @@ class SecretPath(PosixPath):
     is watched, it counts whether it is private, too."""
 
 
+class FolderPath(PosixPath):
+    """The path of what has to be a folder, equal to any other path of it. Where that is watched, it
+    counts whether it is one."""
+
+
+class ProgramPath(PosixPath):
+    """A path where a program is looked for, equal to any other path of it. Where that is watched,
+    it counts whether one is there that this user can run."""
+
+
+AWAITED = (FolderPath, ProgramPath)
+"""Paths at which something is missing."""
+
+
 def is_private(mode: int, owner: int, user: int) -> bool:
     """Whether nobody else can use a file with these permission bits and this owner.
 
@@ -22,6 +36,17 @@ def is_private(mode: int, owner: int, user: int) -> bool:
     """
     others = stat.S_IRWXO | (stat.S_IRWXG if owner == user else stat.S_IWGRP | stat.S_IXGRP)
     return not mode & others
+
+
+def made_private(path: Path, name: str, is_dir: Callable[[Path], bool]) -> str:
+    """How to make a file private, called `name` where it is told.
+
+    In a pod nobody can change the mode of a Secret's file. It is in a folder that `..data`, where
+    the Secret is mounted, leads to.
+    """
+    if any(is_dir(folder / "..data") for folder in path.parents):
+        return "mount the Secret with `defaultMode: 0440`, in a pod with `fsGroup`"
+    return f"chmod 600 {name}"
 
 
 class System(Protocol):
@@ -65,6 +90,9 @@ class System(Protocol):
 
     def which(self, command: str, folder: Path) -> str | None:
         """Where a command is found, None when it is not. One with a slash is relative to folder."""
+
+    def places(self, command: str, folder: Path) -> Sequence[Path]:
+        """Where a command is looked for."""
 
 
 def usual_state_dir(system: System) -> Path:

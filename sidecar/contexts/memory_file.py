@@ -17,7 +17,7 @@ from urllib.parse import quote
 from sidecar import metrics
 from sidecar.atomic_file import replace_by
 from sidecar.codecs.botcord import is_safe_id
-from sidecar.core.memory import Memory, decode, encode
+from sidecar.core.memory import Memory, cleared, decode, encode
 from sidecar.errors import MemoryUnavailable
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,24 @@ class MemoryFile:
             after = edit(self._mended() or Memory())
             self._write(after)
             return after
+
+    def delete(self) -> bool:
+        """Delete the memory; whether there was one. In place of an old one stays an empty one, so
+        that it is not taken over once more.
+
+        Raises:
+            MemoryUnavailable: the file cannot be written or deleted.
+        """
+        with _told(self.path):
+            old = any(map(os.path.exists, self._old))
+            if not old and not self.path.exists():
+                return False
+            with self._locked():
+                if old:
+                    self._write(cleared(time.time()))
+                else:
+                    self.path.unlink(missing_ok=True)
+            return True
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

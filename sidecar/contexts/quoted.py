@@ -31,7 +31,7 @@ class QuotedProvider:
             "kind": found.sender.kind,
             "sender": called(found.sender),
             "own": found.sender.kind == "agent" and found.sender.id == asked.message.account,
-            "time": found.received_at,
+            "time": found.sent_at,
         }
 
     async def close(self) -> None:

@@ -71,7 +71,10 @@ class Admission:
         return verdicts[known]
 
     def _count(self, message: Message, channel: Channel, elapsed: float) -> Refusal | None:
-        """The refusal of a message for what came before it; from now on it came before others."""
+        """The refusal of a message for what came before it; from now on it came before others.
+        What was planned is none of these: whoever planned it has set how often it comes."""
+        if message.planned:
+            return None
         if channel.loop_guard is not None and self._is_loop(message, channel.loop_guard, elapsed):
             return Refusal("loop_guard")
         if channel.rate_limit is not None:

@@ -10,7 +10,12 @@ NO_ROUTE = (
     "This request is not answered: the configuration changed while it waited, and nobody here "
     "takes it any more. Nothing was done."
 )
-QUEUE_FULL = "Too many messages are waiting here already. Please try again in a moment."
+SUPERSEDED = "This request is not answered: a newer one took its place."
+NOT_RUN = {
+    "superseded": SUPERSEDED,
+    "full": "Too many messages are waiting here already. Please try again in a moment.",
+}
+"""By the reason of a turn that is dropped as it waits."""
 
 
 _SENTENCES: dict[FailureKind, str] = {
@@ -32,24 +37,37 @@ def failure_text(failure: Failure, *, reference: str, limit: float) -> str:
     that ran out, in seconds."""
     sentence = _SENTENCES[failure.kind].format(limit=duration(limit))
     if failure.kind == "usage_limit":
-        return f"⏳ {sentence} {_reset(failure)} (reference {reference})"
+        at = _moment(failure.resets_at)
+        later = f"It resets at {at}." if at else "Please try again later."
+        return f"⏳ {sentence} {later} (reference {reference})"
     return f"⚠️ {sentence} (reference {reference})"
 
 
 def budget_used_up(renews_at: float) -> str:
     """What a room is told when the budget of its route is used up."""
-    at = datetime.fromtimestamp(renews_at, UTC)
-    return f"⏳ The budget of the agent is used up. It renews at {at:%Y-%m-%d %H:%M} UTC."
+    return f"⏳ The budget of the agent is used up. It renews at {_moment(renews_at)}."
 
 
-def _reset(failure: Failure) -> str:
-    if failure.resets_at is None:
-        return "Please try again later."
+def cut_answer(text: str, limit: int) -> str:
+    """An answer that was cut at `limit` bytes, with an end that says so."""
+    return f"{text}…\n\n⚠️ The answer is longer than {size(limit)} and is cut here."
+
+
+def outage(kind: FailureKind, since: float, resets_at: float | None) -> str:
+    """What those read who run the agent. Times are in seconds since the epoch."""
+    what = "not logged in" if kind == "auth" else "its usage limit is reached"
+    reset = _moment(resets_at)
+    return f"{what} since {_moment(since)}{f', resets at {reset}' if reset else ''}"
+
+
+def _moment(at: float | None) -> str:
+    """A time, in seconds since the epoch, for people; empty where it is not known."""
+    if at is None:
+        return ""
     try:
-        at = datetime.fromtimestamp(failure.resets_at, UTC)
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError, OSError):  # agents tell it, and may tell anything
-        return "Please try again later."
-    return f"It resets at {at:%Y-%m-%d %H:%M} UTC."
+        return ""
 
 
 def duration(seconds: float) -> str:
@@ -59,6 +77,14 @@ def duration(seconds: float) -> str:
         if whole >= unit and whole % unit == 0:
             return _plural(whole // unit, name)
     return _plural(whole, "second")
+
+
+def size(count: int) -> str:
+    """`9 bytes`, `256 KiB`, `1 MiB`: the largest unit that says it without a fraction."""
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= unit and count % unit == 0:
+            return f"{count // unit} {name}"
+    return _plural(count, "byte")
 
 
 def _plural(number: int, unit: str) -> str:

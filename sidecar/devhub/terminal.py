@@ -1,7 +1,7 @@
 """The chat at the terminal: one line is one message; progress is dimmed, the reply plain."""
 
 import asyncio
-import os
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TextIO
@@ -12,6 +12,8 @@ from sidecar.devhub.lines import InputLines, printable
 from sidecar.devhub.records import Author, Block, Event, Noted, Posted, Settled
 from sidecar.devhub.stage import Place, places, speak
 from sidecar.devhub.steering import HELP, steer
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 900.0
 """Seconds that input from a pipe waits for an answer before it goes on without one."""
@@ -38,23 +40,27 @@ async def chat(
     *,
     out: TextIO | None = None,
     interactive: bool | None = None,
-    colour: bool | None = None,
+    colour: bool = False,
     patience: float = PATIENCE,
 ) -> None:
-    """Talk to agents until the input ends.
+    """Talk to agents until the input ends, or the output does.
 
     `agents` tells those that can be talked to now. `read` gives lines, None at the end; by default
     they come from standard input. `interactive` (default: whether that is a terminal) shows a
     prompt and takes lines while an answer is awaited; otherwise each line waits for its answer.
-    `colour` is by default for terminals only, and never where NO_COLOR is set.
+    `colour` dims progress, and clears a prompt before something is shown above it.
     """
-    stream = out or sys.stdout
     if interactive is None:
         interactive = read is None and sys.stdin.isatty()
-    if colour is None:
-        colour = stream.isatty() and not os.environ.get("NO_COLOR")
-    screen = Screen(stream, colour=colour, interactive=interactive)
-    await _Chat(hub, agents, screen, patience).run(read or InputLines())
+    screen = Screen(out or sys.stdout, colour=colour, interactive=interactive)
+    try:
+        await _Chat(hub, agents, screen, patience).run(read or InputLines())
+    except* Gone as gone:
+        log.info("the chat ends: %s", gone.exceptions[0])
+
+
+class Gone(Exception):
+    """Nobody reads what is printed any more, as where a terminal was closed."""
 
 
 class Screen:
@@ -85,8 +91,11 @@ class Screen:
         await asyncio.to_thread(self._write_now, text)
 
     def _write_now(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError as error:
+            raise Gone(f"its output cannot be written: {error.strerror}") from error
 
 
 class _Chat:
@@ -147,7 +156,8 @@ class _Chat:
     async def _address(self, name: str) -> None:
         found = self._find(name)
         if found is None:
-            await self._say(f"Agents: {', '.join(self._agents) or 'none yet'}")
+            known = ", ".join(map(self._told, self._agents))
+            await self._say(f"Agents: {known or 'none yet'}")
             return
         self._agent = found
         await self._tell_place()
@@ -165,7 +175,8 @@ class _Chat:
             return
         self._open[self._awaited.id] = set(self._awaited.copies)
         if not await self._is_there(place.agents[0]):
-            await self._say(f"{place.agents[0]} is not connected yet; it gets this when it is.")
+            told = self._told(place.agents[0])
+            await self._say(f"{told} is not connected yet; it gets this when it is.")
         elif self._screen.interactive:
             await self._screen.ask(self._prompt)
         if not self._screen.interactive and not await self._answer():
@@ -254,7 +265,7 @@ class _Chat:
         await self._say(f"You are {_WHO[self._role]}{where}.")
 
     def _place(self) -> Place | None:
-        agent = self._agent if self._agent in self._agents else next(iter(self._agents), None)
+        agent = self._addressed
         fitting = (place for place in places(self._hub.state) if place.role == self._role)
         return next((place for place in fitting if agent in place.agents), None)
 
@@ -262,14 +273,24 @@ class _Chat:
     def _agents(self) -> Sequence[str]:
         return self._offered()
 
+    @property
+    def _addressed(self) -> str | None:
+        """The agent that is talked to: the first one, until another is chosen."""
+        return self._agent if self._agent in self._agents else next(iter(self._agents), None)
+
     def _find(self, name: str) -> str | None:
         name_of = self._hub.state.name_of
         return next((who for who in self._agents if name in (who, name_of(who))), None)
 
+    def _told(self, agent: str) -> str:
+        name = self._hub.state.name_of(agent)
+        return name if name == agent else f"{name} ({agent})"
+
     @property
     def _prompt(self) -> str:
-        agent = self._agent if self._agent in self._agents else next(iter(self._agents), "no agent")
-        return f"{agent} ({_WHO[self._role]})> "
+        agent = self._addressed
+        name = "no agent" if agent is None else self._hub.state.name_of(agent)
+        return f"{name} ({_WHO[self._role]})> "
 
 
 def _short(text: str) -> str:

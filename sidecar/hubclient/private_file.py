@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sidecar.atomic_file import Stamp, stamp_of
-from sidecar.config.system import is_private
+from sidecar.config.system import is_private, made_private
 from sidecar.errors import ChannelStopped
 
 LARGEST_FILE = 1 << 20
@@ -39,7 +39,7 @@ def read_private(path: Path) -> Private:
         if not is_private(status.st_mode, status.st_uid, os.geteuid()):
             raise ChannelStopped(
                 f"{path}: other users of this machine have access to the secrets in it;"
-                f" mend it with: chmod 600 {path}"
+                f" mend it with: {made_private(path, str(path), Path.is_dir)}"
             )
         return Private(os.read(descriptor, LARGEST_FILE), status.st_mtime, stamp_of(status))
     finally:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sidecar import metrics
 from sidecar.api import Host
 from sidecar.codecs.ndjson import Lines, cut
+from sidecar.core.wording import cut_answer, size
 from sidecar.model import AgentEvent, Block, Failure, Job
 from sidecar.runtimes.ending import finish
 from sidecar.runtimes.launch import Attended, Launch, Streaming
@@ -99,7 +100,8 @@ class ProcessTurn:
         return events
 
     def outcome(self) -> list[AgentEvent]:
-        """The last events: a note when the answer was cut, and the `TurnEnded`."""
+        """The last events: a note when the answer was cut, and the `TurnEnded`, whose text says it,
+        too."""
         hide = self._process.hide  # its words may tell what it knows
         ended = self._codec.end(self._process.returncode, hide(self._process.stderr))
         if ended.failure is not None:
@@ -109,6 +111,8 @@ class ProcessTurn:
             seconds = self._job.limits.idle_timeout
             failure = Failure("idle_timeout", f"it printed nothing for {seconds:g} s")
             ended = replace(ended, failure=failure)
+        if self._codec.cut and ended.failure is None:
+            ended = replace(ended, text=cut_answer(ended.text, self._job.limits.output))
         return [*self._losses(), ended]
 
     async def cancel(self) -> None:
@@ -183,7 +187,10 @@ class ProcessTurn:
         """Notes of what the answer lacks."""
         notes: list[AgentEvent] = []
         if self._codec.cut:
-            text = f"The answer was longer than {self._job.limits.output} bytes and is cut."
+            limit = size(self._job.limits.output)
+            metrics.count("answers_cut_total", runtime=self._host.name)
+            self._host.log.warning("the answer was longer than limits.output (%s): cut", limit)
+            text = f"The answer was longer than {limit} and is cut."
             notes.append(Block("system", text, name="cut"))
         dropped = self._lines.dropped if self._lines is not None else 0
         if dropped:

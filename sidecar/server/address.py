@@ -1,9 +1,13 @@
-"""How other commands reach a running sidecar: a file in the state folder tells where it is."""
+"""How other commands reach a running sidecar: a file in the state folder tells where it is, and one
+beside it, for this user alone, the token that it wants."""
 
 import contextlib
 from pathlib import Path
 
+from sidecar.atomic_file import replace_by
+
 FILE = "server.address"
+TOKEN_FILE = "server.token"  # noqa: S105 -- the name of a file
 DEVELOPMENT = "dev"
 """The state folder of `sidecar dev`, inside the one of the config."""
 DEVELOPMENT_LOG = "sidecar.log"
@@ -20,15 +24,33 @@ def write(state: Path, address: str) -> None:
     (state / FILE).write_text(address, encoding="utf-8")
 
 
+def write_token(state: Path, token: str) -> None:
+    """Tell the token, or that there is none."""
+    if token:
+        content = token.encode("utf-8", "surrogateescape")
+        replace_by(state / TOKEN_FILE, lambda file: file.write(content))
+    else:
+        (state / TOKEN_FILE).unlink(missing_ok=True)
+
+
 def remove(state: Path) -> None:
-    """Take it back."""
-    with contextlib.suppress(OSError):
-        (state / FILE).unlink()
+    """Take both back."""
+    for name in (FILE, TOKEN_FILE):
+        with contextlib.suppress(OSError):
+            (state / name).unlink()
 
 
 def find(state: Path) -> str:
     """The address that is told; empty where none is. One that was killed tells it still."""
     try:
         return (state / FILE).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def find_token(state: Path) -> str:
+    """The token that is told; empty where none is, or where this user may not read it."""
+    try:
+        return (state / TOKEN_FILE).read_text("utf-8", "surrogateescape")
     except OSError:
         return ""

@@ -2,8 +2,9 @@
 
 import http.client
 import socket
+from pathlib import Path
 
-from sidecar.server.address import OWN_HEADER
+from sidecar.server.address import OWN_HEADER, find_token
 
 CONNECT = 5.0
 """Seconds until a Unix socket that takes nobody is given up."""
@@ -44,6 +45,21 @@ def fetch(place: str, request: str, *, token: str = "", timeout: float = 5.0) ->
     if answer.status != http.client.OK:
         raise Refusal(answer.status, body.decode(errors="replace").strip())
     return body
+
+
+def fetch_from(
+    state: Path, place: str, request: str, *, token: str = "", timeout: float = 5.0
+) -> bytes:
+    """The same of the sidecar that works with a state folder: with the token that is told there,
+    and `token`, that of a config, where it wants another one than that."""
+    for _ in range(2):  # while a new config takes effect, it changes
+        if told := find_token(state):
+            try:
+                return fetch(place, request, token=told, timeout=timeout)
+            except Refusal as refusal:
+                if refusal.status != http.client.UNAUTHORIZED:
+                    raise
+    return fetch(place, request, token=token, timeout=timeout)
 
 
 class _UnixConnection(http.client.HTTPConnection):

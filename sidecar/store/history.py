@@ -5,6 +5,7 @@ from sqlite3 import Connection
 from sidecar.model import ConversationKey, Exchange
 from sidecar.store.encoding import decode_message, decode_reply, encode
 from sidecar.store.messages import bodies_of
+from sidecar.store.names import Names
 
 _TURNS = """
     select seq from turn
@@ -14,14 +15,19 @@ _TURNS = """
 _REPLIES = "select body from reply where turn = ? order by id"
 
 
-def recent(connection: Connection, key: ConversationKey, before: str, most: int) -> list[Exchange]:
+def recent(
+    connection: Connection, key: ConversationKey, before: str, most: int, names: Names
+) -> list[Exchange]:
     """The last exchanges, at most so many, of turns that came before one; oldest first.
 
     Raises:
         JournalError: a message or a reply cannot be read.
     """
-    turns = [seq for (seq,) in connection.execute(_TURNS, (encode(key), before, most))]
-    found = [_exchange(connection, seq) for seq in reversed(turns)]
+    keys = [key._replace(channel=channel) for channel in names.of(key.channel, key.account)]
+    turns = sorted(
+        seq for one in keys for (seq,) in connection.execute(_TURNS, (encode(one), before, most))
+    )
+    found = [_exchange(connection, seq) for seq in turns[-most:]]
     return [exchange for exchange in found if exchange.messages]
 
 

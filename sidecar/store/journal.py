@@ -15,6 +15,7 @@ from sidecar.model import ConversationKey, Exchange, Message, Reply, Said
 from sidecar.store import frames, history, lookup, outbox, retention, sessions
 from sidecar.store import turns as turn_rows
 from sidecar.store.keeper import Keeper, UnderWay
+from sidecar.store.names import Names
 from sidecar.store.reader import Reader
 from sidecar.store.recent import RecentActivity
 from sidecar.store.records import (
@@ -36,7 +37,8 @@ class Journal:
     """The durable record of messages, turns, replies and sessions.
 
     Times are seconds since the epoch. Every method may raise JournalError: the disk is full or
-    failing, the journal is closed, or a turn has ended already. Nothing is recorded then.
+    failing, the journal is closed, or a turn has ended already. Nothing is recorded then. By its
+    `names`, a channel goes on where one with another id had its account.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Journal:
         keeper: Keeper,
         reader: Reader,
         recent: RecentActivity,
+        names: Names,
         ttl: float,
     ) -> None:
+        self.names = names
         self._reader = reader
         self._keeper = keeper
         self._recent = recent
@@ -62,16 +66,17 @@ class Journal:
             JournalError: it cannot be opened, or a newer version wrote it.
         """
         path = folder / "journal.db"
-        recent, reader = RecentActivity(), Reader(path)
+        recent, names, reader = RecentActivity(), Names(), Reader(path)
         keeper = Keeper(path, reader.close)
 
         def begin() -> sqlite3.Connection:
             connection, _ = keeper.open(now)
             recent.load(connection)
+            names.load(connection)
             return connection
 
         writer = Writer(await asyncio.to_thread(begin), keeper)
-        return cls(writer, keeper, reader, recent, session_ttl)
+        return cls(writer, keeper, reader, recent, names, session_ttl)
 
     def protect(
         self, under_way: Callable[[], UnderWay], beside: Callable[[], None] = lambda: None
@@ -103,7 +108,8 @@ class Journal:
         """
 
         def work(db: sqlite3.Connection) -> list[Accepted]:
-            new = turn_rows.accept(db, messages, now, unheard)
+            new = turn_rows.accept(db, messages, now, self.names, unheard)
+            self.names.save(db, messages)
             return [_refused(db, one, refuse(one.message), now) for one in new]
 
         accepted = await self._writer.submit(work)
@@ -147,6 +153,7 @@ class Journal:
             attempt = turn_rows.start(
                 db, turn, key, route=route, generation=generation, now=now, merged=merged
             )
+            sessions.rename(db, key, self.names)
             return StartedTurn(attempt, *sessions.find(db, key, now - self._session_ttl))
 
         return await self._writer.submit(work)
@@ -162,9 +169,11 @@ class Journal:
         now: float,
         replies: Sequence[Reply] = (),
         merged: Sequence[str] = (),
+        heir: str | None = None,
     ) -> list[PendingReply]:
         """Record in one commit how a turn ended, its session and its replies. The turns in `merged`
-        end too, where `start` has not recorded that.
+        end too, where `start` has not recorded that; the messages belong to the turn `heir` from
+        now on, if there is one.
 
         Without a `session` the stored one stays as it is. One that was not `resumed` is new, also
         when it is called as the one before. The `key` of a turn that could not start
@@ -172,7 +181,7 @@ class Journal:
         """
 
         def work(db: sqlite3.Connection) -> list[PendingReply]:
-            turn_rows.finish(db, turn, outcome, now, merged)
+            turn_rows.finish(db, turn, outcome, now, merged, heir)
             if session is not None and key is not None:
                 sessions.keep(db, key, session, outcome, now, resumed=resumed)
             return outbox.add(db, [(turn, reply) for reply in replies], now)
@@ -190,12 +199,13 @@ class Journal:
     async def forget_account(self, channel: str, account: str) -> int:
         """Forget all sessions of an account of a channel, and what was said last in its
         conversations; how many of both there were."""
-        self._recent.forget(channel, account)
-        return await self._writer.submit(lambda db: sessions.forget_account(db, channel, account))
+        known = self.names.of(channel, account)
+        self._recent.forget(known, account)
+        return await self._writer.submit(lambda db: sessions.forget_account(db, known, account))
 
     async def recent(self, key: ConversationKey, *, before: str, most: int) -> list[Exchange]:
         """What was said last in a conversation before a turn, oldest first."""
-        return await self._look(lambda db: history.recent(db, key, before, most))
+        return await self._look(lambda db: history.recent(db, key, before, most, self.names))
 
     async def spent(self, since: float) -> list[tuple[str, int, float]]:
         """What each route has spent, by hour: route, start of the hour, dollars."""
@@ -244,11 +254,11 @@ class Journal:
 
     def said_since(self, channel: str, account: str, since: float) -> list[Said]:
         """What was said last in each conversation of an account since a time, newest first."""
-        return self._recent.since(channel, account, since)
+        return self._recent.since(self.names.of(channel, account), account, since)
 
     async def replied_to(self, message: Message) -> Message | None:
         """The message, or our own reply as one, that a message replies to in its conversation."""
-        return await self._look(lambda db: lookup.replied_to(db, message))
+        return await self._look(lambda db: lookup.replied_to(db, message, self.names))
 
     async def counts(self) -> JournalCounts:
         """How much the journal holds. Counting takes a while, but no turn waits for it."""

@@ -46,10 +46,10 @@ class Unfinished:
 
 
 class ManagedFiles:
-    """The files in one state folder. `wrote` is told the content of `managed.yaml` before and
-    after a change."""
+    """The files in one state folder. `wrote` is told the content of `managed.yaml` before a change,
+    None where there is none, and after it."""
 
-    def __init__(self, state: Path, wrote: Callable[[bytes, bytes], None]) -> None:
+    def __init__(self, state: Path, wrote: Callable[[bytes | None, bytes], None]) -> None:
         self.state = state
         self._wrote = wrote
         self._profiles = threading.Lock()
@@ -68,7 +68,7 @@ class ManagedFiles:
         """Replace them. Raises OSError."""
         path, content = self.state / FILE, write(managed).encode("utf-8")
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        before = path.read_bytes() if path.exists() else b""
+        before = path.read_bytes() if path.exists() else None
         self._wrote(before, content)
         replace_file(path, content)
 

@@ -12,6 +12,8 @@ changes; what has to change becomes a new step.
   used, and what the agent told last of the whole of it.
 - `activity`: the last thing said in a conversation.
 - `spending`: what the turns of a route used, by the hour in which they ended; it outlives them.
+- `name`: the accounts as which channels, by their ids, have received messages, and of what type the
+  channels were.
 - `control_frame`: a frame of the control plane that has acted, or was about to, and its answer.
 
 Columns that hold text from outside are JSON, see `encoding`.
@@ -118,7 +120,14 @@ _TOTALS = """
 alter table session add column total text;  -- JSON object
 """
 
-STEPS = (_TABLES, _SPENDING, _QUOTES, _FRAMES, _TOTALS)
+_NAMES = """
+create table name(
+    key text primary key,           -- JSON of channel and account
+    type text not null              -- JSON text
+) without rowid;
+"""
+
+STEPS = (_TABLES, _SPENDING, _QUOTES, _FRAMES, _TOTALS, _NAMES)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> None:

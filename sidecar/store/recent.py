@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from sqlite3 import Connection
 
 from sidecar.errors import JournalError
@@ -47,12 +48,17 @@ class RecentActivity:
         if len(known) > MOST:
             del known[next(iter(known))]
 
-    def forget(self, channel: str, account: str) -> None:
-        """Nothing was said to an account."""
-        self._accounts.pop((channel, account), None)
+    def forget(self, channels: Sequence[str], account: str) -> None:
+        """Nothing was said to an account of channels."""
+        for channel in channels:
+            self._accounts.pop((channel, account), None)
 
-    def since(self, channel: str, account: str, since: float) -> list[Said]:
-        """What was said since a time in the conversations of an account, newest first."""
-        known = self._accounts.get((channel, account), {})
-        found = [said for said in known.values() if said.at >= since]
-        return sorted(found, key=lambda said: said.at, reverse=True)
+    def since(self, channels: Sequence[str], account: str, since: float) -> list[Said]:
+        """What was said since a time in each conversation of an account, newest first. It is known
+        by the ids of all these channels."""
+        found: dict[tuple[str, str | None], Said] = {}
+        for channel in channels:
+            for place, said in self._accounts.get((channel, account), {}).items():
+                if said.at >= since and (place not in found or found[place].at < said.at):
+                    found[place] = said
+        return sorted(found.values(), key=lambda said: said.at, reverse=True)

@@ -9,7 +9,7 @@ from typing import Any
 BATCH = 500
 """Rows that are held at once."""
 
-_TABLES = ("turn", "message", "reply", "session", "activity", "spending", "control_frame")
+_TABLES = ("turn", "message", "reply", "session", "activity", "spending", "name", "control_frame")
 _COLUMNS = "select name from pragma_table_info('{}')"
 _ORPHANS = """
     delete from message where turn not in (select seq from turn);

@@ -1,10 +1,12 @@
 """Sessions to resume, by the parts that must agree. Runs inside a transaction."""
 
 import json
+from collections.abc import Sequence
 from sqlite3 import Connection
 
 from sidecar.model import Usage
 from sidecar.store.encoding import encode
+from sidecar.store.names import Names
 from sidecar.store.records import Outcome, SessionKey
 
 _FIND = "select session, turns, tokens, used_at, total from session where key = ? and used_at >= ?"
@@ -21,10 +23,20 @@ _OF_ACCOUNT = (
     "delete from session where key >= ? and key < ?",
     "delete from activity where conversation >= ? and conversation < ?",
 )
+_RENAME = "update or ignore session set key = ? where key = ?"
 _LAST = "\x7f"
 """Sorts after all that can follow in a key, which is plain ASCII."""
 _FORGET = "delete from session where key = ?"
 _ALL = "select key, session from session"
+
+
+def rename(connection: Connection, key: SessionKey, names: Names) -> None:
+    """Where none has this key, the session that was stored under another id of its channel has it
+    from now on."""
+    for channel in names.of(key.channel, key.account)[1:]:
+        old = encode(key._replace(channel=channel))
+        connection.execute(_RENAME, (encode(key), old))
+        connection.execute(_FORGET, (old,))
 
 
 def find(
@@ -80,8 +92,13 @@ def forget_named(connection: Connection, name: str) -> list[SessionKey]:
     return named
 
 
-def forget_account(connection: Connection, channel: str, account: str) -> int:
-    """Forget all sessions of an account of a channel, and what was said last in its conversations;
+def forget_account(connection: Connection, channels: Sequence[str], account: str) -> int:
+    """Forget all sessions of an account of channels, and what was said last in its conversations;
     how many of both there were."""
-    start = f"{encode((channel, account))[:-1]},"  # how the JSON of each key of it begins
-    return sum(connection.execute(sql, (start, start + _LAST)).rowcount for sql in _OF_ACCOUNT)
+    # How the JSON of each key of it begins.
+    starts = [f"{encode((channel, account))[:-1]}," for channel in channels]
+    return sum(
+        connection.execute(sql, (start, start + _LAST)).rowcount
+        for start in starts
+        for sql in _OF_ACCOUNT
+    )

@@ -14,6 +14,7 @@ from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Message, Reply, Said
 from sidecar.store.encoding import decode_message, encode
 from sidecar.store.messages import bodies_of
+from sidecar.store.names import Names
 from sidecar.store.records import Accepted, Outcome, SessionKey, UnfinishedTurn
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def accept(
     connection: Connection,
     messages: Iterable[Message],
     now: float,
+    names: Names,
     unheard: Collection[str] = (),
     make_id: Callable[[], str] = new_id,
 ) -> list[Accepted]:
@@ -86,8 +88,8 @@ def accept(
     `unheard`, by the ids of messages, no other conversation is told."""
     accepted = []
     for message in messages:
-        key = message_key(message.channel, message.account, message.id)
-        if connection.execute(_IS_KNOWN, (key,)).fetchone():
+        key, *others = message_keys(message, message.id, names)
+        if any(connection.execute(_IS_KNOWN, (one,)).fetchone() for one in (key, *others)):
             continue
         conversation = encode(message.key)
         turn = make_id()
@@ -123,9 +125,15 @@ def start(
 
 
 def finish(
-    connection: Connection, turn: str, outcome: Outcome, now: float, merged: Sequence[str] = ()
+    connection: Connection,
+    turn: str,
+    outcome: Outcome,
+    now: float,
+    merged: Sequence[str] = (),
+    heir: str | None = None,
 ) -> None:
-    """Record how a turn ended. The start that was to merge others into it may not be recorded."""
+    """Record how a turn ended, and which one has its messages from now on. The start that was to
+    merge others into it may not be recorded."""
     for other in merged:
         if connection.execute(_MERGE, (turn, now, other)).rowcount:
             connection.execute(_GIVE_MESSAGES, (turn, other))
@@ -135,6 +143,9 @@ def finish(
     if used is not None:
         amounts = (used.input_tokens or 0, used.output_tokens or 0, used.cost_usd or 0.0)
         connection.execute(_SPEND, (hour_of(now), *amounts, turn))
+    if heir is not None:
+        connection.execute(_GIVE_MESSAGES, (heir, turn))
+        connection.execute(_RETRIED, (heir, turn))
 
 
 def drop(connection: Connection, turns: Iterable[str], reason: str, now: float) -> None:
@@ -232,6 +243,13 @@ def _change(connection: Connection, sql: str, values: tuple[object, ...], turn: 
 def message_key(channel: str, account: str, message: str | None) -> str:
     """The column that names a message, by its id or by its alias."""
     return encode((channel, account, message))
+
+
+def message_keys(message: Message, name: str, names: Names) -> list[str]:
+    """The columns that may name another message to the account of this one, by its id or alias;
+    first the one with the id that the channel has now."""
+    account = message.account
+    return [message_key(one, account, name) for one in names.of(message.channel, account)]
 
 
 def said_of(message: Message) -> Said:

@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sidecar.api import ChannelStatus
+from sidecar.api import Channel, ChannelStatus, ChannelType, Host
 from sidecar.app.attention import AttentionPolicies
 from sidecar.app.budgets import Budgets
 from sidecar.app.dispatch import Dispatcher
 from sidecar.app.intake import Intake
 from sidecar.app.outbox import Outbox
 from sidecar.app.snapshot import RuntimeUse, Snapshot
+from sidecar.app.speakers import Speakers
 from sidecar.app.supervisor import Supervisor
 from sidecar.app.turn import TurnRunner
 from sidecar.config import model as config
@@ -97,6 +98,18 @@ class Line:
         return self.shown[-1]
 
 
+def _line(options: Mapping[str, object], host: Host) -> Channel:
+    return Line()
+
+
+LINE = ChannelType(
+    "line",
+    {"properties": {"agent": {"x-account": True}}},
+    _line,
+    account=lambda _, options: str(options.get("agent", "ag")),
+)
+
+
 class Rig:
     """What lies between a channel and a runtime, on a journal in `folder`."""
 
@@ -108,9 +121,11 @@ class Rig:
         self.supervisor = Supervisor()
         self.channels = {"demo": config.Channel("demo", "line", rate_limit=None)}
         self.lines: dict[str, Line] = {"demo": line}
+        self.speakers = Speakers(journal.names, lambda _: LINE)
+        self.speakers.use(self.channels)
         self.route = config.Route("all", "agent", folder)
         self.snapshot = self._snapshot(self.route)
-        self.outbox = Outbox(journal, self.lines.get, self.supervisor.spawn, first_wait=0.01)
+        self.outbox = Outbox(journal, self._sender, self.supervisor.spawn, first_wait=0.01)
         self.budgets = Budgets()
         runner = TurnRunner(
             journal, self.outbox, self.lines.get, self.supervisor.spawn, self.budgets
@@ -120,7 +135,7 @@ class Rig:
             self.outbox,
             runner,
             self.snapshot,
-            self.channels.get,
+            self.speakers.find,
             self.supervisor.spawn,
         )
         attention = AttentionPolicies(lambda name: None)
@@ -134,9 +149,14 @@ class Rig:
         use = RuntimeUse(agent, self.agent)
         return Snapshot(1, checked, Router((), route), Prompts(), {"agent": use})
 
+    def _sender(self, channel: str, account: str) -> Line | None:
+        found = self.speakers.find(channel, account)
+        return None if found is None else self.lines.get(found.id)
+
     def reroute(self, **changes: object) -> None:
-        """Apply a configuration with a changed route."""
+        """Apply a configuration with a changed route, and the channels as they are now."""
         self.route = replace(self.route, **changes)  # type: ignore[arg-type]
+        self.speakers.use(self.channels)
         self.dispatcher.use(self._snapshot(self.route))
 
     def message(self, text: str, kind: SenderKind = "owner", **facts: object) -> Message:

@@ -14,6 +14,7 @@ from sidecar.app.supervisor import Supervisor
 from sidecar.config import model as config
 from sidecar.errors import ChannelStopped, ChannelUnavailable, PartsFailed
 from sidecar.model import Reply
+from sidecar.store.names import Names
 from tests.patience import PATIENCE, until
 
 
@@ -73,6 +74,7 @@ class Rig:
             self._accept,
             lambda name: Host(name, logging.getLogger("t"), tmp_path, self.supervisor.spawn, None),  # type: ignore[arg-type]
             self.supervisor.spawn,
+            Names(),
             types=lambda _: kind,
             first_wait=0.01,
         )

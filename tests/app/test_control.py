@@ -492,3 +492,14 @@ async def test_an_agent_that_is_woken_answers_its_owner_and_only_once(rig: Rig) 
     await until(lambda: len(rig.hub.sent) == 2)
     assert rig.hub.sent[1].room == rig.hub.sent[0].room
     assert sum((await rig.sidecar.journal.counts()).turns.values()) == 2
+
+
+async def test_plans_for_the_same_time_are_all_carried_out(rig: Rig) -> None:
+    await rig.answer("demo", "hello")
+    rig.log_in(userId=rig.hub.state.owner.user_id)
+    text = rig.path.read_text().replace("demo.json}", "demo.json, loop_guard: {turns: 1}}")
+    rig.path.write_text(text)
+    await rig.done("reload_config")
+    for run in ("r1", "r2", "r3"):
+        await rig.done("wake_agent", {"agent_id": "demo", "message": f"plan {run}", "run_id": run})
+    await until(lambda: len(rig.hub.sent) == 4)

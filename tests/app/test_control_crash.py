@@ -15,6 +15,7 @@ from sidecar.app.check import check
 from sidecar.app.sidecar import Sidecar
 from sidecar.channels.credentials import read as read_credentials
 from sidecar.config.managed import FILE, UNFINISHED
+from sidecar.contexts.memory_file import memory_file
 from sidecar.core.managed import Managed, read
 from sidecar.devhub import DevHub
 from sidecar.store.managed import CREDENTIALS
@@ -67,8 +68,10 @@ REMOVING = {
 
 
 def write_config(folder: Path, login: Path) -> Path:
-    """The config of a sidecar in a folder of its own."""
-    folder.mkdir()
+    """The config of a sidecar in a folder of its own, where `ag_1` has noted something."""
+    notes = memory_file(folder / "state", "ag_1").path
+    notes.parent.mkdir(parents=True)
+    notes.write_text("{}")
     path = folder / "config.yaml"
     path.write_text(
         f"version: 1\nstate: {{dir: {folder}/state}}\nserver: null\n"

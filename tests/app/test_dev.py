@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from sidecar import events
 from sidecar.app.dev import Development
 from sidecar.config.model import Channel, Config, State
 from sidecar.devhub import DevHub
+from sidecar.devhub.records import Settled
 from sidecar.errors import StateLocked
 from sidecar.store.lock import StateLock
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("damaged", ["", "[]", "{}", '{"privateKey": "eA=="}', "\0"])
@@ -47,3 +50,27 @@ async def test_a_second_one_changes_nothing_of_the_first(tmp_path: Path) -> None
         await hub.stop()
         lock.release()
     assert [one.name for one in (tmp_path / "dev").iterdir()] == ["lock"]
+
+
+async def test_it_is_told_in_words_why_no_reply_comes() -> None:
+    hub, heard = DevHub(), asyncio.Queue[events.Event]()
+    for outcome in (
+        {"reason": "not_allowed", "messages": ["h_1"], "replies": 0},
+        {"reason": "of_a_kind", "messages": ["h_2", "h_3"], "replies": 0},
+        {"outcome": "cancelled", "messages": [], "replies": 0},  # another turn answers its message
+        {"outcome": "cancelled", "messages": ["h_4"], "replies": 0},
+        {"outcome": "answered", "messages": ["h_4"], "replies": 1},
+    ):
+        name = "turn.dropped" if "reason" in outcome else "turn.ended"
+        heard.put_nowait((name, outcome))
+    with hub.state.watch() as told:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            telling = group.create_task(Development(hub).tell(heard))
+            assert [await told.get() for _ in range(5)] == [
+                Settled("h_1", "the channel's `allow` leaves this out"),
+                Settled("h_2", "of a kind"),
+                Settled("h_3", "of a kind"),
+                Settled("h_4", "its turn was stopped"),
+                Settled("h_4"),
+            ]
+            telling.cancel()

@@ -190,7 +190,7 @@ async def test_what_was_to_be_refused_when_the_end_came_is_refused_after_the_res
     echo = first.message("an echo", unusable="own_echo")
     stranger, owner = first.message("let me in", "human"), first.message("hello")
     await first.journal.accept([echo, stranger, owner], now=0.0)
-    recover(await first.journal.unfinished(), second.dispatcher, second.channels.get)
+    recover(await first.journal.unfinished(), second.dispatcher, second.speakers.find)
     await second.quiet()
     assert [job.message["sender_kind"] for job in second.agent.jobs] == ["owner"]
     assert second.texts == ["answer 1"]
@@ -202,7 +202,7 @@ async def test_a_turn_of_several_senders_is_trusted_like_the_least_trusted_of_th
     messages = (rig.message("do it", "human"), rig.message("hello"))
     [accepted, _] = await rig.journal.accept(messages, now=0.0)
     left = UnfinishedTurn(accepted.turn, 1, running=True, messages=messages)
-    recover([left], rig.dispatcher, rig.channels.get)
+    recover([left], rig.dispatcher, rig.speakers.find)
     await asyncio.sleep(0)
     [(work, _)] = rig.dispatcher.running.values()
     assert work.trust == "public"
@@ -258,7 +258,7 @@ async def test_a_refused_message_is_refused_by_the_commit_that_takes_it_over(
     unfinished = await first.journal.unfinished()
     assert [turn.messages for turn in unfinished] == [(messages[0],)]
     second.outbox.add(await second.journal.pending_replies())
-    recover(unfinished, second.dispatcher, second.channels.get)
+    recover(unfinished, second.dispatcher, second.speakers.find)
     await second.quiet()
     assert len(second.agent.jobs) == 1
     assert [text for text in second.texts if "too many" in text] != []

@@ -23,6 +23,7 @@ from sidecar.control.login import mark_expired
 from sidecar.store.lock import StateLock
 from tests.app.forward_proxy import forward_proxy
 from tests.privileges import as_an_ordinary_user
+from tests.read_only import threads_that_cannot_write
 
 CONFIG = """\
 version: 1
@@ -190,6 +191,14 @@ def test_a_folder_that_only_its_owner_can_close_has_another_remedy(
     assert [one.remedy for one in found] == [
         f"set `state.dir` to {tmp_path / 'state'}, which is made for this user alone"
     ]
+
+
+def test_a_folder_that_is_mounted_read_only_is_told_as_such(tmp_path: Path) -> None:
+    with threads_that_cannot_write(tmp_path) as pool:
+        findings = pool.submit(list[Finding], doctor_state.examine(tmp_path / "s", None, dev=False))
+        [found] = [one for one in findings.result() if one.level == "failure"]
+    assert found.text == f"{tmp_path} is mounted read-only"
+    assert "chown" not in found.remedy
 
 
 async def test_a_hub_is_asked_by_the_way_that_its_channel_takes(

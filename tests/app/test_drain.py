@@ -7,6 +7,7 @@ import pytest
 from sidecar.app.channels import Channels
 from sidecar.app.drain import drain
 from sidecar.config.model import Limits
+from sidecar.store.names import Names
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,8 @@ async def test_an_agent_that_does_not_end_is_cut_early_enough_to_take_its_grace(
         given.append(seconds)
 
     rig.dispatcher.drain = note
-    channels = Channels(rig.intake.accept, lambda _: None, rig.supervisor.spawn)  # type: ignore[arg-type, return-value]
+    channels = Channels(rig.intake.accept, lambda _: None, rig.supervisor.spawn, Names())  # type: ignore[arg-type, return-value]
     limits = Limits(stop_grace=stop_grace, drain_timeout=60.0)
     await drain(limits, channels, rig.dispatcher, rig.outbox)
     [seconds] = given
-    assert 0.0 <= seconds <= most
+    assert 0.0 <= seconds <= most == limits.turns_drain

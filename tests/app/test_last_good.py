@@ -3,11 +3,13 @@
 import asyncio
 import json
 import pickle
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sidecar import plugins
+from sidecar import metrics, plugins
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
 from sidecar.app.hangup import Hangup
@@ -18,7 +20,7 @@ from sidecar.app.sidecar import Sidecar
 from sidecar.app.termination import LARGEST, leave
 from sidecar.cli import main
 from sidecar.cli.run import _without
-from sidecar.config.model import Config, Route, Runtime, Server, State
+from sidecar.config.model import Config, Limits, Route, Runtime, Server, State
 from sidecar.errors import NoLastGood
 from tests.patience import until
 
@@ -97,15 +99,43 @@ async def test_of_many_configs_the_last_one_is_kept_and_a_full_disk_hurts_nobody
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "config.yaml"
-    last = LastGood(tmp_path, path)
     configs = [
         Config(default_route=None, state=State(tmp_path / str(number))) for number in range(9)
     ]
+    last = LastGood(tmp_path, path, configs[0], ())
     await asyncio.gather(*(last.keep(one, [one.state.dir]) for one in configs))
     config, files = await asyncio.to_thread(recall, tmp_path, path)
     assert (config, [*files]) == (configs[-1], [configs[-1].state.dir])
-    await LastGood(tmp_path / "gone", path).keep(configs[0], ())
+
+    def deleted() -> tuple[Config, Collection[Path]]:
+        (tmp_path / FILE).write_text("of another hand")
+        last.renew()
+        assert (tmp_path / FILE).read_text() == "of another hand"
+        (tmp_path / FILE).unlink()
+        last.renew()
+        return recall(tmp_path, path)
+
+    assert (await asyncio.to_thread(deleted))[0] == configs[-1]
+    await LastGood(tmp_path / "gone", path, configs[0], ()).keep(configs[0], ())
     assert "cannot be kept" in caplog.text
+
+
+async def test_what_could_not_be_written_is_written_later(
+    good: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.app.last_good.RETRY_INTERVAL", 0.01)
+    path, state = tmp_path / "config.yaml", tmp_path / "state" / "mounted"
+    assert good.config is not None
+    config = replace(good.config, limits=Limits(queue_depth=7))
+    last = LastGood(state, path, good.config, good.inputs)
+    await last.keep(config, good.inputs)
+    failures = metrics.value("last_good_failures_total")
+    task = asyncio.create_task(last.run())  # noqa: TID251 -- of a test
+    await until(lambda: metrics.value("last_good_failures_total") > failures)
+    await asyncio.to_thread(state.mkdir)
+    await until(lambda: asyncio.to_thread((state / FILE).exists))
+    task.cancel()
+    assert (await asyncio.to_thread(recall, state, path))[0] == config
 
 
 def test_without_the_flag_the_exit_code_is_2_and_kubernetes_is_told(
@@ -182,3 +212,9 @@ async def test_it_starts_loudly_with_the_last_good_one_and_a_valid_save_takes_ov
     config, files = await asyncio.to_thread(recall, state, path)
     assert len(config.routes) == 1
     assert path in files
+    # A start with a valid one keeps that.
+    await asyncio.to_thread((state / FILE).unlink)
+    valid = await asyncio.to_thread(lambda: Loading(path).wait())
+    assert valid.config is not None
+    async with Sidecar(path, valid.config, valid.inputs):
+        await until(lambda: asyncio.to_thread((state / FILE).exists))

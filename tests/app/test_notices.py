@@ -93,6 +93,20 @@ async def test_what_became_of_a_save_is_told_and_what_is_no_news_is_not(rig: Rig
     assert rig.channels["quiet"].texts == []
 
 
+async def test_other_things_are_told_too_in_one_notice_with_a_reload(rig: Rig) -> None:
+    told = rig.channels["demo"].texts
+    rig.notices.warn("claude", "not logged in")
+    rig.notices.note(APPLIED)
+    rig.notices.note(REJECTED)
+    rig.notices.warn("claude", "not logged in at all")
+    await until(lambda: told and not rig.notices._owed)
+    [text] = told
+    first, second = text.split("\n\n")
+    assert first == "⚠️ not logged in at all"
+    assert second.startswith("The config was saved 2 times. ⚠️ Config rejected")
+    assert rig.channels["quiet"].texts == []
+
+
 async def test_what_was_applied_in_part_is_told_once(rig: Rig) -> None:
     partly = replace(APPLIED, result="degraded", problems=("channel x: no such file",))
     told = await rig.tell(partly, replace(partly, plan=Plan()), UNCHANGED)

@@ -23,7 +23,7 @@ async def start_again(make_rig: Callable[[], Any]) -> Any:
     rig = make_rig()
     rig.agent.go.set()
     rig.outbox.add(await rig.journal.pending_replies())
-    recover(await rig.journal.unfinished(), rig.dispatcher, rig.channels.get)
+    recover(await rig.journal.unfinished(), rig.dispatcher, rig.speakers.find)
     await rig.quiet()
     return rig
 

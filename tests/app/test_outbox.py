@@ -55,8 +55,12 @@ class Rig:
         self.supervisor = Supervisor()
         self.line = Line()
         self.lines = {"demo": self.line}
-        self.outbox = Outbox(journal, self.lines.get, self.supervisor.spawn, first_wait=0.01)
+        self.moved: dict[tuple[str, str], str] = {}
+        self.outbox = Outbox(journal, self._find, self.supervisor.spawn, first_wait=0.01)
         self.number = 0
+
+    def _find(self, channel: str, account: str) -> Line | None:
+        return self.lines.get(self.moved.get((channel, account), channel))
 
     async def reply(self, *texts: str, room: str = "r1") -> list[PendingReply]:
         """Replies of one turn, as the journal gives them."""

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from sidecar.app.own_writes import KEPT, OwnWrites, digest
 from sidecar.app.watch import changes
+from sidecar.config.managed import FILE
 from sidecar.config.reloading import Reloading
+from sidecar.core.managed import Managed
+from sidecar.store.managed import ManagedFiles
 from tests.patience import PATIENCE
 
 
@@ -30,6 +33,21 @@ def test_a_file_that_went_or_came_is_no_own_write() -> None:
     assert not own.lead(digest(b"old"), None)
     assert not own.lead(None, digest(b"new"))
     assert own.lead(None, None)
+
+
+def test_a_file_that_the_sidecar_made_is_an_own_write() -> None:
+    own = OwnWrites()
+    own.note(None, b"new")
+    own.note(b"new", b"newer")
+    assert own.lead(None, digest(b"newer"))
+    assert not own.lead(digest(b""), digest(b"newer"))
+    assert not own.lead(digest(b"old"), None)
+
+
+def test_the_first_agents_of_a_control_plane_are_an_own_write(tmp_path: Path) -> None:
+    own = OwnWrites()
+    ManagedFiles(tmp_path, own.note).write(Managed())
+    assert own.lead(None, digest((tmp_path / FILE).read_bytes()))
 
 
 def test_writing_back_and_forth_ends_the_search() -> None:

@@ -99,7 +99,7 @@ def test_what_a_file_of_credentials_holds_counts_while_it_is_private(tmp_path: P
 ENDLESS = """\
 import pathlib, time
 
-def main(path, inside):
+def main(path, inside, stands_for):
     pathlib.Path(path).with_name("begun").touch()
     time.sleep(120)
 """

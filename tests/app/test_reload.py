@@ -20,9 +20,11 @@ from sidecar.app import holding, renewal, status
 from sidecar.app.candidate import UNCHECKED, Candidate
 from sidecar.app.digests import Digests, digests
 from sidecar.app.outcome import Outcome
+from sidecar.app.presence import Presence
 from sidecar.app.server_token import ServerToken
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.snapshot import RuntimeUse
+from sidecar.cli.running import ask
 from sidecar.config.model import (
     Channel,
     Config,
@@ -37,6 +39,7 @@ from sidecar.config.model import (
 from sidecar.config.problems import Position, Problem
 from sidecar.config.reloading import Reloading
 from sidecar.devhub import DevHub, HubLimits
+from sidecar.server.client import Refusal, fetch
 from tests.patience import PATIENCE, until
 
 FREE = "1000000/1m"
@@ -588,15 +591,45 @@ async def test_one_line_tells_a_reload_and_nothing_secret(
 
 
 async def test_the_token_of_the_server_follows_unless_it_is_for_another_address(rig: Rig) -> None:
-    token = ServerToken(Server("unix:/here", "first"), lambda: rig.sidecar.reloader.snapshot.config)
-    assert token.present() == "first"
-    outcome = await rig.reload(server=Server("unix:/here", "second"))
-    assert "server.token" not in outcome.pending
-    assert token.present() == "second"
-    await rig.reload(server=Server("unix:/there", ""))
-    assert token.present() == "second"
-    await rig.reload(server=None)
-    assert token.present() == "second"
+    here = f"unix:{rig.folder / 's.sock'}"
+
+    async def save(server: Server | None) -> tuple[str, ...]:
+        """What waits for a restart; a command is answered all the same, whatever is saved."""
+        outcome = await rig.reload(server=server)
+        assert (await asyncio.to_thread(ask, rig.config, "GET /status"))["pid"] == os.getpid()
+        assert {one.reload for one in outcome.plan.changes if one.path in outcome.pending} <= {
+            "process"
+        }
+        return outcome.pending
+
+    assert await save(Server(here, "first")) == ()
+    assert await save(Server(here, "second")) == ()
+    with pytest.raises(Refusal, match="give the token"):
+        await asyncio.to_thread(fetch, here, "GET /status", token="first")
+    assert await save(Server("unix:/there", "second")) == ("server.listen",)
+    assert await save(Server("unix:/there", "third")) == ("server.listen", "server.token")
+    assert await save(None) == ("server",)
+    await asyncio.to_thread(fetch, here, "GET /status", token="second")
+    assert await save(Server(here, "third")) == ()
+    rig.problems = (Problem("bad", "no", Position("config.yaml", 1, 1)),)
+    outcome = await rig.reload(server=Server(here, "fourth"))
+    assert (outcome.result, outcome.pending) == ("rejected", ())
+    told = await asyncio.to_thread(ask, rig.config, "GET /status")
+    assert told["reloads"][-1]["result"] == "rejected"
+
+
+async def test_a_new_token_counts_once_commands_are_told_it(tmp_path: Path) -> None:
+    counted = []
+
+    class Told(Presence):
+        def tell_token(self, token: str) -> None:
+            counted.append(server.present())
+
+    server = ServerToken(Server("unix:/s", "first"), Told(tmp_path))
+    for token in ("first", "second", "second", ""):
+        await server.follow(Server("unix:/s", token))
+        assert server.present() == token
+    assert counted == ["first", "second"]
 
 
 async def test_what_needs_a_new_process_stays_pending_until_it_is_taken_back(rig: Rig) -> None:

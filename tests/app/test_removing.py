@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
+from sidecar import metrics
 from sidecar.app.check import check
 from sidecar.app.managed import ManagedLayer
 from sidecar.app.sidecar import Sidecar
+from sidecar.app.traces import delete_traces
 from sidecar.cli import agents as command
 from sidecar.config.managed import UNFINISHED
 from sidecar.contexts.memory_file import memory_file
+from sidecar.core.memory import Memory
 from sidecar.errors import ActionRefused
 from sidecar.store.journal import Journal
 from sidecar.store.managed import ManagedFiles, Unfinished
+from sidecar.store.workspace import workspace_of
 from tests.app.control_rig import Rig, running
 from tests.patience import until
 
@@ -162,17 +166,20 @@ async def test_kept_credentials_of_another_key_can_be_forgotten(rig: Rig) -> Non
     await rig.done("provision_agent", {"credentials": other})
 
 
-async def test_agents_forgotten_one_after_the_other_at_rest_leave_nothing(tmp_path: Path) -> None:
+async def test_agents_forgotten_one_after_the_other_at_rest_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     names = ["ag_1", "ag_2", "ag_3"]
     async with running(tmp_path) as rig:
         for name in names:
             await rig.done("provision_agent", rig.agent(name))
             await rig.answer(name, "hello")
         config = rig.sidecar.reloader.snapshot.config
-    notes = [memory_file(rig.state, name).path for name in names]
-    for path in notes:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("{}")
+    await asyncio.to_thread(note, rig.state, names)
+    daemon = tmp_path / "home/.botcord/agents/ag_2/state/working-memory.json"
+    daemon.parent.mkdir(parents=True)
+    daemon.write_text('{"version": 1, "content": "what the daemon kept"}')
     for name in names[:2]:
         assert await asyncio.to_thread(command._forget_at_rest, config, name) == ""
     for name in (names[0], "ag_none", "demo", "../x"):
@@ -192,9 +199,35 @@ async def test_agents_forgotten_one_after_the_other_at_rest_leave_nothing(tmp_pa
     said = [bool(journal.said_since(name, name, 0)) for name in names]
     await journal.close()
     assert said == [False, False, True]
-    assert [path.exists() for path in notes] == [False, False, True]
+    assert await asyncio.to_thread(noted, rig.state, names) == [0, 0, len("ship it")]
     assert [path.name for path in (rig.state / "credentials").iterdir()] == ["ag_3.json"]
     assert not (rig.state / UNFINISHED).exists()
+
+
+async def test_notes_that_cannot_be_deleted_keep_nothing_else_from_it(tmp_path: Path) -> None:
+    files = ManagedFiles(tmp_path, lambda before, after: None)
+    notes = memory_file(tmp_path, "ag_1").path
+    notes.mkdir(parents=True)
+    journal = await Journal.open(tmp_path, session_ttl=60.0, now=time.time())
+    failures = metrics.value("control_failures_total", what="delete")
+    workspace = workspace_of(tmp_path, "ag_1")
+    workspace.mkdir(parents=True)
+    change = Unfinished("remove", "ag_1", state=True, workspace=True)
+    deleted = await delete_traces(change, files, journal)
+    await journal.close()
+    assert (deleted["stateDeleted"], deleted["workspaceDeleted"]) == (False, True)
+    assert metrics.value("control_failures_total", what="delete") == failures + 1
+
+
+def note(state: Path, agents: list[str]) -> None:
+    """Each of the agents notes something."""
+    for agent in agents:
+        memory_file(state, agent).change(lambda _: Memory("ship it"))
+
+
+def noted(state: Path, agents: list[str]) -> list[int]:
+    """How many characters each of the agents has noted, as its next turn would find it."""
+    return [(memory_file(state, agent).read() or Memory()).size for agent in agents]
 
 
 def take_in_config(rig: Rig) -> None:

@@ -192,8 +192,14 @@ def test_a_file_of_facts_has_to_be_a_mapping(sidecar: Run, folder: Path) -> None
     (folder / "facts.yaml").write_text("- 1\n")
     code, _, err = sidecar("render", "--facts", "facts.yaml")
     assert (code, err.startswith("sidecar: facts.yaml:1:1: ")) == (2, True)
-    code, _, err = sidecar("render", "--facts", "nope.yaml")
-    assert (code, "nope.yaml cannot be read" in err) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--facts", "--message"])
+def test_a_file_that_cannot_be_read_is_told_once(sidecar: Run, folder: Path, option: str) -> None:
+    (folder / "latin").write_bytes(b"\xe9")
+    missing = "sidecar: nope cannot be read: No such file or directory\n"
+    assert sidecar("render", option, "nope") == (2, "", missing)
+    assert sidecar("render", option, "latin") == (2, "", "sidecar: latin is no text in UTF-8\n")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +210,8 @@ def test_a_file_of_facts_has_to_be_a_mapping(sidecar: Run, folder: Path) -> None
         ('{"text": "a", "sender": {"kind": "king"}}', "'king' is not one of owner, human, agent"),
         ('[{"text": "a"}, {"txt": "b"}]', "the key 'text' is missing; did you write 'txt' for it?"),
         ('{"text":', "m.json is no message: Expecting value: line 1"),
+        ('{"text": "a", "sent_at": "now"}', "expected a time such as 2026-01-31T09:00:00Z"),
+        ('{"text": "a", "sent_at": "2026-02-31"}', "m.json is no message: sent_at: day is out"),
     ],
 )
 def test_a_file_that_is_no_message_is_told(
@@ -213,6 +221,13 @@ def test_a_file_that_is_no_message_is_told(
     code, out, err = sidecar("render", "--message", "m.json")
     assert (code, out) == (2, "")
     assert told in err
+
+
+def test_an_old_message_is_shown_with_its_age(sidecar: Run, folder: Path) -> None:
+    (folder / "m.json").write_text('{"text": "hello", "sent_at": "2026-01-31T09:00:00Z"}')
+    _, out, _ = sidecar("render", "--message", "m.json")
+    assert "\n[BotCord Message] | said: " in out
+    assert "| said: " not in sidecar("render", "--text", "hello")[1]
 
 
 def test_messages_of_one_turn_are_shown_together(sidecar: Run, folder: Path) -> None:

@@ -59,6 +59,10 @@ def test_render_shows_what_a_fresh_session_is_told(
     (folder / "facts.yaml").write_text("history: [{answer: yes}]\n")
     code, _, err = sidecar("render", "--facts", "facts.yaml")
     assert (code, "facts.yaml is no history: " in err) == (2, True)
+    message = "{text: a, sent_at: 2026-02-31}"
+    (folder / "facts.yaml").write_text(f"history: [{{messages: [{message}]}}]\n")
+    code, _, err = sidecar("render", "--facts", "facts.yaml")
+    assert (code, "facts.yaml is no history: sent_at: day is out of range" in err) == (2, True)
 
 
 def test_a_template_of_blocks_alone_can_be_reached_in_full(tests: Run, folder: Path) -> None:

@@ -13,6 +13,7 @@ GROUP = (
     "  - {{name: it holds, message: {{text: hello, conversation: {{kind: group}}}},"
     " expect: {{{expect}}}}}\n"
 )
+TEST = "  - name: x\n    message: {text: a}\n    expect: {}\n"
 
 HOLDS = {
     OWNER: (
@@ -24,11 +25,13 @@ HOLDS = {
         "argv: {contains: [--model, opus], not_contains: [--resume, sonnet]}",
         "argv: {contains: claude}",
         "env: {contains: PATH, not_contains: [TOKEN]}",
+        "cwd: sub/..",
     ),
     GROUP: (
         "route: team, queue: serial, user_turn: 'Say: hello'",
         "argv: [cat, -u]",
         "env: {contains: [TOKEN]}",
+        "cwd: .",
     ),
 }
 
@@ -39,7 +42,6 @@ FAILS = {
         "system_context: {contains: nope}": "system_context does not contain 'nope'; it is",
         "system_context: {not_contains: Chat}": "system_context contains 'Chat'; it is",
         "system_context: {matches: ^x}": "system_context does not match '^x'; it is",
-        "system_context: {matches: '('}": "system_context: '(' is no regular expression",
         "user_turn: bye": "user_turn: expected 'bye', found 'hello'",
         "argv: {contains: [opus, --model]}": "argv does not contain ['opus', '--model']; it is",
         "argv: {not_contains: opus}": "argv contains 'opus'; it is",
@@ -106,6 +108,26 @@ def test_a_test_tells_the_time_the_attempt_and_the_environment(
     assert code == 0, out
 
 
+def test_a_folder_is_that_of_the_route(
+    tests: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("cat, cwd: ., u", "cat, cwd: ./repo, u"))
+    (folder / "repo").mkdir()
+    for wanted in ("repo", "~/repo", f"{folder}/repo"):
+        code, out, _ = tests(GROUP.format(expect=f"cwd: {wanted}"))
+        assert code == 0, out
+    for wanted, told in ((".", f"'{folder}'"), ("null", "a folder of the account's own")):
+        code, out, _ = tests(GROUP.format(expect=f"cwd: {wanted}"))
+        assert (code, out.splitlines()[1]) == (
+            1, f"       cwd: expected {told}, found '{folder}/repo'",
+        )  # fmt: skip
+    config.write_text(config.read_text().replace("cat, cwd: ./repo, u", "cat, u"))
+    code, out, _ = tests(GROUP.format(expect="cwd: null"))
+    assert code == 0, out
+
+
 def test_a_session_that_goes_on_is_resumed(tests: Run) -> None:
     code, out, _ = tests(
         OWNER.format(more="session: {turns: 3}, ", expect="argv: {contains: --resume}")
@@ -132,6 +154,23 @@ def test_a_day_that_does_not_exist_is_told(tests: Run) -> None:
     code, out, _ = tests(OWNER.format(more="clock: 2026-02-31, ", expect="route: owner"))
     assert code == 1
     assert "clock: day is out of range for month" in out
+
+
+def test_each_message_tells_when_it_was_said(tests: Run, folder: Path) -> None:
+    (folder / "turn.j2").write_text(
+        "{% for one in messages %}{{ one.sent_at | timeago if one.old else 'new' }} {% endfor %}"
+    )
+    test = (
+        "  - name: it holds\n"
+        "    clock: 2026-01-31T09:00:00Z\n"
+        "    earlier: [{text: a, sent_at: 2026-01-28}, {text: b, sent_at: 2026-01-31T08:00:00Z}]\n"
+        "    message: {text: c, conversation: {kind: group}}\n"
+        "    expect: {route: team, user_turn: 3d ago 1h ago new}\n"
+    )
+    code, out, _ = tests(test)
+    assert code == 0, out
+    code, out, _ = tests(test.replace("2026-01-28", "2026-02-31"))
+    assert (code, "sent_at: day is out of range for month" in out) == (1, True)
 
 
 def test_a_template_that_fails_in_a_test_fails_the_test(tests: Run, folder: Path) -> None:
@@ -167,7 +206,7 @@ def test_what_no_test_reaches_is_told(tests: Run) -> None:
         "template blocks: 1 of 3 reached; no test reaches turn.j2, config.yaml:15:room",
     ]
     _, out, _ = tests(
-        GROUP.format(expect="route: team")
+        GROUP.format(expect="route: team").replace("it holds", "in a group")
         + OWNER.format(more="attempt: 2, ", expect="route: owner")
         + "  - {name: others, message: {text: hi, sender: {kind: human}}, expect: {route: default}}"
     )
@@ -175,7 +214,9 @@ def test_what_no_test_reaches_is_told(tests: Run) -> None:
 
 
 def test_results_for_a_ci_system(tests: Run, folder: Path) -> None:
-    text = OWNER.format(more="", expect="route: owner") + GROUP.format(expect="user_turn: '<\x07&'")
+    text = OWNER.format(more="", expect="route: owner") + GROUP.format(
+        expect="user_turn: '<\x07&'"
+    ).replace("it holds", "in a group")
     code, _, _ = tests(text.replace("\x07", "\\a").replace("'<", '"<').replace("&'", '&"'),
                        "--junit", "report.xml")  # fmt: skip
     assert code == 1
@@ -206,6 +247,12 @@ def test_tests_of_the_config_and_of_all_files_beside_it_are_run(
         ("{}\n", "it has no `tests`"),
         ("tests: [{name: x, message: {txt: a}, expect: {}}]\n", "did you mean 'text'?"),
         ("tests: [\n", "some.test.yaml:"),
+        ("", "= a file of tests has `tests` and nothing else"),
+        (f"tests:\n{TEST}{TEST}", "some.test.yaml:5:11: error: two tests are named 'x'"),
+        (
+            f"tests:\n{TEST}".replace("{}", "{user_turn: {matches: '('}}"),
+            "some.test.yaml:4:35: error: '(' is no regular expression: missing ), ",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_of_tests_is_told_with_its_place(
@@ -215,6 +262,23 @@ def test_a_mistake_in_a_file_of_tests_is_told_with_its_place(
     code, out, err = sidecar("test")
     assert (code, out) == (2, "")
     assert told in err
+
+
+def test_a_mistake_in_a_test_of_the_config_itself_is_told_with_its_place(
+    sidecar: Run, folder: Path
+) -> None:
+    config = folder / "config.yaml"
+    config.write_text(f"{config.read_text()}tests:\n{TEST}{TEST}")
+    line = config.read_text().splitlines().index("tests:") + 5
+    code, out, err = sidecar("test")
+    assert (code, out) == (2, "")
+    assert f"config.yaml:{line}:11: error: two tests are named 'x'" in err
+
+
+def test_without_a_test_nothing_is_shown_to_hold(tests: Run, folder: Path) -> None:
+    code, out, err = tests("  []\n")
+    assert (code, out) == (1, "0 passed, 0 failed\n")
+    assert "there are no tests" in err
 
 
 def test_a_machine_without_the_agents_runs_the_tests_all_the_same(tests: Run, folder: Path) -> None:

@@ -74,6 +74,9 @@ def test_a_file_that_others_can_use_is_refused_with_the_remedy(tmp_path: Path, m
     path = write(tmp_path / "a.json", document(), mode)
     with pytest.raises(ChannelStopped, match=f"chmod 600 {path}"):
         credentials.read(path)
+    (tmp_path / "..data").mkdir()  # as below the mount point of a Secret
+    with pytest.raises(ChannelStopped, match="mend it with: mount the Secret with `defaultMode: 0"):
+        credentials.read(path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sidecar import metrics
-from sidecar.channels.inbox import Inbox
+from sidecar.channels.inbox import MOST_FRUITLESS, Inbox
 from sidecar.errors import ChannelStopped, JournalError
 from sidecar.hubclient.http import LARGEST_BODY
 from sidecar.model import Message
@@ -192,6 +192,35 @@ async def test_an_item_without_an_id_does_not_harm_the_others(world: Any) -> Non
     async with world.running():
         await until(lambda: world.hub.acked == ["h_1", "h_4"])
     assert metrics.value("inbox_items_skipped_total", channel="ch") == before + 2
+
+
+async def test_one_look_gets_past_pages_with_nothing_new(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = Inbox(await world.channel()._hub(), world.host)
+    useless = {f"{n}": {**world.item(), "hub_msg_id": None} for n in range(110)}
+    world.hub.inbox = {**useless, "h_1": world.item("h_1")}
+    await inbox._drain(world.kept)
+    assert world.kept.ids == ["h_1"]
+    told = [one.message for one in caplog.records if "hub_msg_id" in one.message]
+    assert [int(one.split()[0]) for one in told] == [50, 50, 10]
+
+    world.hub.leased.clear()
+    known = {f"k_{n}": world.item(f"k_{n}") for n in range(100)}
+    world.hub.inbox = dict(known)
+    await inbox._drain(world.kept)
+    world.hub.leased.clear()  # nothing was acknowledged: the Hub gives it again
+    world.hub.inbox = {**known, "h_2": world.item("h_2")}
+    await inbox._drain(world.kept)
+    assert world.kept.ids == ["h_1", *known, "h_2"]
+
+
+async def test_a_hub_that_has_nothing_of_use_causes_no_loop(world: Any) -> None:
+    inbox = Inbox(await world.channel()._hub(), world.host)
+    world.hub.lease = False
+    world.hub.inbox = {f"{n}": {**world.item(), "hub_msg_id": None} for n in range(60)}
+    await inbox._drain(world.kept)
+    assert len(world.hub.requests("/hub/inbox")) == MOST_FRUITLESS
 
 
 async def test_what_cannot_start_a_turn_is_kept_and_acknowledged_too(world: Any) -> None:

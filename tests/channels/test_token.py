@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from sidecar import metrics
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from tests.channels.scripted_hub import says
 from tests.patience import PATIENCE
+from tests.read_only import threads_that_cannot_write
 
 REFRESH = "/registry/agents/ag_ff73a0647bbc/token/refresh"
 
@@ -222,3 +224,23 @@ async def test_a_token_that_could_not_be_stored_does_not_make_the_file_new(world
     await channel.send(world.reply())
     world.folder.chmod(0o700)
     assert await channel.new_credentials() is None
+
+
+async def test_where_a_secret_is_mounted_it_is_told_once_that_tokens_are_not_kept(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.write_credentials(token="old", tokenExpiresAt=1)
+    before = world.credentials.read_text()
+    failures = metrics.value("token_store_failures_total", channel="ch")
+    caplog.set_level("INFO")
+    asyncio.get_running_loop().set_default_executor(threads_that_cannot_write(world.folder))
+    channel = world.channel()
+    await channel.send(world.reply())
+    world.hub.tokens.append("another")  # so that the first one is refused
+    await channel.send(world.reply(key="second"))
+    assert refreshes(world) == 2
+    told = [one for one in caplog.records if "not kept" in one.getMessage()]
+    assert [one.levelname for one in told] == ["INFO"]
+    assert f"{world.credentials} is mounted read-only" in told[0].getMessage()
+    assert world.credentials.read_text() == before
+    assert metrics.value("token_store_failures_total", channel="ch") == failures

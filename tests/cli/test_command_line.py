@@ -68,9 +68,27 @@ def test_what_is_not_known_is_told_by_the_command_that_does_not_know_it(
         ("status", "sidecar init"),
         ("logs", "sidecar init"),
         ("migrate a'b", "sidecar init 'a'\"'\"'b'"),
+        ("route remove x", "sidecar init"),
+        ("route add x --runtime y --config k/x.yaml", "sidecar init k/x.yaml"),
     ],
 )
 def test_without_a_config_it_is_told_how_to_get_one(told: Told, line: str, write: str) -> None:
     assert told(*line.split()).endswith(
         f"`{write}` writes one to start from, `sidecar dev` needs none\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("schema", "Print the JSON Schema of a config."),
+        ("dev", "Try it: a development Hub, the sidecar and a chat, all on this machine."),
+        ("memory set", "Set the goal or a section."),
+    ],
+)
+def test_the_help_of_a_command_says_what_it_is_for_with_names_as_they_are(
+    line: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*line.split(), "--help"])
+    assert sentence in " ".join(capsys.readouterr().out.split())

@@ -1,7 +1,6 @@
 """Where a command looks for a sidecar and for what it recorded, and what it tells when it is not
 there."""
 
-import json
 import re
 import socket
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 
 from sidecar.app.last_good import keep
 from sidecar.cli import main
-from sidecar.cli.running import NotRunning, ask
+from sidecar.cli.running import NotRunning, Refused, ask
 from sidecar.config.model import Config, Log, Server, State
 from sidecar.store.lock import StateLock
 from tests.privileges import as_an_ordinary_user
@@ -84,6 +83,51 @@ def test_a_saved_config_without_a_server_hides_no_server_that_still_runs(tmp_pat
         (tmp_path / "server.address").write_text(f"127.0.0.1:{server.server_port}")
         assert ask(config, "GET /status") == {}
     assert Answers.asked == ["/status"]
+
+
+class Guarded(Answers):
+    """Answers who brings the right token. What the file tells is `then` after a refusal."""
+
+    file: ClassVar[Path]
+    then: ClassVar[str]
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] == "Bearer right":
+            super().do_GET()
+            return
+        self.asked.append("refused")
+        self.file.write_text(self.then)
+        self.send_response(401)
+        self.end_headers()
+        self.wfile.write(b"no\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "then", "saved", "refusals"),
+    [
+        ("right", "right", "wrong", 0),
+        ("former", "right", "wrong", 1),  # it changes just now
+        ("", "", "right", 0),  # as for another user
+        ("stale", "stale", "right", 2),  # as where the disk is full
+        ("stale", "stale", "wrong", 3),
+    ],
+)
+def test_a_command_brings_the_token_in_use_and_else_that_of_the_config(
+    tmp_path: Path, told: str, then: str, saved: str, refusals: int
+) -> None:
+    Guarded.file, Guarded.then = tmp_path / "server.token", then
+    Guarded.file.write_text(told)
+    config = Config(State(tmp_path), None, Server(token=saved))
+    with HTTPServer(("127.0.0.1", 0), Guarded) as server, StateLock(tmp_path):
+        Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "server.address").write_text(f"127.0.0.1:{server.server_port}")
+        if refusals < 3:
+            assert ask(config, "GET /status") == {}
+        else:
+            with pytest.raises(Refused, match="401 no"):
+                ask(config, "GET /status")
+        server.shutdown()
+    assert Answers.asked == ["refused"] * refusals + ["/status"] * (refusals < 3)
 
 
 def test_whether_one_is_alive_is_asked_without_its_config(
@@ -164,24 +208,13 @@ def test_a_state_folder_of_another_user_is_told(
     assert "state cannot be looked at: Permission denied" in capsys.readouterr().err
 
 
-def test_no_plan_of_a_start_is_made_while_a_sidecar_runs_that_cannot_be_asked(
-    config: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("wrong", ["config.yaml", "-1", "nan"])
+def test_a_wait_without_a_number_of_seconds_is_told(
+    wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config.write_text("version: 1\nstate: {dir: state}\nserver: null\n")
-    assert main(["plan", str(config)]) == 0
-    with StateLock(config.parent / "state"):
-        assert main(["plan", str(config)]) == 1
-    assert "`server` is null in the config: there is nobody to ask" in capsys.readouterr().err
-
-
-def test_a_plan_tells_the_warnings_of_the_config(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["plan", "--json", str(config)]) == 0
-    told = capsys.readouterr()
-    [warning] = json.loads(told.out)["warnings"]
-    assert warning.startswith(f"{config}:1:1: ")
-    assert ": warning: " in told.err
+    with pytest.raises(SystemExit, match="2"):
+        main(["reload", f"--wait={wrong}"])
+    assert f"'{wrong}' is no number of seconds; CONFIG goes before it" in capsys.readouterr().err
 
 
 def test_what_only_the_development_sidecar_has_is_hinted_at(

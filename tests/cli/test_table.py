@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pytest
 
 from sidecar.app.watcher import Watcher
-from sidecar.cli.screen import plain, show
+from sidecar.cli.screen import coloured, plain, show
 from sidecar.cli.status import parts
 from sidecar.cli.table import Table, age, dollars, one_line, printable, tokens
 
@@ -69,38 +69,95 @@ def test_status_shows_what_routes_have_spent_and_when_a_budget_renews() -> None:
     assert ["other", "$0.2500", "-", "day", "1h"] in lines
 
 
+ID = "rm_0123456789abcdef" * 2
 TURNS = Table(
-    ("TURN", "STATE", "CONVERSATION", "ERROR"),
-    [("0a739ba782", "failed", "rm_0123456789abcdef" * 2, f"why {HOSTILE} " * 4 + "[red]end")],
+    ("TURN", "STATE", "CONVERSATION", "TOKENS", "ERROR"),
+    [("0a739ba782", "failed", ID, "-", f"why {HOSTILE} " * 4 + "[red]end")],
 )
+SAID = Table(("TURN", "TEXT"), [("0a739ba782", "word " * 20), ("1b739ba782", "")])
+PARTS = ("one line [red]", TURNS, SAID, Table(("A",), []))
 
 
-@pytest.mark.parametrize(("width", "colours"), [("50", True), ("50", False), ("200", True)])
+def shown(monkeypatch: pytest.MonkeyPatch, *parts: str | Table, anew: bool = False) -> str:
+    """What a terminal gets."""
+    leader, follower = pty.openpty()
+    screen = b""
+    with os.fdopen(follower, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        show(parts, anew=anew)
+        terminal.write("<end>")
+        terminal.flush()
+        while not screen.endswith(b"<end>"):  # it may come in pieces
+            screen += os.read(leader, 65536)
+    os.close(leader)
+    return screen.decode().removesuffix("<end>")
+
+
+def without_colours(screen: str) -> list[str]:
+    text = re.sub("\x1b\\[[0-9;]*[mJH]", "", screen)
+    assert "\x1b" not in text
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("colours", [True, False])
 def test_a_terminal_shows_tables_that_fit_it_and_a_program_gets_plain_ones(
-    width: str, colours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    colours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show(["one line [red]", TURNS, Table(("A",), [])])
+    show(PARTS)
     assert capsys.readouterr().out.splitlines() == [
-        "one line [red]", *TURNS.lines(), "A", "(none)",
+        "one line [red]", *TURNS.lines(), *SAID.lines(), "A", "(none)",
     ]  # fmt: skip
-    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setenv("COLUMNS", "76")
     monkeypatch.setenv("TERM", "xterm")
     if not colours:
         monkeypatch.setenv("NO_COLOR", "1")
-    leader, follower = pty.openpty()
-    with os.fdopen(follower, "w") as terminal, monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", terminal)
-        show(["one line [red]", TURNS, Table(("A",), [])], anew=True)
-    screen = os.read(leader, 65536).decode()
-    os.close(leader)
+    screen = shown(monkeypatch, *PARTS, anew=True)
     assert screen.startswith("\x1b[2J\x1b[Hone line [red]\r\n")
     assert ("\x1b[31mfailed" in screen) is colours
-    text = re.sub("\x1b\\[[0-9;]*[mJH]", "", screen)
-    assert "\x1b" not in text
-    lines = text.splitlines()
-    assert max(map(len, lines)) <= int(width)
-    assert ("…" in text) is (width == "50")  # the conversation is cut
-    told = "".join(line[-20:].strip() for line in lines) if width == "50" else text
-    assert "end" in told  # the error is not
-    assert "0a739ba782" in text
-    assert lines[-1].strip() == "(none)"
+    lines = without_colours(screen)
+    assert max(map(len, lines)) <= 76
+    assert lines[1].split() == ["TURN", "STATE", "CONVERSATION", "ERROR"]  # in TOKENS is nothing
+    assert lines[3].split()[:3] == ["0a739ba782", "failed", ID]
+    assert "end" in "".join(
+        line[-12:].strip() for line in lines[3 : lines.index("TURN        TEXT")]
+    )
+    assert [line[-1] for line in lines if "word" in line] == ["\u2026"]  # a text is cut
+    assert lines[-1] == "(none)"
+
+
+def test_where_even_that_does_not_fit_a_row_has_several_lines_and_ids_are_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setenv("TERM", "xterm")
+    rows = [("1", "queued", ID, "-", "me", "hello " * 9), ("2", "failed", "rm", "-", "you", "")]
+    head = ("TURN", "STATE", "CONVERSATION", "COST", "FROM", "TEXT")
+    screen = shown(monkeypatch, Table(head, rows), Table(("A" * 50,), []))
+    assert "\x1b[33mqueued" in screen
+    assert without_colours(screen) == [
+        "TURN  STATE",
+        "  CONVERSATION",
+        "  FROM",
+        "  TEXT",
+        "1     queued",
+        f"  {ID}",
+        "  me",
+        "  hello hello hello hello hello hello hello\u2026",
+        "2     failed",
+        "  rm",
+        "  you",
+        "A" * 50,
+        "(none)",
+    ]
+
+
+def test_a_dumb_terminal_gets_no_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in shown(monkeypatch, *PARTS, anew=True)
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        assert coloured("text", "31", terminal) == "text"
+        monkeypatch.setenv("TERM", "xterm")
+        assert coloured("text", "31", terminal) == "\x1b[31mtext\x1b[0m"
+    os.close(leader)

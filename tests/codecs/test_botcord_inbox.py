@@ -103,8 +103,28 @@ def test_a_message_of_an_agent_is_read_from_its_envelope() -> None:
         "source_type": "agent",
         "source_user_id": None,
         "reply_preview": None,
-        "sent_at": 1795328539,
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "sent_at"),
+    [
+        (1.5, 1.5),
+        (3, 3.0),
+        *((later, 5.0) for later in (5, 6, 1795328539, 1795328539000, 10**400)),
+        *((none, 5.0) for none in (None, 0, -3, True, "3", "1970-01-01T00:00:03Z", [3], {})),
+        *((float(none), 5.0) for none in ("nan", "inf", "-inf")),
+    ],
+)
+def test_a_message_was_said_before_it_was_received(told: Any, sent_at: float) -> None:
+    assert read(item(envelope={"ts": told})).sent_at == sent_at
+    assert read(owner_item(envelope={"ts": told})).sent_at == sent_at
+
+
+def test_an_item_without_a_time_was_said_when_it_was_received() -> None:
+    record = item()
+    del record["envelope"]["ts"]
+    assert read(record).sent_at == 5.0
 
 
 def test_the_owner_is_who_the_hub_says_wrote_in_the_dashboard() -> None:

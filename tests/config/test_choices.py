@@ -120,6 +120,20 @@ def test_a_budget_of_a_runtime_that_tells_no_cost_is_warned_of(
     assert [one.code for one in found.problems] == ["cost-unknown"] * warned
 
 
+@pytest.mark.parametrize(("name", "warned"), [("", True), ("name: r, ", False)])
+def test_a_budget_whose_sum_belongs_to_no_name_is_warned_of(
+    name: str, warned: bool, check: Check
+) -> None:
+    route = f"  - {{{name}match: {{kind: group}}, runtime: a, cwd: ., budget: {{usd: 5}}}}\n"
+    found = check(config("{type: claude-code}", ", budget: {usd: 5}") + f"routes:\n{route}")
+    assert found.config is not None
+    assert [one.code for one in found.problems] == ["budget-unnamed"] * warned
+    for one in found.problems:
+        at = (one.position.line, route[one.position.column - 1 :][:6])
+        assert (one.path, *at) == ("routes[0].budget", 6, "budget")
+        assert "`name`" in one.hint
+
+
 @pytest.mark.parametrize(
     "text", ["budget: {per: day}", "budget: {usd: 0}", "budget: {usd: 1, per: year}",
              "session: {max_turns: 0}", "session: {idle: often}"],

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.config.diff import RELOAD, difference, reload_class
+from sidecar.config.diff import RELOAD, difference, pending, reload_class
 from sidecar.config.digest import Digester
 from sidecar.config.model import (
     Channel,
@@ -118,6 +118,21 @@ def test_a_change_is_told_by_its_place_in_the_file_and_by_what_it_takes(name: st
     assert Digester().digest(BASE) != Digester().digest(new)
     back = {brief(change)[2:] for change in difference(new, BASE).changes}
     assert back == {line[2:] for line in lines} or name in ("an order", "another channel")
+
+
+def test_a_token_waits_for_a_restart_together_with_another_address_only() -> None:
+    def with_server(*server: str) -> Config:
+        return replace(BASE, server=Server(*server))
+
+    used = with_server("x:1", "first")
+    assert pending(used, with_server("x:1", "second")) == ()
+    assert pending(used, with_server("x:2", "first")) == ("server.listen",)
+    both = with_server("x:2", "second")
+    waiting = pending(used, both)
+    assert waiting == ("server.listen", "server.token")
+    assert pending(used, replace(BASE, server=None)) == ("server",)
+    assert pending(replace(BASE, server=None), both) == ("server",)
+    assert [one.reload for one in difference(used, both, waiting).changes] == ["process"] * 2
 
 
 def test_nothing_of_a_secret_is_told() -> None:

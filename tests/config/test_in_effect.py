@@ -22,6 +22,7 @@ KINDS = {"duration": "7m", "size": "7MiB", "rate": "7/7m", "memory": "77MiB"}
 VALUES = {
     "server.token": "swordfish",
     "reload.debounce": "1s",
+    "state.journal_ttl": "2d",
     "control_plane.credentials": "elsewhere.json",
     "runtimes.r.env": {"NAME": "text"},
     "routes[0].match.mentioned": False,

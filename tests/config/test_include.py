@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.app.system import MachineSystem
 from sidecar.config import include
-from sidecar.config.load import Loaded
+from sidecar.config.load import Loaded, load
+from sidecar.config.model import Template
+from sidecar.config.schema import Schema
 
 Check = Callable[[str], Loaded]
 
@@ -74,6 +77,28 @@ def test_paths_start_at_the_folder_of_the_file_that_says_them(check: Check, writ
     assert found.user_turn is not None
     assert found.user_turn.name == "deep/templates/x.j2"
     assert loaded.config.limits.queue_depth == 3
+
+
+def test_a_file_that_stands_for_another_is_read_as_if_it_were_there(
+    machine: MachineSystem, schema: Schema, write: Write, tmp_path: Path
+) -> None:
+    write("app/config.yaml", BASE + "include: ['*.yaml']\n")
+    write("app/more.yaml", "limits: {queue_depth: 7}\n")
+    template = write("app/t.j2", "hello")
+    new = BASE.replace("cwd: .", "cwd: ., user_turn: {file: t.j2}")
+    end = "include: ['*.yaml', ../else/more.yaml]\nlimts: {}\n"
+    other, config = write("else/other.yaml", new + end), tmp_path / "app/config.yaml"
+    write("else/more.yaml", "limits: {queue_depth: 8}\n")
+    loaded = load(other, machine, schema, stands_for=config)
+    assert loaded.draft is not None
+    assert loaded.draft.limits.queue_depth == 7
+    assert loaded.draft.default_route is not None
+    assert loaded.draft.default_route.cwd == template.parent
+    assert loaded.draft.default_route.user_turn == Template("app/t.j2", "hello")
+    assert config not in loaded.inputs
+    assert {one.position.file for one in loaded.problems} == {"else/other.yaml"}
+    told = [(one.position.line, one.code) for one in loaded.problems]
+    assert told == [(4, "include-outside"), (5, "unknown-key")]
 
 
 def test_a_wildcard_takes_files_in_the_order_of_their_names(

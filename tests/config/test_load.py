@@ -109,6 +109,9 @@ def test_credentials_that_others_can_read_are_refused_with_what_mends_it(
     path.chmod(0o640)
     [problem] = check(BASE + channel("stream: true")).problems
     assert (problem.code, problem.hint) == ("credentials-open", f"chmod 600 {path}")
+    (machine.folder / "..data").mkdir()  # as below the mount point of a Secret
+    [problem] = check(BASE + channel("stream: true")).problems
+    assert problem.hint == "mount the Secret with `defaultMode: 0440`, in a pod with `fsGroup`"
     path.chmod(0o600)
     assert check(BASE + channel("stream: true")).problems == ()
     path.unlink()

@@ -167,6 +167,15 @@ def test_a_template_that_yaml_takes_for_a_mapping_goes_in_quotes() -> None:
     assert "goes in quotes" in found.hint
 
 
+@pytest.mark.parametrize("ends", ["\x85", "\u2028", "\u2029"])
+def test_what_ends_a_comment_and_cannot_be_seen_is_named(ends: str) -> None:
+    told = f"the comment ends at an invisible U+{ord(ends):04X}, line 2, column 7: delete that"
+    for text in (f"a: 1\n# with{ends}out\nb: 2\n", f"a:\n - #xy{ends}z\n - 1\n - b:\n  c: 2\n"):
+        assert problem_of(text).hint == told
+    assert "invisible" not in problem_of(f"a: '{ends}'\nb: [\n").hint
+    assert "invisible" not in problem_of(f"a: [}}\n# with{ends}out\n").hint
+
+
 def test_both_places_of_a_key_that_is_given_twice_are_told() -> None:
     found = problem_of("a:\n  b: 1\n  c: 2\n  'b': 3\n")
     assert found.code == "duplicate-key"

@@ -100,9 +100,12 @@ def test_a_link_to_nowhere_is_not_followed(here: Path) -> None:
     assert not (here / "elsewhere").exists()
 
 
-def test_a_folder_that_is_not_there_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", "nowhere/config.yaml"]) == 1
-    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+def test_a_folder_that_is_not_there_is_made(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "no/where/new.yaml"]) == 0
+    assert main(["validate", "no/where/new.yaml"]) == 0
+    (here / "file").touch()
+    assert main(["init", "file/new.yaml"]) == 1
+    assert "file/new.yaml cannot be written: Not a directory" in capsys.readouterr().err
 
 
 def test_its_templates_are_a_lesson_and_its_tests_hold(

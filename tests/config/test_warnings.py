@@ -1,5 +1,6 @@
 """What is allowed and will not do what people expect: they are told before it hurts."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,30 @@ def test_a_template_that_is_the_path_of_a_file_is_told(
         assert (found.code, found.path) == ("path-as-text", f"default_route.{key}")
         assert found.hint == f"did you mean {{file: {meant}}}?"
         assert (found.position.line, found.position.column) == (3, 39 + len(key))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "warned"),
+    [
+        ("user_turn", "", True),
+        ("user_turn", "{# later\n#}\n", True),
+        ("user_turn", "{# why #}x", False),
+        ("system_context", "", False),
+        ("recovery", "", False),
+    ],
+)
+def test_an_empty_user_turn_is_told(
+    key: str, text: str, warned: bool, check: Check, machine: Any
+) -> None:
+    (machine.folder / "t.j2").write_text(text)
+    for template, name in (("{file: t.j2}", "'t.j2'"), (json.dumps(text), "the template")):
+        loaded = check(CONFIG.replace("cwd: .", f"cwd: ., {key}: {template}"))
+        assert bool(loaded.problems) is warned
+        if warned:
+            found = warning(loaded)
+            assert (found.code, found.path) == ("empty-template", f"default_route.{key}")
+            assert found.message == f"{name} is empty: the built-in template takes its place"
+            assert found.position.line == 3
 
 
 @pytest.mark.parametrize(

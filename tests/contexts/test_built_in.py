@@ -140,11 +140,13 @@ async def test_a_room_that_could_not_be_fetched_is_asked_for_again(host: MakeHos
 
 async def test_what_is_quoted_is_told_with_its_author_and_bounded(host: MakeHost) -> None:
     async def find(message: Message) -> Message | None:
-        return replace(MESSAGE, text="é" * 3000, sender=Sender("ag_me", "agent", "Fake"))
+        sender = Sender("ag_me", "agent", "Fake")
+        return replace(MESSAGE, text="é" * 3000, sender=sender, sent_at=700.0)
 
     provider, quoting = quoted.build({}, host(replied_to=find)), asked(reply_to="m_0")
     found: Any = await value_of(provider, quoting)
     assert (found["sender"], found["own"], len(found["text"])) == ("ag_me", True, quoted.LONGEST)
+    assert found["time"] == 700.0
     assert await value_of(provider, asked()) is None
     assert await value_of(quoted.build({}, host()), quoting) is None
 

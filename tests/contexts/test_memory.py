@@ -157,6 +157,25 @@ def test_the_memory_of_the_daemon_is_taken_over_and_left_as_it_is(state: Path, h
     }
 
 
+def test_a_deleted_memory_stays_deleted_though_the_daemon_has_it_still(
+    state: Path, home: Path
+) -> None:
+    for account in ("ag_1", "ag_2"):
+        old = home / ".botcord" / "agents" / account / "state" / "working-memory.json"
+        old.parent.mkdir(parents=True)
+        old.write_text(json.dumps({"version": 1, "content": "old"}))
+    file, unread, mine = (memory_file(state, name) for name in ("ag_1", "ag_2", "ag_3"))
+    assert file.read() == Memory("", {"notes": "old"})
+    put(mine, "notes", "milk")
+    for one in (file, unread, mine):
+        assert one.delete()
+        assert (one.read() or Memory()).size == 0
+    assert not mine.path.exists()
+    assert not mine.delete()
+    assert not memory_file(state / "other", "ag_3").delete()
+    assert not (state / "other").exists()
+
+
 def test_no_account_reaches_files_elsewhere_in_the_home_folder(state: Path, home: Path) -> None:
     path = home / ".botcord" / "x" / "state" / "working-memory.json"
     path.parent.mkdir(parents=True)

@@ -87,6 +87,14 @@ def test_agents_that_answer_each_other_are_stopped_until_a_person_speaks() -> No
     assert check(said(kind="agent"), channel, 4.0) is None
 
 
+def test_what_was_planned_is_not_counted() -> None:
+    guard = Channel("demo", "botcord", rate_limit=Rate(1, 60.0), loop_guard=LoopGuard(1, 300.0))
+    check = counting()
+    for seconds in (0.0, 1.0):
+        assert check(said(kind="agent", planned=True), guard, seconds) is None
+    assert check(said(kind="agent"), guard, 2.0) is None
+
+
 def test_history_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MOST_TRACKED", 3)
     keeper = Admission()

@@ -15,22 +15,30 @@ def test_serial_turns_run_one_after_the_other_in_order() -> None:
     assert finished(lane).idle
 
 
-def test_a_new_message_cancels_the_running_turn_and_supersedes_the_waiting_ones() -> None:
+def test_a_new_message_cancels_the_running_turn_and_joins_the_waiting_ones() -> None:
     lane, _ = offer(Lane(), Ticket("a", "cancel-previous"), 10)
     lane, _ = take(lane)
     lane, commands = offer(lane, Ticket("b", "cancel-previous"), 10)
     assert commands == [Cancel("a")]
     lane, commands = offer(lane, Ticket("c", "cancel-previous"), 10)
-    assert commands == [Drop("b", "superseded"), Cancel("a")]
-    assert [ticket.turn for ticket in lane.waiting] == ["c"]
+    assert commands == [Cancel("a")]
+    _, tickets = take(finished(lane))
+    assert [ticket.turn for ticket in tickets] == ["b", "c"]
 
 
-def test_of_several_that_arrive_together_only_the_newest_runs() -> None:
+def test_a_new_message_supersedes_waiting_ones_that_one_turn_cannot_answer_with_it() -> None:
+    lane, _ = offer(Lane(), Ticket("a", "cancel-previous", "public"), 10)
+    lane, commands = offer(lane, Ticket("b", "cancel-previous", "owner"), 10)
+    assert commands == [Drop("a", "superseded")]
+    assert [ticket.turn for ticket in lane.waiting] == ["b"]
+
+
+def test_where_no_more_may_wait_the_newest_takes_the_place_of_the_oldest() -> None:
     lane = Lane()
     for turn in "abc":
-        lane, _ = offer(lane, Ticket(turn, "cancel-previous"), 10)
-    _, tickets = take(lane)
-    assert [ticket.turn for ticket in tickets] == ["c"]
+        lane, commands = offer(lane, Ticket(turn, "cancel-previous"), 2)
+    assert commands == [Drop("a", "full")]
+    assert [ticket.turn for ticket in lane.waiting] == ["b", "c"]
 
 
 def test_what_arrives_during_a_turn_becomes_one_next_turn() -> None:

@@ -5,7 +5,7 @@ import pytest
 from sidecar.config.model import Grant
 from sidecar.core.backoff import delay
 from sidecar.core.trust import granted, lower
-from sidecar.core.wording import duration, failure_text
+from sidecar.core.wording import duration, failure_text, size
 from sidecar.model import Failure, FailureKind, Sender
 
 
@@ -52,3 +52,11 @@ def test_a_usage_limit_is_told_with_its_reset() -> None:
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(1, "1 byte"), (1500, "1500 bytes"), (1 << 10, "1 KiB"), (3 << 20, "3 MiB")],
+)
+def test_sizes_read_well(count: int, text: str) -> None:
+    assert size(count) == text

@@ -3,6 +3,7 @@ import io
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ async def test_what_is_noted_stands_above_the_prompt(hub: DevHub, terminal: Term
         await terminal.until("applied")
         terminal.type(None)
     note = "\r\x1b[K\x1b[2m\u00b7 config applied: + routes.x\x1b[0m\n"
-    assert f"{note}ag_demo (owner)> " in running.result()
+    assert f"{note}Demo (owner)> " in running.result()
 
 
 async def test_progress_is_shown_before_the_reply_and_text_only_once(
@@ -186,14 +187,14 @@ async def test_the_agent_can_be_chosen_by_id_or_name_also_one_that_came_later(
     async with asyncio.TaskGroup() as group:
         running = group.create_task(terminal.run(interactive=True))
         terminal.type("/agent Late")
-        await terminal.until("Agents: ag_demo")
+        await terminal.until("Agents: Demo (ag_demo)\n")
         late = await connect(hub, "ag_late", name="Late")
         terminal.agents.append("ag_late")
         terminal.type("/agent Late", "hi")
         await answer(hub, late, "at your service")
         await terminal.until("Late: at your service")
         terminal.type(None)
-    assert "ag_late (owner)> " in running.result()
+    assert "Late (owner)> " in running.result()
 
 
 async def test_a_person_may_write_while_an_answer_is_awaited(
@@ -202,7 +203,7 @@ async def test_a_person_may_write_while_an_answer_is_awaited(
     terminal.type("one", "two", "/quit")
     shown = await terminal.run(interactive=True)
     assert len(hub.unacknowledged("ag_demo")) == 2
-    assert shown.startswith("ag_demo (owner)> ")
+    assert shown.startswith("Demo (owner)> ")
 
 
 async def test_help_and_wrong_commands_are_answered(hub: DevHub, terminal: Terminal) -> None:
@@ -215,6 +216,24 @@ async def test_help_and_wrong_commands_are_answered(hub: DevHub, terminal: Termi
         assert text in shown
     assert shown.count("Roles: owner, member, agent\n") == 2
     assert hub.unacknowledged("ag_demo") == []
+
+
+async def test_a_terminal_that_was_closed_ends_the_chat(
+    hub: DevHub, demo: Any, terminal: Terminal, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    leader, follower = os.openpty()
+    out = os.fdopen(follower, "w")
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        chatting = chat(hub, lambda: ["ag_demo"], terminal.lines.get, out=out, interactive=True)
+        group.create_task(chatting)
+        terminal.type("hi")
+        await until(lambda: hub.unacknowledged("ag_demo"))
+        os.close(leader)
+        hub.note("nobody sees this")
+    with suppress(OSError):  # it cannot be flushed
+        out.close()
+    assert "the chat ends: its output cannot be written: Input/output error" in caplog.text
 
 
 async def test_without_an_agent_nothing_is_sent(hub: DevHub) -> None:

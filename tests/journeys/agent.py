@@ -2,7 +2,7 @@
 
 `say TEXT`, `wait NAME` (until the file NAME exists in the working directory), `exit CODE`,
 `cost USD`, `prompt`, `bounds`, `die`, `garbage`, `silent`, `fail-once`, `lost-session`, `child`,
-`stubborn`, `count`, `job KEY`, `trace`.
+`stubborn`, `count`, `job KEY`, `trace`, `logged-out`.
 Every run appends a line to the file `runs` in the working directory.
 
 It starts for each turn: what only some words need is imported by them. Of `json` it takes the half
@@ -147,6 +147,10 @@ def trace(rest: str, job: dict, session: str) -> None:
     emit(type="result", session=session)
 
 
+def logged_out(rest: str, job: dict, session: str) -> None:
+    emit(type="error", message="401 the token has expired", kind="auth")
+
+
 WORDS = {
     "cost": cost,
     "prompt": prompt,
@@ -164,6 +168,7 @@ WORDS = {
     "count": count,
     "job": tell_job,
     "trace": trace,
+    "logged-out": logged_out,
 }
 
 main()

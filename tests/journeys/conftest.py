@@ -120,11 +120,17 @@ class World:
         code, output = await asyncio.wait_for(running, self.patience)
         return code, output.decode()
 
-    async def status(self) -> dict[str, Any]:
+    async def get(self, path: str) -> str:
+        """What the sidecar answers to a `GET` of a path, with 200."""
         connector = UnixConnector(str(self.folder / "s.sock"))
-        async with ClientSession(connector=connector) as http, http.get("http://x/status") as told:
-            found: dict[str, Any] = await told.json()
-            return found
+        async with ClientSession(connector=connector) as http, http.get(f"http://x{path}") as told:
+            text = await told.text()
+            assert told.status == 200, text
+            return text
+
+    async def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.get("/status"))
+        return found
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait for a condition; show the sidecar's log when it does not hold, and at once when the

@@ -1,6 +1,8 @@
 """What an agent is told of its surroundings, from a real Hub to its prompt."""
 
+import copy
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ async def prompt_of(world: World, number: int) -> dict[str, Any]:
     return found
 
 
-async def test_room_activity_and_quote_reach_the_prompt(world: World) -> None:
+async def test_room_activity_quote_and_age_reach_the_prompt(world: World) -> None:
     bob = world.hub.add_person("Bob")
     kitchen = world.hub.add_room("Kitchen", [bob, "demo"], rule="Be kind.", description="We cook")
     garden = world.hub.add_room("Garden", [bob, "demo"])
@@ -36,6 +38,14 @@ async def test_room_activity_and_quote_reach_the_prompt(world: World) -> None:
     assert system.index("[BotCord Room") < system.index("[BotCord Cross-Room")
     assert '[BotCord Reply] | to: "Bob" | said: just now\n<human-message' in user
     assert user.index("say soup") < user.index("[BotCord Message]")
+    assert user.count(" | said: ") == 1
+    item: Any = copy.deepcopy(world.hub.last_item("demo"))
+    item["hub_msg_id"] = "h_late"
+    item["envelope"] |= {"msg_id": "late", "reply_to": None, "ts": int(time.time()) - 3 * 86400}
+    world.hub.put_raw("demo", item)
+    user = (await prompt_of(world, 4))["user"]
+    assert user.startswith("[BotCord Message] | from: Bob | ")
+    assert " | room: Kitchen | said: 3d ago\n<human-message" in user
 
 
 async def test_an_account_without_a_folder_of_a_route_works_in_its_own(world: World) -> None:

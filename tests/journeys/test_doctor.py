@@ -29,6 +29,31 @@ async def test_all_is_well_with_a_sidecar_that_runs_and_its_token_stays_good(wor
     assert world.hub.connects("demo") == 1
 
 
+async def test_an_agent_whose_login_expired_is_told_everywhere_until_it_answers(world: Any) -> None:
+    world.text = world.text.replace("type: botcord\n", "type: botcord\n    notices: true\n")
+    world.write()
+    await world.start()
+    world.hub.owner_says("demo", "logged-out")
+    [error] = await world.replies(1)
+    assert "not logged in" in error
+    [remark] = (await world.status())["remarks"]
+    assert "runtime agent: not logged in since " in remark
+    await world.until(lambda: world.hub.notices == [f"⚠️ {remark}"])
+    assert f"ok\n{remark}\n" == await world.get("/readyz?strict")
+    down = 'sidecar_runtime_unavailable{kind="auth",runtime="agent"}'
+    assert f"{down} 1.0" in await world.get("/metrics")
+    _, output = await world.run("status", str(world.config))
+    assert f"\n{remark}\n" in output
+    told = await findings(world, 1)
+    assert "not logged in since" in told["runtime agent"]["text"]
+    assert told["runtime agent"]["remedy"] == "log it in again, or give its key in `env`"
+    world.hub.owner_says("demo", "say again")
+    await world.replies(2)
+    picture = await world.status()
+    assert (picture["remarks"], picture["outages"]) == ([], {})
+    assert f"{down} 0.0" in await world.get("/metrics")
+
+
 async def test_what_does_not_work_is_told_with_what_to_do(world: Any) -> None:
     (world.folder / "demo.json").chmod(0o644)
     world.write(**{"type: command, command: [": "type: command, command: [no-such-program, "})

@@ -1,7 +1,11 @@
 """Asking what a config would change, and asking for a reload, at the terminal."""
 
+import asyncio
 import json
+import os
 from typing import Any
+
+from tests import starting
 
 
 async def test_a_plan_against_the_running_sidecar_tells_changes_and_turns_and_applies_nothing(
@@ -38,6 +42,37 @@ async def test_a_plan_against_the_running_sidecar_tells_changes_and_turns_and_ap
     assert await world.replies(1) == ["waited for go"]
 
 
+async def test_a_plan_reads_any_file_and_standard_input_as_if_it_were_the_config(
+    world: Any,
+) -> None:
+    (world.folder / "t.j2").write_text("{{ message.text }}")
+    world.text = world.text.replace("cwd: ", "user_turn: {file: t.j2}, cwd: ")
+    world.write()
+    await world.start()
+    other = world.folder / "elsewhere" / "new.yaml"
+    other.parent.mkdir()
+    same = (0, "nothing would change\n= unchanged: 1 channel, 1 runtime\n")
+    other.write_text(world.text)
+    assert await world.run("plan", f"{other}") == same
+
+    async def piped(text: str) -> tuple[int, str]:
+        env = {**os.environ, "PYTHONPATH": str(starting.ROOT)}
+        given: dict[str, Any] = {"given": text.encode(), "cwd": other.parent, "env": env}
+        command = ("-m", "sidecar", "plan", "-")
+        code, out, err = await asyncio.to_thread(lambda: starting.said(*command, **given))
+        return code, (out + err).decode()
+
+    assert await piped(world.text) == same
+    code, text = await piped(world.text.replace("level: debug", "level: info"))
+    assert (code, text.splitlines()[0]) == (0, "~ log.level  at once")
+    code, text = await piped(world.text.replace("t.j2", "gone.j2"))
+    assert code == 2
+    assert text.startswith("<stdin>:")
+    assert f"'{world.folder}/gone.j2' cannot be read" in text
+    assert "sidecar init" not in text
+    assert list((world.folder / "state").glob(".plan*")) == []
+
+
 async def test_a_plan_of_a_broken_config_shows_its_problems(world: Any) -> None:
     await world.start()
     other = world.folder / "other.yaml"
@@ -56,7 +91,8 @@ async def test_a_plan_without_a_running_sidecar_tells_what_would_start(world: An
     code, text = await world.run("plan", f"{world.config}")
     assert code == 0
     first, *lines = text.splitlines()
-    assert first == "no sidecar runs; this would start:"
+    assert first.startswith(f"no sidecar runs with the state folder {world.folder}/state (one that")
+    assert first.endswith("; this would start:")
     assert lines == ["+ default_route", "+ server", "+ channels.demo", "+ runtimes.agent"]
     world.write(**{"runtime: agent": "runtime: agnet"})
     code, text = await world.run("plan", f"{world.config}")
@@ -123,6 +159,8 @@ async def test_status_shows_what_the_last_save_changed_and_what_waits_for_a_rest
     assert told["msg"] == "config applied (file): ~ server.listen, ~ log.level"
     assert told["context"]["changed"] == "~ server.listen, ~ log.level"
     assert told["context"]["old"] != told["context"]["new"]
+    assert [told["context"][name] for name in ("trigger", "result")] == ["file", "applied"]
+    assert (told["context"]["generation"], type(told["context"]["ms"])) == (2, int)
     code, text = await world.run("status", f"{world.config}")
     assert code == 0
     assert "takes effect after a restart: server.listen" in text

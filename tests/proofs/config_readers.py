@@ -50,7 +50,8 @@ PIECES: list[dict[str, Any]] = [
         "working_memory": {"enabled": True}, "room": {"ttl": "5m"}, "env": ["A"]}},
     {"include": ["*.d/*.yaml"]},
 ]  # fmt: skip
-MESSAGE = {"text": "hi", "channel": "c", "mentioned": True, "sender": {"id": "s", "kind": "human"},
+MESSAGE = {"text": "hi", "channel": "c", "mentioned": True, "sent_at": "2026-01-30",
+    "sender": {"id": "s", "kind": "human"},
     "conversation": {"id": "r", "kind": "group", "title": "t", "thread": "tp_1"}}  # fmt: skip
 CASES: list[dict[str, Any]] = [
     {"expect": {"route": "default", "argv": ["x"], "user_turn": {"contains": "hi"}}},

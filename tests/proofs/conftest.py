@@ -49,7 +49,7 @@ version: 1
 state: {{dir: {folder}/state, journal_ttl: {ttl}}}
 server: {{listen: "unix:{folder}/s.sock"}}
 log: {{level: info, format: json}}
-limits: {{stop_grace: 500ms, drain_timeout: 2s, concurrent_turns: {slots}}}
+limits: {{stop_grace: 500ms, drain_timeout: 2s, queue_depth: 100000, concurrent_turns: {slots}}}
 channels:
   demo: {{type: botcord, credentials: {folder}/demo.json, rate_limit: null, loop_guard: null,
     send_rate: {{total: 1000000/1m, per_conversation: 1000000/1m}}{hub}}}
@@ -90,7 +90,7 @@ class Proof(World):
         self.rooms = [hub.add_room(f"Room {number}", members) for number in range(10)]
         self.merging = self.rooms[:2]
         self.hub_url = ""
-        self.journal_ttl = "7d"
+        self.journal_ttl = "3650d"  # more than an hour: see `hurry` of the driver
         self.state = folder / "state"
         self.config.write_text(self.content(self.version))
         self.live()

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+DAY = 86400.0
+
 
 def mortal(function: Callable[..., Any], moment: str, times: int) -> Callable[..., Any]:
     """The function, with an end to it."""
@@ -62,10 +64,13 @@ def arm(death: str, times: int) -> None:
 
 
 def hurry() -> None:
-    """Waits that last minutes or an hour out there last seconds here."""
+    """Waits that last minutes or an hour out there last seconds here, and a day that something is
+    kept is a second."""
     from sidecar.app import chores, durable
     from sidecar.channels import botcord
 
+    prune = chores.prune
+    chores.prune = lambda journal, ttl: prune(journal, ttl / DAY)
     chores.PRUNE_INTERVAL = 2.0
     chores.MEMORY_INTERVAL = 1.0
     durable.WAIT = 0.5

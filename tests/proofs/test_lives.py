@@ -143,7 +143,7 @@ class Lives(RuleBasedStateMachine):
             self.journal = await Journal.open(self.folder, session_ttl=60.0, now=time.time())
             self.life = Life(self.folder, self.journal, self.puppet, self.line)  # type: ignore[arg-type]
             self.journal.protect(partial(under_way, self.life.dispatcher, self.life.outbox))
-            recover(await self.journal.unfinished(), self.life.dispatcher, self.life.channels.get)
+            recover(await self.journal.unfinished(), self.life.dispatcher, self.life.speakers.find)
             self.life.outbox.add(await self.journal.pending_replies())
 
         self.loop.run(start())

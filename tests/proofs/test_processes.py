@@ -114,7 +114,7 @@ async def test_a_flood_takes_little_memory_and_the_answer_counts(
     tell(deed, bytes_each=longer if LONG else amount, kinds=len(USUAL), growth=growth >> 20)
     found = outcomes(ended)
     if deed.startswith("prints"):
-        assert len(found["text"][0]) <= MiB
+        assert len(found["text"][0].partition("…")[0]) <= MiB
         found["text"] = ("fine", found["text"][1])
     assert found == FINE
     assert growth < GROWTH

@@ -18,7 +18,7 @@ PART = 1000 if LONG else 20
 AHEAD = 20
 """Messages that wait for their answers at most."""
 TTL = 10 if LONG else 1
-"""Seconds for which the journal keeps what has ended."""
+"""Seconds for which the journal keeps what has ended: days, as the driver of the proofs has it."""
 LARGEST_JOURNAL = 64 << 20
 """Bytes of the journal with its write-ahead log, which is copied back when it is long."""
 SLACK = {"descriptors": 6, "threads": 8, "tasks": 4}
@@ -61,7 +61,7 @@ def size(path: Path) -> int:
 async def test_what_it_takes_does_not_grow_with_the_turns(proof: Proof) -> None:
     began = time.monotonic()
     del proof.rooms[:2]  # in these, several messages get one answer
-    proof.journal_ttl = f"{TTL}s"
+    proof.journal_ttl = f"{TTL}d"
     proof.config.write_text(proof.content(proof.version))
     proof.fresh = True  # what it takes is its own
     await proof.start()

@@ -134,7 +134,7 @@ async def test_memory_stays_small_in_a_flood(workshop: Any) -> None:
     runtime = workshop.command("yes | head -c 100000000", python=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ended = await workshop.ended(runtime)
-    assert ended.text == ("y\n" * (1 << 19)).strip()
+    assert ended.text.partition("…")[0] == ("y\n" * (1 << 19)).strip()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
 
 

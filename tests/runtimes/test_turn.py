@@ -186,18 +186,25 @@ async def test_a_line_of_64_mib_is_left_out_in_little_memory(workshop: Any) -> N
 async def test_a_line_of_megabytes_is_read_and_its_answer_cut(workshop: Any) -> None:
     runtime = agent(workshop, 'emit(type="result", text="x" * 2_000_000, more=[[]] * 300_000)')
     *_, note, ended = await workshop.events(runtime)
-    assert len(ended.text) == 1 << 20
+    kept, _, told = ended.text.partition("…")
+    assert len(kept) == 1 << 20
+    assert told == "\n\n⚠️ The answer is longer than 1 MiB and is cut here."
     assert isinstance(note, Block)
     assert note.name == "cut"
 
 
-async def test_a_long_answer_is_cut_between_characters_and_that_is_told(workshop: Any) -> None:
+async def test_a_long_answer_is_cut_between_characters_and_that_is_told(
+    workshop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     runtime = workshop.command("printf 'äöü%.0s' 1 2 3 4", python=False)
+    before = metrics.value("answers_cut_total", runtime="script")
     events: list[AgentEvent] = await workshop.events(runtime, output=9)
     assert events[-2:] == [
         Block("system", "The answer was longer than 9 bytes and is cut.", name="cut"),
-        TurnEnded("äöüä"),
+        TurnEnded("äöüä…\n\n⚠️ The answer is longer than 9 bytes and is cut here."),
     ]
+    assert "the answer was longer than limits.output (9 bytes): cut" in caplog.messages
+    assert metrics.value("answers_cut_total", runtime="script") == before + 1
 
 
 async def test_many_turns_run_beside_each_other(workshop: Any) -> None:

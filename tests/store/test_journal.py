@@ -14,6 +14,7 @@ from sidecar.errors import JournalError
 from sidecar.model import Conversation, Message, Reply, Sender, Usage
 from sidecar.store import turns
 from sidecar.store.journal import Journal
+from sidecar.store.names import Names
 from sidecar.store.records import Outcome, SessionKey, UnfinishedTurn
 
 MakeMessage = Callable[..., Message]
@@ -52,7 +53,9 @@ async def test_an_id_that_is_taken_is_not_given_twice(
 ) -> None:
     ids = iter(["a" * 10, "a" * 10, "a" * 10, "b" * 10])
     accepted = await journal._writer.submit(
-        lambda db: turns.accept(db, [message("m1"), message("m2")], 1.0, make_id=lambda: next(ids))
+        lambda db: turns.accept(
+            db, [message("m1"), message("m2")], 1.0, Names(), make_id=lambda: next(ids)
+        )
     )
     assert [one.turn for one in accepted] == ["a" * 10, "b" * 10]
 

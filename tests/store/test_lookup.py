@@ -27,7 +27,7 @@ async def test_what_was_said_last_is_told_for_one_account_only(journal: Journal)
     await journal.accept(
         [
             FIRST,
-            replace(FIRST, id="h_2", conversation=other, text=accented, received_at=200.0),
+            Message("c", "ag", "h_2", other, BOB, accented, 200.0),
             replace(FIRST, id="h_3", account="ag2"),
             replace(FIRST, id="h_4", channel="c2"),
             replace(FIRST, id="h_5", conversation=replace(ROOM, id="rm_3"), received_at=50.0),

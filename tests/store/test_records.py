@@ -14,6 +14,7 @@ from sidecar.errors import JournalError, OutcomeFinal
 from sidecar.model import Conversation, Message, Reply, Usage
 from sidecar.store import history, listing, migrations
 from sidecar.store.journal import Journal
+from sidecar.store.names import Names
 from sidecar.store.records import Outcome, SessionKey
 
 T = TypeVar("T")
@@ -173,7 +174,7 @@ async def test_history_and_retry_go_by_an_index(
 
     def recall(db: sqlite3.Connection) -> None:
         db.set_trace_callback(statements.append)
-        history.recent(db, message("m1").key, turn, 5)
+        history.recent(db, message("m1").key, turn, 5, Names())
 
     await looked(folder, recall)
     await journal._writer.submit(lambda db: db.set_trace_callback(statements.append))

@@ -22,6 +22,10 @@ from sidecar.config.route_text import index_of
 from sidecar.config.schema import Schema
 
 
+class CannotRead(Exception):
+    """The file cannot be read, or is no config; the text tells why."""
+
+
 class CannotWrite(Exception):
     """The file cannot be edited or written; the text tells why."""
 
@@ -46,6 +50,7 @@ class Edit:
         """Replace the file, which keeps its permissions; a link to it stays.
 
         Raises:
+            CannotRead: it has become unreadable.
             CannotWrite: it cannot be written, or somebody else has changed it meanwhile.
         """
         target = self.path.resolve()
@@ -65,12 +70,13 @@ def file_of(config: Path, route: str) -> Path:
     """The file in which a route of a config stands: its own, or one that it includes.
 
     Raises:
+        CannotRead: nothing can be understood of the config.
         NotEditable: the config has no such route.
         CannotWrite: it is not for people to edit.
     """
     found = load(config, MachineSystem(), Schema(), types=plugins).source
     if found is None:
-        raise CannotWrite(f"{config} cannot be read; see `sidecar validate`")
+        raise CannotRead(f"{config} cannot be read; see `sidecar validate`")
     index = index_of(found.document.data, route, config)
     file = found.document.value(("routes", index)).file
     if file == found.reading.managed:
@@ -88,12 +94,13 @@ def prepare(
     `expected` makes of its data.
 
     Raises:
-        CannotWrite: the file cannot be read, or cannot be edited without a person.
+        CannotRead: the file cannot be read, or is no YAML.
+        CannotWrite: it cannot be edited without a person.
     """
     before = _read(path)
     document, _ = parse(before, str(path))
     if document is None:
-        raise CannotWrite(f"{path} cannot be read; see `sidecar validate`")
+        raise CannotRead(f"{path} cannot be read; see `sidecar validate`")
     after = change(before, document)
     then, _ = parse(after, str(path))
     if then is None or then.data != expected(document.data):
@@ -108,5 +115,7 @@ def prepare(
 def _read(path: Path) -> str:
     try:
         return MachineSystem().read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotWrite(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise CannotRead(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CannotRead(f"{path} is no text in UTF-8") from error

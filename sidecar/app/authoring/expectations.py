@@ -1,8 +1,10 @@
 """Whether a turn is what a test expects, and how it differs, in words and lines for people."""
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sidecar.api import Invocation
@@ -24,9 +26,14 @@ def asks_for_process(expected: Told) -> bool:
 
 
 def mistakes(
-    expected: Told, found: Preview | None, invocation: Invocation | None, snapshot: Snapshot
+    expected: Told,
+    found: Preview | None,
+    invocation: Invocation | None,
+    snapshot: Snapshot,
+    folder: Path,
 ) -> list[str]:
-    """Where a turn is not what is expected, of one or more lines each."""
+    """Where a turn is not what is expected, of one or more lines each. In `folder`, an absolute
+    path, relative ones start."""
     if found is None:
         told = expected.get("route", "a turn")
         return [] if told is None else [f"no route takes it, expected {told!r}"]
@@ -41,6 +48,8 @@ def mistakes(
         for name, got in facts.items()
         if name in expected and expected[name] != got
     ]
+    if "cwd" in expected:
+        wrong += _cwd(expected["cwd"], found.route.cwd, folder)
     for name in TEMPLATES:
         if name in expected:
             wrong += _text(name, expected[name], getattr(found, name).text, snapshot)
@@ -50,6 +59,19 @@ def mistakes(
         wrong += _env(expected["env"], invocation.env)
     wrong += [f"a template failed: {failure}" for failure in found.failures]
     return wrong
+
+
+def _cwd(wanted: str | None, got: Path | None, folder: Path) -> Iterator[str]:
+    """As in a route: `~` is the home folder, `..` goes up in names."""
+    meant = None
+    if wanted is not None:
+        meant = Path(os.path.normpath(folder / os.path.expanduser(wanted)))  # noqa: PTH111 -- raises
+    if meant != got:
+        yield f"cwd: expected {_folder(meant)}, found {_folder(got)}"
+
+
+def _folder(path: Path | None) -> str:
+    return "a folder of the account's own" if path is None else repr(str(path))
 
 
 def _text(name: str, wanted: Any, got: str, snapshot: Snapshot) -> Iterator[str]:
@@ -84,12 +106,7 @@ def _whole(name: str, wanted: str, got: str) -> Iterator[str]:
 
 
 def _matches(name: str, pattern: str, got: str) -> Iterator[str]:
-    try:
-        found = re.search(pattern, got, re.MULTILINE)
-    except re.error as error:
-        yield f"{name}: {pattern!r} is no regular expression: {error}"
-        return
-    if found is None:
+    if re.search(pattern, got, re.MULTILINE) is None:
         yield f"{name} does not match {pattern!r}; it is\n{_shown(got)}"
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from sidecar.app.authoring.facts import given
@@ -88,6 +89,7 @@ def message_of(told: Told, config: Config, now: float | None = None) -> Message:
 
     Raises:
         KeyError, TypeError, AttributeError: it has not the form of the schema.
+        ValueError: its `sent_at` is no time.
     """
     place, sender = told.get("conversation", {}), told.get("sender", {})
     channel = told.get("channel") or next(iter(config.channels), "")
@@ -106,6 +108,7 @@ def message_of(told: Told, config: Config, now: float | None = None) -> Message:
         sender=Sender(sender.get("id", "preview"), sender_kind, sender.get("name")),
         text=told["text"],
         received_at=time.time() if now is None else now,
+        sent_at=_time(told, "sent_at", inf),
         mentioned=told.get("mentioned", False),
         reply_to=told.get("reply_to"),
     )
@@ -137,12 +140,9 @@ def situation_of(test: Told, config: Config) -> Situation:
     """What a test of the config tells. Of the real environment it has nothing.
 
     Raises:
-        ValueError: its clock shows no time.
+        ValueError: its clock, or what a message has as `sent_at`, is no time.
     """
-    now = time.time()
-    if "clock" in test:
-        clock = datetime.fromisoformat(test["clock"])
-        now = (clock if clock.tzinfo else clock.replace(tzinfo=UTC)).timestamp()
+    now = _time(test, "clock", time.time())
     return Situation(
         messages=messages_of([*test.get("earlier", ()), test["message"]], config, now),
         history=history_of(test.get("history", ()), test["message"], config, now),
@@ -251,6 +251,17 @@ def _trust(config: Config, messages: Sequence[Message], route: Route) -> Trust:
     channel = config.channels.get(messages[-1].channel)
     grant = channel.grant if channel is not None else Grant()
     return trust_of(route.trust, grant, messages)
+
+
+def _time(told: Told, name: str, default: float) -> float:
+    """A time that may be told, UTC where no zone is, in seconds since the epoch."""
+    if name not in told:
+        return default
+    try:
+        at = datetime.fromisoformat(told[name])
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _account(channel: str, config: Config) -> str:

@@ -81,7 +81,7 @@ def _run(
     try:
         situation = situation_of(case.told, config)
     except ValueError as error:
-        return None, [f"clock: {error}"]
+        return None, [str(error)]
     wrong = [f"facts: {told}" for told in unknown(situation.facts, config.context.others)]
     if wrong := [*unknown_channels(situation.messages, config), *wrong]:
         return None, wrong
@@ -94,7 +94,8 @@ def _run(
         how = None
         if found is not None and asks_for_process(expected):
             how = invocation(config, situation, found)
-        return found, mistakes(expected, found, how, snapshot)
+        folder = case.file.absolute().parent
+        return found, mistakes(expected, found, how, snapshot, folder)
     except (SidecarError, OSError) as error:
         return found, [str(error)]
 
