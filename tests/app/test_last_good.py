@@ -216,5 +216,5 @@ async def test_it_starts_loudly_with_the_last_good_one_and_a_valid_save_takes_ov
     await asyncio.to_thread((state / FILE).unlink)
     valid = await asyncio.to_thread(lambda: Loading(path).wait())
     assert valid.config is not None
-    async with Sidecar(path, valid.config, valid.inputs):
+    async with Sidecar(path, replace(valid.config, server=None), valid.inputs):
         await until(lambda: asyncio.to_thread((state / FILE).exists))
