@@ -56,6 +56,8 @@ class Names:
         ask."""
         type_ = self._types.get((channel, account))
         known = self._channels[type_, account] if type_ is not None else ()
+        if len(known) < 2:  # as nearly always
+            return (channel,)
         return (channel, *(one for one in known if one != channel))
 
     def save(self, connection: Connection, messages: Iterable[Message]) -> None:

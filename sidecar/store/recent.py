@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 from sqlite3 import Connection
 
 from sidecar.errors import JournalError
@@ -56,9 +58,12 @@ class RecentActivity:
     def since(self, channels: Sequence[str], account: str, since: float) -> list[Said]:
         """What was said since a time in each conversation of an account, newest first. It is known
         by the ids of all these channels."""
-        found: dict[tuple[str, str | None], Said] = {}
-        for channel in channels:
-            for place, said in self._accounts.get((channel, account), {}).items():
-                if said.at >= since and (place not in found or found[place].at < said.at):
-                    found[place] = said
-        return sorted(found.values(), key=lambda said: said.at, reverse=True)
+        known = [self._accounts.get((channel, account), {}) for channel in channels]
+        newest = known[0]
+        if any(known[1:]):
+            newest = {}
+            for place, said in chain.from_iterable(one.items() for one in known):
+                if place not in newest or newest[place].at < said.at:
+                    newest[place] = said
+        found = [said for said in newest.values() if said.at >= since]
+        return sorted(found, key=attrgetter("at"), reverse=True)
