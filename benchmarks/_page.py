@@ -62,7 +62,7 @@ def _draw(curve: Mapping[str, Any], place: Path) -> None:
     pyplot.rcParams["svg.hashsalt"] = "sidecar"  # the same picture for the same figures
     figure, axes = pyplot.subplots(figsize=(5, 2.6), layout="constrained")
     axes.plot(amounts, ratios, marker="o")
-    if curve.get("goal") is not None:
+    if curve["goal"] is not None:
         axes.axhline(curve["goal"], linestyle="--", linewidth=0.8, color="gray")
     axes.set_xscale("log")
     axes.set_ylim(0, max(2.0, *ratios))
