@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping
 
 from sidecar.channels.credentials import Credentials
+from sidecar.channels.discovery import scan
 from sidecar.codecs.signing import public_key, signing_key
 from sidecar.config.model import Channel, Config
 
 log = logging.getLogger(__name__)
-
-Scan = Callable[[Path], tuple[dict[str, Credentials], list[str]]]
 
 
 def interval(config: Config) -> float:
@@ -20,35 +18,48 @@ def interval(config: Config) -> float:
 
 
 class Discovery:
-    """Remembers what the folder held at the last look. `scan` reads one folder, blocking."""
+    """Remembers what the folder held at the last look."""
 
-    def __init__(self, scan: Scan) -> None:
-        self._scan = scan
-        self._found: dict[str, dict[str, object]] = {}
+    def __init__(self) -> None:
+        self._found: Mapping[str, Mapping[str, object]] = {}
         self._warned: list[str] = []
 
     def channels(self, config: Config) -> dict[str, Channel]:
         """The configured channels, and those that were found and are not configured."""
-        taken = {
-            str(channel.options.get("agent") or name) for name, channel in config.channels.items()
-        }
-        found = {
-            agent: Channel(agent, "botcord", options)
-            for agent, options in self._found.items()
-            if agent not in taken and agent not in config.channels
-        }
-        return {**config.channels, **found}
+        return _joined(config, self._found)
 
     async def look(self, config: Config) -> bool:
         """Look into the folder of the configuration; True when something changed."""
         folder = config.discovery.botcord_credentials_dir
-        found, warnings = await asyncio.to_thread(self._scan, folder) if folder else ({}, [])
+        found, warnings = await asyncio.to_thread(scan, folder) if folder else ({}, [])
         for warning in warnings:
             if warning not in self._warned:
                 log.warning("discovery: %s", warning)
         self._warned = warnings
-        before, self._found = self._found, {agent: _options(one) for agent, one in found.items()}
+        before, self._found = self._found, _options_of(found)
         return before != self._found
+
+
+def channels_now(config: Config) -> tuple[dict[str, Channel], list[str]]:
+    """The channels that a sidecar would have with a configuration, and what is wrong with files
+    that it would leave out. Blocks."""
+    folder = config.discovery.botcord_credentials_dir
+    found, warnings = scan(folder) if folder else ({}, [])
+    return _joined(config, _options_of(found)), warnings
+
+
+def _joined(config: Config, found: Mapping[str, Mapping[str, object]]) -> dict[str, Channel]:
+    taken = {str(one.options.get("agent") or name) for name, one in config.channels.items()}
+    more = {
+        agent: Channel(agent, "botcord", options)
+        for agent, options in found.items()
+        if agent not in taken and agent not in config.channels
+    }
+    return {**config.channels, **more}
+
+
+def _options_of(found: Mapping[str, Credentials]) -> dict[str, dict[str, object]]:
+    return {agent: _options(one) for agent, one in found.items()}
 
 
 def _options(found: Credentials) -> dict[str, object]:

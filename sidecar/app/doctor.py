@@ -12,11 +12,10 @@ from pathlib import Path
 
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
-from sidecar.app.discovery import Discovery
+from sidecar.app.discovery import channels_now
 from sidecar.app.doctor_state import examine as own
 from sidecar.app.findings import Finding, failure, ok, warning
 from sidecar.app.http_client import http_client
-from sidecar.channels.discovery import scan
 from sidecar.channels.reach import SKEW, reach
 from sidecar.config.model import Config, Runtime
 from sidecar.errors import ChannelStopped
@@ -87,14 +86,11 @@ def _watches(path: Path) -> Finding:
 async def _channels(config: Config, *, dev: bool) -> AsyncIterator[Finding]:
     """The channels of the config, and those of the credentials files in its folder. With `dev`,
     the former have another Hub, which lives no longer than `sidecar dev`."""
-    folder = config.discovery.botcord_credentials_dir
-    held, warnings = await asyncio.to_thread(scan, folder) if folder is not None else ({}, [])
+    channels, warnings = await asyncio.to_thread(channels_now, config)
     for told in warnings:
         yield warning("discovery", told, "mend the file, or take it out of the folder")
-    discovery = Discovery(lambda _: (held, []))
-    await discovery.look(config)
     async with http_client() as http:
-        for id_, channel in discovery.channels(config).items():
+        for id_, channel in channels.items():
             if channel.type != "botcord":
                 yield ok(f"channel {id_}", f"of type {channel.type}: not examined")
                 continue

@@ -43,7 +43,6 @@ from sidecar.app.turn import TurnRunner
 from sidecar.app.under_way import under_way
 from sidecar.app.watch import changes
 from sidecar.app.watcher import Watcher
-from sidecar.channels.discovery import scan
 from sidecar.config.managed import FOLDER
 from sidecar.config.model import Config
 from sidecar.config.problems import Problem
@@ -187,7 +186,7 @@ class Sidecar:
         self._intake = Intake(
             self.journal, self.dispatcher, self.channels.config, self.spawn, attention
         )
-        self._discovery = Discovery(scan)
+        self._discovery = Discovery()
         self.reloader = Reloader(
             self._path,
             self._loader.load,

@@ -1,7 +1,6 @@
 """`sidecar agents`: the agents of this machine, and how to remove one that the Hub added."""
 
 import argparse
-import asyncio
 import json
 import sys
 from typing import Any
@@ -113,18 +112,14 @@ def _channels(config: Config) -> dict[str, Any] | None:
 def _found(config: Config) -> dict[str, Any]:
     """The channels that a sidecar would find in the folder of the config. Files that it would
     leave out are told on standard error."""
-    folder = config.discovery.botcord_credentials_dir
-    if folder is None:
+    if config.discovery.botcord_credentials_dir is None:
         return {}
-    from sidecar.app.discovery import Discovery
-    from sidecar.channels.discovery import scan
+    from sidecar.app.discovery import channels_now  # which takes a while to import
 
-    found, warnings = scan(folder)
+    found, warnings = channels_now(config)
     for warning in warnings:
         print(f"sidecar: {warning}", file=sys.stderr)
-    discovery = Discovery(lambda _: (found, []))
-    asyncio.run(discovery.look(config))
-    names = discovery.channels(config).keys() - config.channels.keys()
+    names = found.keys() - config.channels.keys()
     return {name: {"account": name, "state": None} for name in sorted(names)}
 
 

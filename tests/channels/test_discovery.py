@@ -1,20 +1,12 @@
-import base64
-import json
 import os
 from pathlib import Path
 
 from sidecar.channels import discovery
+from tests.credentials import write_credentials
 
 
 def write(path: Path, agent: str, *, written: int = 1_000, mode: int = 0o600) -> Path:
-    document = {
-        "hubUrl": "https://hub.example",
-        "agentId": agent,
-        "keyId": "k_1",
-        "privateKey": base64.b64encode(bytes(32)).decode(),
-    }
-    path.write_text(json.dumps(document))
-    path.chmod(mode)
+    write_credentials(path, agent, mode=mode)
     os.utime(path, (written, written))
     return path
 

@@ -1,12 +1,12 @@
 """What a person at the terminal is told of the agents of this machine while no sidecar runs."""
 
-import base64
 import json
 from pathlib import Path
 
 import pytest
 
 from sidecar.cli import main
+from tests.credentials import write_credentials
 
 CONFIG = """\
 version: 1
@@ -19,25 +19,14 @@ default_route: {runtime: shell, cwd: .}
 """
 
 
-def write(path: Path, agent: str) -> None:
-    document = {
-        "hubUrl": "https://hub.example",
-        "agentId": agent,
-        "keyId": "k_1",
-        "privateKey": base64.b64encode(bytes(32)).decode(),
-    }
-    path.write_text(json.dumps(document))
-    path.chmod(0o600)
-
-
 def test_agents_of_the_folder_are_listed_and_files_that_are_none_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, folder = tmp_path / "config.yaml", tmp_path / "found"
     path.write_text(CONFIG)
     folder.mkdir()
-    write(folder / "a.json", "ag_1")
-    write(folder / "b.json", "ag_2")
+    write_credentials(folder / "a.json", "ag_1")
+    write_credentials(folder / "b.json", "ag_2")
     (folder / "c.json").write_text("{")
     assert main(["agents", "list", "--config", str(path), "--json"]) == 0
     out, err = capsys.readouterr()
