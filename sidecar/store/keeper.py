@@ -175,13 +175,16 @@ class Keeper:
             opened, aside = self.open(time.time())
             if self._held is None:
                 return opened, False
-            if aside is None and _newest(opened) == self._held.newest:
+            newest = _newest(opened)
+            if aside is None and newest == self._held.newest:
                 self._held.content.close()
                 self._held = None
                 return opened, True
             opened.close()
             self._is_open = False
-            self._delete("", *COMPANIONS)  # it is of no use to anybody
+            if aside is None and newest:  # somebody has put another journal there
+                set_aside(self._path, time.time())
+            self._delete("", *COMPANIONS)
             copy = beside(self._path, RESTORED)
             _write(copy, self._held.content)
             self._take_its_place(copy)

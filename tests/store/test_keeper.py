@@ -63,6 +63,12 @@ async def copied_back(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
 
 
+def brought_back(folder: Path, to: Path) -> None:
+    """Move the one journal that was set aside."""
+    [aside] = (one for one in folder.glob("*.damaged-*") if not one.name.endswith(("-wal", "-shm")))
+    aside.rename(to)
+
+
 async def texts(folder: Path) -> list[str]:
     """The messages without an outcome that a restart finds."""
     journal = await Journal.open(folder, session_ttl=1000.0, now=0.0)
@@ -120,6 +126,31 @@ async def test_what_is_lost_again_as_soon_as_it_is_written_is_not_lost(
     await journal.close()
     assert await texts(folder) == ["first", "second"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_journal_that_somebody_puts_in_its_place_meanwhile_is_set_aside(
+    folder: Path, message: Callable[..., Message], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, other = folder / "journal.db", tmp_path / "other"
+    backup = await Journal.open(other, session_ttl=1000.0, now=0.0)
+    await backup.accept([message(name, "old") for name in "xyz"], now=1.0)
+    await backup.close()
+    journal = await Journal.open(folder, session_ttl=1000.0, now=0.0)
+    await journal.accept([message("a", "first")], now=1.0)
+    real = Path.replace
+
+    def late(copy: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        real(copy, target)
+        return real(other / "journal.db", target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    file(path)
+    await journal.accept([message("b", "second")], now=2.0)
+    await journal.close()
+    assert await texts(folder) == ["first", "second"]
+    await asyncio.to_thread(brought_back, folder, other / "journal.db")
+    assert await texts(other) == ["old"] * 3
 
 
 async def test_what_is_lost_again_and_again_is_there_as_soon_as_it_can_be(
