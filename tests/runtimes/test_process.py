@@ -50,7 +50,7 @@ async def test_of_standard_error_the_last_8_kib_are_kept(workshop: Any) -> None:
     )
     agent = Process([workshop.folder / "agent"], cwd=workshop.folder, env={})
     await agent.wait()
-    await workshop.until(lambda: agent.stderr.endswith("the end"))
+    await until(lambda: agent.stderr.endswith("the end"))  # on the loop, which reads it, too
     assert len(agent.stderr) == process.TAIL
     agent.close()
     ended = await workshop.ended(runtime)
