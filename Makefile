@@ -38,7 +38,8 @@ soak: $(VENV)/.installed-dev ## 20,000 turns in a row: nothing grows (SEED=1, MI
 
 chaos: $(VENV)/.installed-dev ## deaths, faults, saves, strange bytes (SEED=1, MINUTES=60, ARGS="-k word")
 	@PROOFS_MINUTES=$(MINUTES) PROOFS_SEED=$(SEED) $(python) -m pytest -q -s \
-		tests/proofs tests/config/test_diff_properties.py --ignore=tests/proofs/test_soak.py $(ARGS)
+		tests/proofs tests/codecs tests/config tests/core tests/prompts \
+		--ignore=tests/proofs/test_soak.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff: rules and format
 	@$(python) -m ruff check --quiet . && $(python) -m ruff format --quiet --check . \

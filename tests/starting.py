@@ -28,13 +28,11 @@ class Forkserver:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._env: dict[str, str] = {}
+        self._env = read_at_the_start(os.environ)  # whatever the first test to ask sets
         self._address = b""
 
     def can(self, env: Mapping[str, str]) -> bool:
         """Whether a process with such an environment can be started so."""
-        if not self._env:
-            self._env = read_at_the_start(os.environ)
         return hasattr(os, "pidfd_open") and read_at_the_start(env) == self._env
 
     def start(self, command: tuple[str, ...], cwd: Path, env: dict[str, str], output: int) -> int:
@@ -65,6 +63,7 @@ class Forkserver:
         listener.listen()
         self._address = listener.getsockname()
         numbers = [theirs.fileno(), listener.fileno()]
+        others = {name: os.environ[name] for name in os.environ if not is_read(name)}
         with theirs, listener:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.forkserver", *map(str, numbers)],
@@ -72,15 +71,19 @@ class Forkserver:
                 pass_fds=numbers,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+                env={**others, **self._env},
             )
         atexit.register(process.wait)
         atexit.register(self._socket.close)  # which comes first, and ends it
         return self._socket
 
 
+def is_read(name: str) -> bool:
+    return name.startswith(READ_AT_THE_START)
+
+
 def read_at_the_start(env: Mapping[str, str]) -> dict[str, str]:
-    found = {name: env[name] for name in env if name.startswith(READ_AT_THE_START)}
+    found = {name: env[name] for name in env if is_read(name)}
     found.pop("PYTHONPATH", None)
     if found.get("PYTHONWARNINGS") == "error":
         del found["PYTHONWARNINGS"]

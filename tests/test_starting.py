@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_it_is_a_process_as_of_subprocess(tmp_path: Path) -> None:
         assert process.__class__ is not subprocess.Popen
         assert process.communicate("who", timeout=PATIENCE) == (f"{tmp_path} who there\n", None)
     assert process.returncode == 3
+
+
+def test_its_outcome_is_taken_by_one_thread_at_a_time() -> None:
+    with starting.popen("-I", "-c", "") as process:
+        select.select([process._descriptor], (), ())  # type: ignore[attr-defined]
+        with process._waitpid_lock:  # type: ignore[attr-defined] # as another thread that waits
+            assert process.poll() is None
+        assert process.poll() == 0
 
 
 async def test_its_code_is_told_and_the_signal_that_ended_it(tmp_path: Path) -> None:

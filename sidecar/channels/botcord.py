@@ -152,8 +152,10 @@ class BotcordChannel:
         parts = self._parts
         if parts is None or not await asyncio.to_thread(self._path.exists):
             return None
-        found = await self._credentials()
-        return None if parts.hub.uses(*found) else found
+        before = parts.hub.token.kept  # a refresh may end while the file is read
+        found, base = await self._credentials()
+        kept = found.token in before | parts.hub.token.kept
+        return None if kept and parts.hub.uses(found, base) else (found, base)
 
     async def close(self) -> None:
         """Nothing is held besides `run`; what is under way belongs to the host."""

@@ -43,7 +43,7 @@ class Token:
         self._ask = ask
         self._failed = failed
         self._value = credentials.token
-        self._kept = {credentials.token}
+        self._kept = frozenset({credentials.token})
         self._expires_at = credentials.expires_at
         self._lock = asyncio.Lock()
         self._refreshes = 0
@@ -83,10 +83,11 @@ class Token:
             finally:
                 self._refreshes += 1
 
-    def may_be_kept(self, token: str | None) -> bool:
-        """Whether the credentials file can hold this token by what was read from it or was written
-        into it here."""
-        return token in self._kept
+    @property
+    def kept(self) -> frozenset[str | None]:
+        """The tokens of which the credentials file can hold one now: what was read from it or was
+        written into it here. None stands for a file without one."""
+        return self._kept
 
     def _is_fresh(self) -> bool:
         return self._clock.now() < self._expires_at - MARGIN
@@ -111,7 +112,7 @@ class Token:
 
     async def _store(self, token: str) -> None:
         path, agent, wrote = self._credentials.path, self._credentials.agent, self._host.wrote
-        before, self._kept = self._kept, {*self._kept, token}
+        before, self._kept = self._kept, self._kept | {token}
         try:
             await asyncio.to_thread(store_token, path, agent, token, self._expires_at, wrote)
         except OSError as error:
@@ -122,7 +123,7 @@ class Token:
             metrics.count("token_store_failures_total", channel=self._host.name)
             self._host.log.warning("the new token is not kept for the next start: %s", error)
         else:
-            self._kept = {token}
+            self._kept = frozenset({token})
 
     def _note_read_only(self) -> None:
         """Tell once that tokens are not kept; it is meant so, such as where a Secret is mounted."""

@@ -93,7 +93,7 @@ class Keeper:
         """
         connection, aside = open_database(self._path, now=now)
         self._is_open, self._is_damaged = True, False
-        self.note_written()
+        self._seen = self._look()
         return connection, aside
 
     def is_fine(self) -> bool:
@@ -106,8 +106,11 @@ class Keeper:
         self._is_damaged = True
 
     def note_written(self) -> None:
-        """The write-ahead log was copied back into the file."""
-        self._seen = self._look()
+        """The write-ahead log was copied back into the file; one that has taken its place meanwhile
+        is not that."""
+        seen, now = self._seen, self._look()
+        if seen is not None and now is not None and seen[:2] == now[:2]:
+            self._seen = now
 
     def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """A connection that can be used, in place of one whose file is not fine. When this fails,

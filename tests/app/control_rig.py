@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sidecar import plugins
+from sidecar.app import agents
 from sidecar.app.candidate import Candidate
 from sidecar.app.check import check
 from sidecar.app.sidecar import Sidecar
@@ -17,7 +20,7 @@ from sidecar.codecs.control import Ack, Done, Failed, Frame
 from sidecar.config.managed import FILE
 from sidecar.core.managed import Managed, read
 from sidecar.devhub import DevHub, Generation, HubLimits
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 # Importing a type reads its schema, which a test on a loop must not.
 LOADED = (plugins.runtime_type("command"), plugins.channel_type("botcord"))
@@ -75,6 +78,7 @@ class Rig:
         await self.sidecar.__aenter__()
         self.sidecar.reloader._load = self._load
         self.sidecar.control.tell = self._tell
+        self.sidecar._intake._attention._patience = PATIENCE  # a slow answer is one, too
         return self.sidecar
 
     async def _load(self, path: Path, begun: object = None) -> Candidate:
@@ -141,7 +145,9 @@ async def running(
     await hub.start()
     found = Rig(folder, hub)
     begin(found)
-    await found.start()
-    yield found
-    await found.sidecar.__aexit__(None, None, None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(agents, "END_SLACK", PATIENCE)  # turns that are slow to end have ended, too
+        await found.start()
+        yield found
+        await found.sidecar.__aexit__(None, None, None)
     await hub.stop()

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ class Points:
         self.on = False
         self.fatal = ""
         self.reached: list[str] = []
+        self._here = threading.local()  # others write files of their own meanwhile
 
     def reach(self, point: str) -> None:
         if not self.on:
@@ -48,9 +50,10 @@ class Points:
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Changes of files. https://docs.python.org/3/library/audit_events.html"""
         if event == "tempfile.mkstemp":
-            self._folder = Path(str(arguments[0])).parent.name
+            self._here.folder = Path(str(arguments[0])).parent.name
         elif event == "os.chmod" and isinstance(arguments[0], int):
-            self.reach(f"{FOLDERS.get(self._folder, self._folder)} written, not in its place")
+            folder = self._here.folder
+            self.reach(f"{FOLDERS.get(folder, folder)} written, not in its place")
         elif event == "os.rename" and (name := Path(arguments[1]).name) in FILES:
             self.reach(f"before {name} is in its place")
         elif event in ("os.remove", "shutil.rmtree"):

@@ -5,6 +5,7 @@ from typing import Any
 
 from sidecar.app.attention import AT_ONCE, AttentionPolicies
 from sidecar.model import Attention, Conversation, Message, Sender
+from tests.patience import PATIENCE
 
 MUTED = Attention(mode="muted")
 
@@ -22,7 +23,7 @@ def message(room: str) -> Message:
 
 async def test_what_the_hub_told_of_an_agent_holds_where_nothing_is_known_of_a_room() -> None:
     silent: Any = Silent()
-    policies = AttentionPolicies(lambda name: silent)
+    policies = AttentionPolicies(lambda name: silent, patience=PATIENCE)
     policies.tell("ag", None, MUTED)
     assert await policies.of([message("one")]) == [MUTED]
     policies.tell("ag", None, None)
@@ -43,7 +44,7 @@ async def test_many_rooms_at_once_are_asked_about_a_few_at_a_time() -> None:
             return MUTED
 
     asked: Any = Asked()
-    policies = AttentionPolicies(lambda name: asked)
+    policies = AttentionPolicies(lambda name: asked, patience=PATIENCE)
     found = await policies.of([message(f"room {number}") for number in range(5 * AT_ONCE)])
     assert found == [MUTED] * (5 * AT_ONCE)
     assert most == AT_ONCE

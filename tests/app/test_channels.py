@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from sidecar.api import Accept, ChannelStatus, ChannelType, Host
-from sidecar.app import channel_run
+from sidecar.app import channel_run, channels
 from sidecar.app.channels import Channels
 from sidecar.app.supervisor import Supervisor
 from sidecar.config import model as config
@@ -87,6 +87,12 @@ class Rig:
 
 def wanted(*names: str, **options: object) -> dict[str, config.Channel]:
     return {name: config.Channel(name, "line", options) for name in names}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that is slow to tell that it cannot start is heard, too."""
+    monkeypatch.setattr(channels, "START_WITHIN", PATIENCE)
 
 
 @pytest.fixture

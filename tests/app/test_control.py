@@ -184,8 +184,8 @@ async def test_a_revoked_agent_is_gone_with_its_turn_and_what_was_asked_for(rig:
         "workspaceDeleted": False,
     }
     assert not rig.sidecar.dispatcher.running
-    assert not rig.hub.connected("ag_new")
     assert not (rig.state / "credentials/ag_new.json").exists()
+    await until(lambda: not rig.hub.connected("ag_new"))
     assert (rig.state / "agents/ag_new").exists()
     assert ("agent_revoked", {"agentId": "ag_new"}) in rig.told
     again = {"agentId": "ag_new", "deleteWorkspace": True}
@@ -231,7 +231,7 @@ async def test_an_agent_of_the_user_cannot_be_revoked_by_the_hub(rig: Rig) -> No
 
 async def test_an_agent_is_revoked_also_while_the_users_config_is_broken(rig: Rig) -> None:
     await rig.done("provision_agent", rig.agent())
-    await until(lambda: rig.hub.connected("ag_new"))
+    await until(lambda: rig.hub.connected("ag_new") and rig.hub.connected("demo"))
     rig.path.write_text("version: 2\n")
     assert (await rig.done("revoke_agent", {"agentId": "ag_new"}))["removed"]
     await until(lambda: not rig.hub.connected("ag_new"))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,22 +36,23 @@ async def test_a_process_with_little_to_do_is_measured_less_often(
 ) -> None:
     pauses: list[float] = []
     loads = iter([0.0, 1.0, 1.0, 0.0])
-    used = 0.0
+    now = used = 0.0
 
     async def tick(pause: float) -> float:
-        nonlocal used
+        nonlocal now, used
         pauses.append(pause)
         load = next(loads, None)
         if load is None:
             await asyncio.Future()
-        begin = asyncio.get_running_loop().time()
-        await asyncio.sleep(0.01)
-        now = asyncio.get_running_loop().time()
-        used += (load or 0.0) * (now - begin)
+        now += pause
+        used += (load or 0.0) * pause
         return now
 
+    # Of the loop it asks for the time only, and that of both clocks is made up.
+    clock = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr(lag, "asyncio", SimpleNamespace(get_running_loop=lambda: clock))
+    monkeypatch.setattr(lag, "time", SimpleNamespace(process_time=lambda: used))
     monkeypatch.setattr(lag, "tick", tick)
-    monkeypatch.setattr(time, "process_time", lambda: used)
     task = asyncio.create_task(lag.watch_loop())  # noqa: TID251 -- of a test
     await until(lambda: len(pauses) == 5)
     task.cancel()

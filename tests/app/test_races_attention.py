@@ -6,6 +6,7 @@ from typing import Any
 
 from sidecar.app.attention import AttentionPolicies
 from sidecar.model import Attention, Conversation, Message, Sender
+from tests.patience import PATIENCE
 
 MUTED, MENTIONS = Attention(mode="muted"), Attention(mode="mention_only")
 
@@ -33,7 +34,7 @@ def message(room: str) -> Message:
 
 
 def policies_of(asked: Any) -> AttentionPolicies:
-    return AttentionPolicies(lambda name: asked)
+    return AttentionPolicies(lambda name: asked, patience=PATIENCE)
 
 
 async def test_what_is_told_of_all_rooms_while_one_is_asked_for_holds_in_the_others_too() -> None:

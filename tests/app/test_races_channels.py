@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.api import Accept
+from sidecar.app import channels
 from sidecar.errors import PartsFailed
 from tests.app.test_channels import Line, Rig, wanted
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 
 @pytest.fixture
@@ -32,6 +33,7 @@ async def test_what_is_applied_later_is_not_started(rig: Rig) -> None:
 async def test_one_that_is_just_being_restarted_goes_on_with_neither_connection(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(channels, "START_WITHIN", PATIENCE)
     await rig.channels.apply(wanted("a"))
     await until(lambda: rig.state("a") == "connected")
     begun = asyncio.Event()

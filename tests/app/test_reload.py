@@ -16,7 +16,7 @@ import pytest
 
 from sidecar import logs, metrics, plugins
 from sidecar.api import RuntimeType
-from sidecar.app import holding, renewal, status
+from sidecar.app import channels, holding, renewal, status
 from sidecar.app.candidate import UNCHECKED, Candidate
 from sidecar.app.digests import Digests, digests
 from sidecar.app.outcome import Outcome
@@ -108,6 +108,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(renewal, "FIRST_WAIT", 600.0)
+    monkeypatch.setattr(channels, "START_WITHIN", PATIENCE)
     hub = DevHub(limits=HubLimits(sends_per_minute=100_000, sends_per_pair=100_000))
     await hub.start()
     found = Rig(tmp_path, hub)
@@ -529,7 +530,11 @@ async def test_a_warning_of_a_config_that_is_in_force_is_told_once(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     def told() -> list[str]:
-        found = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+        found = [
+            one.getMessage()
+            for one in caplog.records
+            if (one.name, one.levelno) == ("sidecar.app.reloaded", logging.WARNING)
+        ]
         caplog.clear()
         return found
 
@@ -646,19 +651,29 @@ async def test_fifty_reloads_under_a_stream_of_messages_lose_and_double_nothing(
     await rig.reload()
     connection = state(rig)[2]
     sent: list[str] = []
+    saved = 0
+
+    def is_ahead() -> bool:
+        """Whether so much was said that a save is to come before more is."""
+        return len(sent) > saved + 6 and saved < 50
 
     async def talk() -> None:
         for number in range(60):
             sent.append(f"m{number}")
             rig.hub.owner_says("demo", sent[-1])
-            await until(lambda: len(rig.hub.sent) + 3 >= len(sent))
+            await until(lambda: len(rig.hub.sent) + 3 >= len(sent) and not is_ahead())
 
     async def save() -> None:
+        nonlocal saved
         for number in range(1, 51):
             rig.generation(number)
             assert (await rig.reload()).result == "applied"
-            turns = len(rig.hub.sent)
-            await until(lambda turns=turns: len(rig.hub.sent) > turns or len(rig.hub.sent) == 60)
+            saved, turns = number, len(rig.hub.sent)
+            await until(
+                lambda turns=turns: (
+                    len(rig.hub.sent) > turns or len(rig.hub.sent) == 60 or is_ahead()
+                )
+            )
 
     async with asyncio.TaskGroup() as group:
         _ = group.create_task(talk()), group.create_task(save())
@@ -692,7 +707,7 @@ async def test_two_hundred_reloads_leave_descriptors_tasks_and_runtimes_flat(rig
         rig.generation(number)
         await rig.reload()
     descriptors_after, tasks_after, uses_after = await settled(200)
-    assert uses_after == uses
+    assert uses_after <= uses  # those that an earlier test has left may go meanwhile
     # The HTTP connections that the channel and the Hub keep open may be a few more or fewer.
     assert abs(descriptors_after - descriptors) < 10
     assert abs(tasks_after - tasks) < 10

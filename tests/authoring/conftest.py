@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli import main
+from sidecar.contexts import repo
+from tests.patience import PATIENCE
 
 CONFIG = """\
 version: 1
@@ -37,6 +39,7 @@ Run = Callable[..., tuple[int, str, str]]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REGION", raising=False)
+    monkeypatch.setattr(repo, "PATIENCE", PATIENCE)
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "turn.j2").write_text("Say: {{ message.text }}\n")
     return tmp_path

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,15 +14,19 @@ from tests.patience import PATIENCE
 MANY = Rate(1000, 60.0)
 
 
-async def passed(pacer: Pacer, *conversations: str) -> list[str]:
-    """The conversations in the order in which they passed."""
+async def passed(
+    pacer: Pacer, *conversations: str, begun: Callable[[], object] = lambda: None
+) -> list[str]:
+    """The conversations in the order in which they passed; `begun` is told when all have asked."""
     order = []
 
     async def one(conversation: str) -> None:
         await pacer.pass_one(conversation)
         order.append(conversation)
 
-    await asyncio.gather(*(one(conversation) for conversation in conversations))
+    passing = asyncio.gather(*(one(conversation) for conversation in conversations))
+    asyncio.get_running_loop().call_soon(begun)
+    await passing
     return order
 
 
@@ -36,6 +41,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(pacing, "_now", lambda: clock.now)
     return clock
+
+
+@pytest.fixture
+async def go_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Lets the pacer's time go on, which stands still until then."""
+    loop = asyncio.get_running_loop()
+    stood = [loop.time()]
+    monkeypatch.setattr(pacing, "_now", lambda: stood[0] if stood else loop.time())
+    return stood.clear
 
 
 async def held(pacer: Pacer, *conversations: str) -> list[float]:
@@ -66,14 +80,14 @@ async def test_the_total_limit_holds_in_every_window() -> None:
         assert fourth - first >= 0.099
 
 
-async def test_a_busy_conversation_does_not_hold_up_others() -> None:
+async def test_a_busy_conversation_does_not_hold_up_others(go_on: Any) -> None:
     pacer = Pacer(MANY, Rate(1, 0.1), margin=0.0)
-    assert await passed(pacer, "a", "a", "a", "b") == ["a", "b", "a", "a"]
+    assert await passed(pacer, "a", "a", "a", "b", begun=go_on) == ["a", "b", "a", "a"]
 
 
-async def test_conversations_take_turns_when_the_total_is_short() -> None:
+async def test_conversations_take_turns_when_the_total_is_short(go_on: Any) -> None:
     pacer = Pacer(Rate(1, 0.03), MANY, margin=0.0)
-    assert (await passed(pacer, *"aaaaa", "b")).index("b") <= 2
+    assert (await passed(pacer, *"aaaaa", "b", begun=go_on)).index("b") <= 2
 
 
 async def test_messages_of_one_conversation_keep_their_order() -> None:
@@ -96,10 +110,10 @@ async def test_a_refusal_stops_everybody_for_the_time_that_was_asked() -> None:
         assert time.monotonic() - began >= 0.099
 
 
-async def test_a_refusal_in_a_room_stops_that_room() -> None:
+async def test_a_refusal_in_a_room_stops_that_room(go_on: Any) -> None:
     pacer = Pacer(MANY, MANY)
     pacer.refused_in("a", 0.1)
-    assert await passed(pacer, "a", "b") == ["b", "a"]
+    assert await passed(pacer, "a", "b", begun=go_on) == ["b", "a"]
 
 
 async def test_an_unexplained_refusal_is_waited_out_until_the_own_window_has_room() -> None:

@@ -230,9 +230,17 @@ async def test_what_cannot_start_a_turn_is_kept_and_acknowledged_too(world: Any)
     assert [message.unusable for message in world.kept.messages] == ["type:contact_request"]
 
 
-async def test_many_calls_during_one_poll_cause_exactly_one_more(world: Any) -> None:
-    gate = asyncio.Event()
+async def test_many_calls_during_one_poll_cause_exactly_one_more(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, calls, look = asyncio.Event(), 0, Inbox.look
 
+    def called(inbox: Inbox) -> None:
+        nonlocal calls
+        calls += 1
+        look(inbox)
+
+    monkeypatch.setattr(Inbox, "look", called)
     async with world.running():
         polls = len(world.hub.requests("/hub/inbox"))
         world.hub.script("/hub/inbox", _held(gate, world.hub), method="GET")
@@ -241,6 +249,7 @@ async def test_many_calls_during_one_poll_cause_exactly_one_more(world: Any) -> 
         for _ in range(5):
             await world.hub.send({"type": "inbox_update"})
         await world.hub.push(world.item())
+        await until(lambda: calls == 7)
         gate.set()
         await until(lambda: world.hub.acked == ["h_1"])
         assert len(world.hub.requests("/hub/inbox")) == polls + 2

@@ -2,16 +2,19 @@ import asyncio
 import base64
 import json
 import os
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar import metrics
+from sidecar.channels.credentials import Credentials, read
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from tests.channels.scripted_hub import says
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 from tests.read_only import threads_that_cannot_write
 
 REFRESH = "/registry/agents/ag_ff73a0647bbc/token/refresh"
@@ -214,6 +217,31 @@ async def test_what_others_write_is_new_and_what_it_stored_itself_is_not(world: 
         await channel.new_credentials()
     world.credentials.unlink()
     assert await channel.new_credentials() is None
+
+
+async def test_a_token_that_it_stores_while_it_looks_at_the_file_is_not_new(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = world.channel()
+    await channel.send(world.reply())
+    stored = world.credentials.read_text()
+    has_read, has_stored = threading.Event(), threading.Event()
+
+    def read_slowly(path: Path) -> Credentials:
+        found = read(path)
+        has_read.set()
+        assert has_stored.wait(PATIENCE)
+        return found
+
+    monkeypatch.setattr("sidecar.channels.botcord.read", read_slowly)
+    async with asyncio.TaskGroup() as group:
+        looks = group.create_task(channel.new_credentials())
+        await until(has_read.is_set)
+        world.hub.tokens = ["newer"]
+        await channel.send(world.reply(key="second"))
+        assert world.credentials.read_text() != stored
+        has_stored.set()
+    assert looks.result() is None
 
 
 async def test_a_token_that_could_not_be_stored_does_not_make_the_file_new(world: Any) -> None:

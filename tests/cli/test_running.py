@@ -2,7 +2,6 @@
 there."""
 
 import re
-import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from sidecar.cli import main
 from sidecar.cli.running import NotRunning, Refused, ask
 from sidecar.config.model import Config, Log, Server, State
 from sidecar.store.lock import StateLock
+from tests.app.held_port import held_port
 from tests.privileges import as_an_ordinary_user
 
 
@@ -61,10 +61,8 @@ def test_one_that_was_killed_does_not_run_and_who_has_its_address_is_told_no_tok
 
 
 def test_one_that_does_not_answer_is_told_from_one_that_does_not_run(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     config = Config(State(tmp_path), None)
-    with StateLock(tmp_path):
+    with StateLock(tmp_path), held_port() as port:
         with pytest.raises(NotRunning, match="tells no address"):
             ask(config, "GET /status")
         for place in (f"127.0.0.1:{port}", f"unix:{tmp_path / 'gone'}"):

@@ -19,10 +19,16 @@ from sidecar.model import Conversation, Member, Message, Room, Said, Sender
 from sidecar.plugins import CONTEXTS, context_type
 from sidecar.prompts.contract import PROVIDERS
 from tests.contexts.asking import value_of
+from tests.patience import PATIENCE
 
 HERE = Conversation("rm_1", "group", "Kitchen", "tp_1")
 MESSAGE = Message("demo", "ag_me", "m_1", HERE, Sender("hu_1", "human", "Bob"), "hi", 1000.0)
 MakeHost = Callable[..., Host]
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repo, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from sidecar.control.socket import Limits
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.devhub import DevHub
 from sidecar.devhub.control import Instance
+from tests.app.held_port import held_port
 from tests.control.conftest import QUICK, Acted, Running, write_login
 from tests.patience import PATIENCE, until
 
@@ -97,13 +98,14 @@ async def test_a_hub_that_answers_no_ping_is_left(
 
 
 async def test_a_hub_that_is_away_is_waited_for(
-    hub: DevHub, running: Running, acted: Acted
+    hub: DevHub, running: Running, acted: Acted, login: Path
 ) -> None:
-    port = int(hub.url.rpartition(":")[2])
     await hub.stop()
-    link = await running(acted, state="waiting")
-    assert "no connection" in link.status.reason
-    await hub.start(port=port)
+    with held_port() as port:
+        write_login(login, {**saved(login), "hubUrl": f"http://127.0.0.1:{port}"})
+        link = await running(acted, state="waiting")
+        assert "no connection" in link.status.reason
+        await hub.start(port=port)
     await until(lambda: link.status.state == "connected")
 
 
@@ -139,7 +141,7 @@ async def test_a_displaced_link_comes_back_when_the_other_may_be_gone(
     hub: DevHub, running: Running, acted: Acted
 ) -> None:
     first = await running(acted, waits=replace(QUICK, displaced=0.05))
-    await running(acted)
+    await running(acted, state=None)  # it may be displaced before anybody has seen it connected
     instance = next(iter(hub.control.instances.values()))
     await until(lambda: instance.connects == 3)
     await until(lambda: first.status.state == "connected")
@@ -151,7 +153,7 @@ async def test_a_link_that_is_displaced_again_stays_away_for_longer(
     await running(acted, waits=replace(QUICK, displaced=0.05))
     instance = machine(hub)
     for connects in (3, 5, 7):
-        await running(acted)
+        await running(acted, state=None)
         await until(lambda count=connects: instance.connects == count)
     waits = [record.args[0] for record in caplog.records  # type: ignore[index]
              if "given up for" in record.msg and isinstance(record.args, tuple)

@@ -54,7 +54,8 @@ async def command(
 
     def read() -> bool:
         with suppress(OSError):  # nothing yet, or no more
-            result.text += os.read(ours, 65536).decode(errors="replace")
+            while told := os.read(ours, 65536):  # a part of what is there
+                result.text += told.decode(errors="replace")
         if when is not None:
             when(result)
         return process.returncode is not None

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from sidecar.devhub import DevHub, HubLimits
+from tests.patience import PATIENCE
 
 BLOCK = {"kind": "assistant", "seq": 1, "payload": {"text": "hi"}}
 
@@ -144,10 +145,9 @@ async def test_a_block_of_the_wrong_form_is_invalid(demo: Any, change: dict[str,
     assert (await demo.call("POST", "/hub/stream-block", body))[0] == 422
 
 
-async def test_typing_is_told_to_the_other_agents_of_a_room(
-    hub: DevHub, demo: Any, connect: Any
-) -> None:
-    peer = await connect(hub, "ag_peer")
+async def test_typing_is_told_to_the_other_agents_of_a_room(start_hub: Any, connect: Any) -> None:
+    hub = await start_hub(limits=HubLimits(typing_interval=PATIENCE))
+    demo, peer = await connect(hub, "ag_demo", name="Demo"), await connect(hub, "ag_peer")
     room = hub.add_room("Room", ["ag_demo", "ag_peer"])
     socket = await peer.socket()
     assert (await socket.receive_json())["type"] == "auth_ok"

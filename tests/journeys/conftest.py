@@ -79,7 +79,7 @@ class World:
         beside.replace(self.config)
 
     async def start(self, *, connected: bool = True) -> None:
-        before = self.hub.connects("demo")
+        before, looks = self.hub.connects("demo"), self.hub.requests["/hub/inbox"]
         with self.log.open("ab") as log:
             env = {**os.environ, "PYTHONWARNINGS": "error"}
             command = (*self.program, "run", str(self.config))
@@ -88,6 +88,8 @@ class World:
             )
         if connected:
             await self.until(lambda: self.hub.connects("demo") > before)
+            # It looks into the inbox when it knows that it is connected.
+            await self.until(lambda: self.hub.requests["/hub/inbox"] > looks)
 
     async def kill(self) -> None:
         assert self.process is not None

@@ -21,6 +21,7 @@ async def test_room_activity_quote_and_age_reach_the_prompt(world: World) -> Non
     bob = world.hub.add_person("Bob")
     kitchen = world.hub.add_room("Kitchen", [bob, "demo"], rule="Be kind.", description="We cook")
     garden = world.hub.add_room("Garden", [bob, "demo"])
+    world.config.write_text(f"{world.text}context: {{timeout: 60s}}\n")
     await world.start()
     world.hub.say(bob, garden, "say the roses bloom")
     await world.replies(1)

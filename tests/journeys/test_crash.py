@@ -101,7 +101,7 @@ async def test_a_damaged_journal_is_set_aside_and_said(world: Any) -> None:
     world.hub.owner_says("demo", "say still here")
     assert await world.replies(1) == ["still here"]
     assert list(state.glob("journal.db.damaged-*"))
-    assert "damaged" in world.log.read_text()
+    await world.until(lambda: "damaged" in world.log.read_text())
 
 
 async def test_a_second_sidecar_on_one_state_folder_is_refused_clearly(world: Any) -> None:

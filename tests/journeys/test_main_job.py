@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.app import last_good
+
 
 async def test_the_owner_gets_an_answer_and_sees_the_work_in_order(world: Any) -> None:
     await world.start()
@@ -131,6 +133,7 @@ async def test_status_shows_channels_turns_and_outbox(world: Any) -> None:
     code, text = await world.run("status", str(world.config))
     assert code == 0
     assert "demo     demo     connected" in text
+    await world.until((world.folder / "state" / last_good.FILE).exists)
     await world.kill()
     code, text = await world.run("status", str(world.config))
     assert code == 1

@@ -60,7 +60,7 @@ async def test_a_managed_agent_is_told_as_such_and_can_be_forgotten(world: World
     await save(world, text)
     code, text = await world.run("agents", "forget", agent, "--config", str(world.config))
     assert code == 0, text
-    assert not world.hub.connected(agent)
+    await world.until(lambda: not world.hub.connected(agent))
     assert not await asyncio.to_thread(file.exists)
     assert await agents(world) == {"demo": "config"}
     code, text = await world.run("agents", "forget", "demo", "--config", str(world.config))

@@ -32,6 +32,7 @@ def world(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     _, _, rest = world.text.partition("  agent: ")
     old = f"  agent: {rest.splitlines()[0]}"
     world.text = world.text.replace(old, f"  agent: {{type: claude-code, command: {program}}}")
+    world.text += "context: {timeout: 60s}\n"
     world.write()
     return world
 
@@ -84,7 +85,7 @@ async def test_no_tools_are_promised_to_an_agent_that_is_given_none(world: Any) 
     await memory(world, "set", "goal", "ship it")
     tools = "mcp__sidecar__memory_get,mcp__sidecar__memory_set,mcp__sidecar__memory_delete"
     assert await say(world, "tools") == tools
-    world.config.write_text(f"{world.text}context: {{working_memory: {{enabled: false}}}}\n")
+    world.write(**{"timeout: 60s": "timeout: 60s, working_memory: {enabled: false}"})
     await world.until(lambda: "config applied" in world.log.read_text())
     assert await say(world, "tools") == "none"
     assert "Memory" not in await say(world, "context")

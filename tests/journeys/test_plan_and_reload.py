@@ -153,8 +153,13 @@ async def test_status_shows_what_the_last_save_changed_and_what_waits_for_a_rest
 ) -> None:
     await world.start()
     world.write(**{"s.sock": "other.sock", "level: debug": "level: info"})
-    await world.until(lambda: "config applied" in world.log.read_text())
-    line = next(line for line in world.log.read_text().splitlines() if "config applied" in line)
+
+    def applied() -> list[str]:
+        whole, _, _ = world.log.read_text().rpartition("\n")
+        return [line for line in whole.splitlines() if "config applied" in line]
+
+    await world.until(applied)
+    line = applied()[0]
     told = json.loads(line)
     assert told["msg"] == "config applied (file): ~ server.listen, ~ log.level"
     assert told["context"]["changed"] == "~ server.listen, ~ log.level"

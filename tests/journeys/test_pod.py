@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 
+from tests.app.held_port import held_port
 from tests.app.test_watch import ConfigMap
 
 INSIDE = """
@@ -51,6 +52,15 @@ def make_checkout(folder: Path) -> None:
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
 
 
+def content(world: Any, port: int) -> str:
+    """A config with the branch in each prompt, for which git is given its time, and the port of the
+    Hub."""
+    turn = '"{{ repo.branch if repo }}\\n{{ message.text }}"'
+    text = world.text.replace(f"cwd: {world.cwd}", f"cwd: {world.cwd}, user_turn: {turn}")
+    hub = f"type: botcord\n    hub_url: http://127.0.0.1:{port}\n"
+    return f"context: {{timeout: 60s}}\n{text}".replace("type: botcord\n", hub)
+
+
 async def start_pod(world: Any, config: Path) -> int:
     """The sidecar as process 1 of a new namespace; its number out here."""
     with world.log.open("ab") as log:
@@ -84,19 +94,16 @@ async def test_it_is_process_1_with_read_only_root_and_config_and_a_repo_of_some
     if not await asyncio.to_thread(may_unshare):
         pytest.skip("namespaces cannot be made here")
     await asyncio.to_thread(make_checkout, world.cwd)
-    text = world.text.replace(
-        f"cwd: {world.cwd}",
-        f'cwd: {world.cwd}, user_turn: "{{{{ repo.branch if repo }}}}\\n{{{{ message.text }}}}"',
-    )
     mount = tmp_path / "mount"
     mount.mkdir()
-    mounted = await asyncio.to_thread(ConfigMap, mount, text)
     # It is alive before its Hub is: what waits for it in the start order of the pod does not hang.
-    port = int(world.hub.url.rpartition(":")[2])
     await world.hub.stop()
-    pid = await start_pod(world, mount / "config.yaml")
-    await probed(world, "/livez")
-    await world.hub.start(port=port)
+    with held_port() as port:
+        text = content(world, port)
+        mounted = await asyncio.to_thread(ConfigMap, mount, text)
+        pid = await start_pod(world, mount / "config.yaml")
+        await probed(world, "/livez")
+        await world.hub.start(port=port)
     await world.until(lambda: world.hub.connects("demo"))
     await probed(world, "/readyz")
     status = await asyncio.to_thread(Path(f"/proc/{pid}/status").read_text)

@@ -18,11 +18,12 @@ async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(
         manager.bind(path)
         manager.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
-        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        # So seldom that the queue, of ten, has room for the last word, slow as this process may be.
+        monkeypatch.setenv("WATCHDOG_USEC", "800000")
         await world.start()
         told: list[bytes] = []
         async with asyncio.timeout(PATIENCE):
-            while told.count(b"WATCHDOG=1") < 3 or b"READY=1" not in told:
+            while told.count(b"WATCHDOG=1") < 2 or b"READY=1" not in told:
                 told.append(await loop.sock_recv(manager, 100))
             world.terminate()
             while told[-1] != b"STOPPING=1":

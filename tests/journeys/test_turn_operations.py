@@ -65,8 +65,11 @@ async def _systems_calls(tracer: str, world: Any, turns: Any) -> None:
 
 def _traced(pid: int) -> bool:
     """Whether all threads of a process are traced."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return all("TracerPid:\t0\n" not in (task / "status").read_text() for task in tasks)
+    try:
+        tasks = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/status")]
+    except (FileNotFoundError, ProcessLookupError):  # one has just ended
+        return False
+    return all("TracerPid:\t0\n" not in task for task in tasks)
 
 
 def _name(line: str) -> str:

@@ -76,6 +76,8 @@ class Proof(World):
     """A world with a crowd in ten rooms, two of which merge what waits, and an owner."""
 
     patience = PATIENCE
+    silence = 3.0
+    """Seconds after which the next sidecar gives up a socket on which the Hub says nothing."""
 
     def __init__(self, folder: Path, hub: DevHub) -> None:
         super().__init__(folder, hub)
@@ -111,7 +113,7 @@ class Proof(World):
 
     def live(self, death: str = "-", times: int = 1) -> None:
         """Where the next sidecar dies by itself."""
-        self.program = ("-m", "tests.proofs.driver", death, str(times))
+        self.program = ("-m", "tests.proofs.driver", death, str(times), str(self.silence))
         # Where it dies is told to the module, before others take from there what they use.
         self.fresh = LONG or death != "-"
 
@@ -149,16 +151,16 @@ class Proof(World):
                 found.append(f"{process.name} {command!r}")
         return found
 
-    def journal(self) -> "JournalCopy":
-        """The journal as it is now, whoever writes to it, or died while he did."""
-        return JournalCopy(self.state)
+    def journal(self, *, alive: bool = False) -> "JournalCopy":
+        """The journal as whoever wrote to it left it, or as it is now for one that is `alive`."""
+        return JournalCopy(self.state, alive=alive)
 
     async def settled(self) -> None:
         """Return when each message has an outcome and each reply is delivered."""
         deadline = asyncio.get_running_loop().time() + self.patience
-        while (left := self.journal().unsettled(self.said.values())) or self.hub.unacknowledged(
-            "demo"
-        ):
+        while (
+            left := self.journal(alive=True).unsettled(self.said.values())
+        ) or self.hub.unacknowledged("demo"):
             if asyncio.get_running_loop().time() > deadline:
                 pytest.fail(f"never settled: {left}\n{self.log.read_text()[-8000:]}")
             await asyncio.sleep(0.2)
@@ -173,13 +175,19 @@ class Turn(NamedTuple):
 
 
 class JournalCopy:
-    """What the journal held at one moment, read from a copy, so that nothing is mended in it."""
+    """What the journal held at one moment, read from a copy, so that nothing is mended in it. While
+    a sidecar writes to it, a copy of its two files would be of two moments."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, alive: bool = False) -> None:
         self.damaged = [path.name for path in state.glob("*.damaged-*")]
         self.turns: dict[str, Turn] = {}
         self.replies: Counter[str] = Counter()
         if not (state / "journal.db").exists():
+            return
+        if alive:
+            with closing(sqlite3.connect(f"file:{state}/journal.db?mode=ro", uri=True)) as db:
+                db.execute("begin")
+                self._read(db)
             return
         with tempfile.TemporaryDirectory() as folder:
             for name in ("journal.db", "journal.db-wal"):

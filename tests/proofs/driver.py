@@ -1,8 +1,9 @@
 """The command `sidecar`, with its times cut short, that dies where it is told to.
 
-`DEATH TIMES … COMMAND`: DEATH is `before:` or `after:` and a function of the product, as
+`DEATH TIMES SILENCE COMMAND …`: DEATH is `before:` or `after:` and a function of the product, as
 `module:name`; the sidecar dies of SIGKILL the first, second, … time that it comes there, as TIMES
-tells. `-` is no such place. On SIGUSR1 it tells how many tasks there are.
+tells. `-` is no such place. A socket on which the Hub says nothing for SILENCE seconds is given up.
+On SIGUSR1 it tells how many tasks there are.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ def arm(death: str, times: int) -> None:
         setattr(owner, last, mortal(plain, moment, times))
 
 
-def hurry() -> None:
+def hurry(silence: float) -> None:
     """Waits that last minutes or an hour out there last seconds here, and a day that something is
     kept is a second."""
     from sidecar.app import chores, durable
@@ -76,7 +77,9 @@ def hurry() -> None:
     durable.WAIT = 0.5
     timing = botcord.Timing
     botcord.Timing = lambda: timing(  # type: ignore[misc, assignment]
-        socket=botcord.Limits(handshake=3.0, login=2.0, ping=1.0, silence=3.0, close=0.5),
+        socket=botcord.Limits(
+            handshake=silence, login=silence, ping=1.0, silence=silence, close=0.5
+        ),
         poll=2.0,
         request=3.0,
         short_request=2.0,
@@ -90,8 +93,8 @@ def tell_tasks(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    death, times, *command = sys.argv[1:]
-    hurry()
+    death, times, silence, *command = sys.argv[1:]
+    hurry(float(silence))
     signal.signal(signal.SIGUSR1, tell_tasks)
     if death != "-":
         arm(death, int(times))

@@ -29,6 +29,7 @@ from sidecar.hubclient.http import Answer
 from sidecar.model import Conversation, Message, Reply, Sender
 from sidecar.store import encoding
 from tests.codecs.test_botcord_inbox import item, owner_item
+from tests.patience import PATIENCE
 from tests.proofs.config_readers import CONFIGS, TESTS, config, tests, written
 from tests.server.test_hostile import REQUESTS, TOKEN
 from tests.server.test_http import Rig
@@ -146,7 +147,7 @@ class Server:
 
     def ask(self, data: bytes) -> None:
         answer = b""
-        with socket.create_connection(self._address, 10) as client, suppress(ConnectionError):
+        with socket.create_connection(self._address, PATIENCE) as client, suppress(ConnectionError):
             client.sendall(data)
             with suppress(OSError):  # it has closed the connection already
                 client.shutdown(socket.SHUT_WR)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -186,12 +187,13 @@ def folder_deleted(state: Path) -> None:
 
 
 def emptied(state: Path) -> None:
-    os.truncate(state / "journal.db", 0)
+    with suppress(FileNotFoundError):  # the one before is not made good yet
+        os.truncate(state / "journal.db", 0)
 
 
 def overwritten(state: Path) -> None:
-    with (state / "journal.db").open("r+b") as file:
-        file.write(os.urandom(max(8192, (state / "journal.db").stat().st_size)))
+    with suppress(FileNotFoundError), (state / "journal.db").open("r+b") as file:
+        file.write(os.urandom(max(8192, os.fstat(file.fileno()).st_size)))
 
 
 LOSSES = [deleted, log_deleted, folder_deleted, emptied, overwritten]

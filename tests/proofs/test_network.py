@@ -71,9 +71,11 @@ class Faults:
         self._answer(reset=True, after=True)
 
     async def hub_restarted(self) -> None:
-        await self._hub.stop()
-        await asyncio.sleep(self._random.uniform(0.1, 0.8))
-        await self._hub.start(port=self._proxy.port)
+        with self._proxy.spoiled(closed=True):  # its port may be somebody else's meanwhile
+            await self._hub.stop()
+            await asyncio.sleep(self._random.uniform(0.1, 0.8))
+            await self._hub.start()
+            self._proxy.port = int(self._hub.url.rpartition(":")[2])
 
     async def token_revoked(self) -> None:
         self._hub.revoke_token("demo")

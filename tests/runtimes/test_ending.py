@@ -83,7 +83,7 @@ async def test_a_daemon_that_left_its_parents_is_ended(workshop: Any) -> None:
                         os.close(number)
                     time.sleep(600)
                 os._exit(0)
-            while not os.path.exists("../pids"):
+            while not (os.path.exists("../pids") and os.path.getsize("../pids")):
                 time.sleep(0.005)
             print("done", flush=True)
             os._exit(0)
@@ -103,7 +103,7 @@ if os.fork() == 0:
         os.execve("/bin/sleep", ["sleep", "600"], {})
     os._exit(0)
 os.wait()
-while not os.path.exists("../pids"):
+while not (os.path.exists("../pids") and os.path.getsize("../pids")):
     time.sleep(0.005)
 print("done", flush=True)
 os._exit(0)
@@ -196,12 +196,18 @@ def test_without_marks_no_process_of_the_machine_is_anybodys(look: Any) -> None:
 
 async def test_dead_orphans_are_taken_away(workshop: Any) -> None:
     assert orphans.adopt()
-    others = set(orphans.strays())  # other tests may have left some to this process
     # The parent ends at once; its child, a moment later, is left to us.
-    code = "import os, time\nif os.fork() == 0:\n    time.sleep(0.05)\n    os._exit(0)\n"
-    program = await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", code)
+    code = """\
+    if (child := os.fork()) == 0:
+        time.sleep(0.05)
+        os._exit(0)
+    print(child)"""
+    command = (sys.executable, "-S", "-c", f"import os, time\n{textwrap.dedent(code)}")
+    with (workshop.folder / "child").open("wb") as told:
+        program = await asyncio.create_subprocess_exec(*command, stdout=told)
     await program.wait()
-    [child] = set(orphans.strays()) - others
+    child = int((workshop.folder / "child").read_text())
+    assert child in orphans.strays()
     await workshop.until(lambda: child in {one.pid for one in tree.find_dead([child])})
     orphans.reap_strays()
     assert child in orphans.strays()
@@ -216,6 +222,8 @@ def left_behind(tmp_path: Path) -> Any:
 
     def start(*argv: str, **marks: str) -> subprocess.Popen[bytes]:
         children.append(subprocess.Popen(argv, env={**os.environ, **marks}))
+        while not Path(f"/proc/{children[-1].pid}/environ").read_bytes():
+            assert children[-1].poll() is None  # it execs, and has no environment for a moment
         return children[-1]
 
     yield start

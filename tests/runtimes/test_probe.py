@@ -1,11 +1,16 @@
 """What is told of an installed program."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sidecar.config.model import FileText, Runtime
-from sidecar.runtimes.probe import Found, probe
+from sidecar.runtimes import probe as probing
+from sidecar.runtimes.probe import Found
+from tests.patience import PATIENCE
+
+probe = partial(probing.probe, patience=PATIENCE)
 
 
 def program(folder: Path, name: str, script: str) -> Path:

@@ -18,7 +18,8 @@ from sidecar.store.journal import Journal
 from sidecar.store.keeper import Keeper, UnderWay
 from sidecar.store.records import PendingReply, UnfinishedTurn
 from tests.patience import until
-from tests.store.test_database import garbage, overwritten
+from tests.store import test_database as database
+from tests.store.test_database import garbage
 
 
 def file(path: Path) -> None:
@@ -50,17 +51,24 @@ def emptied(path: Path) -> None:
     os.truncate(path, 0)
 
 
+def overwritten(path: Path) -> None:
+    database.overwritten(path)
+    times = path.stat()  # for clocks that tick slowly: its size is as before
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+
+
 def size(path: Path) -> int:
     return path.stat().st_size
 
 
 async def copied_back(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Return when the write-ahead log is copied back, so that the file counts."""
-    monkeypatch.setattr(writer, "_CHECKPOINT", 0)
     before = size(path)
+    monkeypatch.setattr(writer, "_CHECKPOINT", 0)
     await journal.forget_account("none", "none")
     await until(lambda: size(path) != before)
     monkeypatch.undo()
+    await journal.forget_account("none", "none")  # which comes after all that the copying does
 
 
 def brought_back(folder: Path, to: Path) -> None:
@@ -189,6 +197,24 @@ async def test_a_tool_may_write_to_it(
     await journal.close()
     assert await texts(folder) == ["first", "second"]
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("lose", [file, log, everything, replaced])
+async def test_what_takes_the_place_of_the_file_as_it_is_copied_back_to_is_not_taken_for_it(
+    folder: Path, lose: Callable[[Path], None]
+) -> None:
+    path = folder / "journal.db"
+    keeper = Keeper(path, lambda: None)
+
+    def work() -> None:
+        connection, _ = keeper.open(1.0)
+        with closing(connection):
+            assert keeper.is_fine()
+            lose(path)
+            keeper.note_written()
+            assert not keeper.is_fine()
+
+    await asyncio.to_thread(work)
 
 
 async def test_of_what_nobody_can_read_any_more_those_who_work_tell_what_they_know(
