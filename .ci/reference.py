@@ -10,9 +10,9 @@ from typing import Any
 
 import template_tables
 
-from sidecar.config.keys import WHEN
 from sidecar.config.load import AVAILABLE
-from sidecar.config.schema import BUILT_IN, Kind, Schema
+from sidecar.config.schemas.keys import WHEN
+from sidecar.config.schemas.schema import BUILT_IN, Kind, Schema
 from sidecar.server.metric_table import TABLE
 
 Row = tuple[str, ...]

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from benchmarks._measure import Figure, floor, milliseconds, report, smoke
 from sidecar.api import Host, Runtime
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.config.model import Warm
 from sidecar.model import Job, Prompt, TurnEnded
 from sidecar.runtimes import claude_code

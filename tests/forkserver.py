@@ -24,10 +24,10 @@ from typing import Any
 
 MODULES = (
     *(f"sidecar.cli.{name}" for name in ("run", "running", "recorded")),
-    *(f"sidecar.app.{name}" for name in ("process", "check", "system")),
+    *(f"sidecar.app.{name}" for name in ("process", "checking.check", "checking.system")),
     *(f"sidecar.contexts.{name}" for name in ("activity", "quoted", "repo", "room", "memory")),
     *("sidecar.channels.botcord", "sidecar.runtimes.command"),
-    *("sidecar.config.parse", "sidecar.codecs.pieces", "sidecar.prompts.render"),
+    *("sidecar.config.text.parse", "sidecar.codecs.pieces", "sidecar.prompts.render"),
     *("anyio._backends._asyncio", "concurrent.futures.thread", "watchfiles"),
 )
 """What most of the commands import sooner or later, with all that these import."""
@@ -51,7 +51,7 @@ def main() -> None:
     started = Server(connection, listener).serve()
     if started is not None:
         become(*started)
-        sys.modules["sidecar.app.load"].subprocess = Checks(address)  # type: ignore[attr-defined]
+        sys.modules["sidecar.app.checking.load"].subprocess = Checks(address)  # type: ignore[attr-defined]
         leave(execute(list(started[1])))
 
 

@@ -184,5 +184,5 @@ def popen(*command: str, **options: Any) -> subprocess.Popen[bytes]:
 
 
 def checks() -> Checks | ModuleType:
-    """What is to stand for `subprocess` in `sidecar.app.load`, whose processes are forks then."""
+    """What stands for `subprocess` in `sidecar.app.checking.load`: its processes are forks then."""
     return _server.checks() if _server.can(os.environ) else subprocess

@@ -5,9 +5,9 @@ import logging
 import time
 from contextlib import suppress
 
-from sidecar.app.channels import Channels
-from sidecar.app.dispatch import Dispatcher
-from sidecar.app.outbox import Outbox
+from sidecar.app.connecting.channels import Channels
+from sidecar.app.turns.dispatch import Dispatcher
+from sidecar.app.turns.outbox import Outbox
 from sidecar.config.model import Limits
 
 log = logging.getLogger(__name__)

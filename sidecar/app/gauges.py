@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from sidecar import __version__
-from sidecar.app.channels import Channels
-from sidecar.app.dispatch import Dispatcher
-from sidecar.app.outages import REMEDIES, Outages
-from sidecar.app.outbox import Outbox
-from sidecar.app.reload import Reloader
+from sidecar.app.connecting.channels import Channels
+from sidecar.app.reloading.reload import Reloader
+from sidecar.app.turns.dispatch import Dispatcher
+from sidecar.app.turns.outages import REMEDIES, Outages
+from sidecar.app.turns.outbox import Outbox
 
 Gauge = tuple[str, Mapping[str, str], float]
 """A name, labels, and the present value."""

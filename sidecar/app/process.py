@@ -13,17 +13,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from sidecar import logs
-from sidecar.app import tracing
-from sidecar.app.candidate import Memory
-from sidecar.app.chores import stay_small
-from sidecar.app.digests import Digests
-from sidecar.app.hangup import Hangup
-from sidecar.app.log_setup import configure_logs
-from sidecar.app.notify import Notifier
-from sidecar.app.outcome import error_lines
-from sidecar.app.reloaded import warn
+from sidecar.app.checking.candidate import Memory
+from sidecar.app.lifecycle.chores import stay_small
+from sidecar.app.lifecycle.hangup import Hangup
+from sidecar.app.lifecycle.log_setup import configure_logs
+from sidecar.app.lifecycle.notify import Notifier
+from sidecar.app.lifecycle.termination import leave
+from sidecar.app.reloading.outcome import error_lines
+from sidecar.app.reloading.reloaded import warn
 from sidecar.app.sidecar import Sidecar
-from sidecar.app.termination import leave
+from sidecar.app.turns import tracing
+from sidecar.app.watching.digests import Digests
 from sidecar.config.model import Config
 from sidecar.config.problems import Problem
 from sidecar.core.redact import Redactor

@@ -11,41 +11,41 @@ from typing import Self
 
 from sidecar import __version__
 from sidecar.api import Host
-from sidecar.app.attention import AttentionPolicies
-from sidecar.app.budgets import Budgets
-from sidecar.app.candidate import NO_MEMORY, Memory
-from sidecar.app.channels import Channels
-from sidecar.app.chores import prune, reap, tick
-from sidecar.app.control_parts import ControlParts, Inside
-from sidecar.app.control_plane import ControlPlane
-from sidecar.app.digests import Digests
-from sidecar.app.discovery import Discovery, interval
-from sidecar.app.dispatch import Dispatcher
+from sidecar.app.checking.candidate import NO_MEMORY, Memory
+from sidecar.app.checking.load import Adapt, Loader
+from sidecar.app.connecting.channels import Channels
+from sidecar.app.connecting.discovery import Discovery, interval
+from sidecar.app.connecting.http_client import http_client
+from sidecar.app.connecting.renewal import Renewal
 from sidecar.app.drain import drain
-from sidecar.app.http_client import http_client
-from sidecar.app.intake import Intake
-from sidecar.app.lag import watch_loop
-from sidecar.app.last_good import LastGood
-from sidecar.app.load import Adapt, Loader
-from sidecar.app.log_setup import LogSetup
-from sidecar.app.notices import Notices
-from sidecar.app.outbox import Outbox
-from sidecar.app.own_writes import OwnWrites
-from sidecar.app.presence import Presence
-from sidecar.app.recover import recover
-from sidecar.app.reload import Reloader
-from sidecar.app.renewal import Renewal
-from sidecar.app.server_token import ServerToken
-from sidecar.app.snapshot import Snapshot, build, close
+from sidecar.app.lifecycle.chores import prune, reap, tick
+from sidecar.app.lifecycle.lag import watch_loop
+from sidecar.app.lifecycle.log_setup import LogSetup
+from sidecar.app.lifecycle.presence import Presence
+from sidecar.app.lifecycle.server_token import ServerToken
+from sidecar.app.lifecycle.supervisor import Supervisor, cancel
+from sidecar.app.reloading.last_good import LastGood
+from sidecar.app.reloading.notices import Notices
+from sidecar.app.reloading.reload import Reloader
 from sidecar.app.status import Status
-from sidecar.app.supervisor import Supervisor, cancel
-from sidecar.app.turn import TurnRunner
-from sidecar.app.under_way import under_way
-from sidecar.app.watch import changes
-from sidecar.app.watcher import Watcher
-from sidecar.config.managed import FOLDER
+from sidecar.app.steering.control_parts import ControlParts, Inside
+from sidecar.app.steering.control_plane import ControlPlane
+from sidecar.app.turns.attention import AttentionPolicies
+from sidecar.app.turns.budgets import Budgets
+from sidecar.app.turns.dispatch import Dispatcher
+from sidecar.app.turns.intake import Intake
+from sidecar.app.turns.outbox import Outbox
+from sidecar.app.turns.recover import recover
+from sidecar.app.turns.snapshot import Snapshot, build, close
+from sidecar.app.turns.turn import TurnRunner
+from sidecar.app.turns.under_way import under_way
+from sidecar.app.watching.digests import Digests
+from sidecar.app.watching.own_writes import OwnWrites
+from sidecar.app.watching.watch import changes
+from sidecar.app.watching.watcher import Watcher
 from sidecar.config.model import Config
 from sidecar.config.problems import Problem
+from sidecar.config.reading.managed import FOLDER
 from sidecar.core.budgets import KEPT
 from sidecar.errors import SidecarError
 from sidecar.runtimes.orphans import sweep

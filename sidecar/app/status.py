@@ -11,22 +11,22 @@ from pathlib import Path
 
 from sidecar import __version__, metrics
 from sidecar.api import ChannelStatus
-from sidecar.app.actions import Actions
-from sidecar.app.budgets import Budgets
-from sidecar.app.channels import Channels
-from sidecar.app.control_plane import ControlPlane
-from sidecar.app.digests import digests
-from sidecar.app.dispatch import Dispatcher
+from sidecar.app.connecting.channels import Channels
 from sidecar.app.gauges import Gauge, Gauges
-from sidecar.app.outages import Outage, Outages
-from sidecar.app.outbox import Outbox
-from sidecar.app.outcome import Outcome
-from sidecar.app.own_writes import OwnWrites
-from sidecar.app.reload import Reloader
-from sidecar.app.watcher import Watcher
-from sidecar.app.work import Work
+from sidecar.app.reloading.outcome import Outcome
+from sidecar.app.reloading.reload import Reloader
+from sidecar.app.steering.control_plane import ControlPlane
+from sidecar.app.turns.actions import Actions
+from sidecar.app.turns.budgets import Budgets
+from sidecar.app.turns.dispatch import Dispatcher
+from sidecar.app.turns.outages import Outage, Outages
+from sidecar.app.turns.outbox import Outbox
+from sidecar.app.turns.work import Work
+from sidecar.app.watching.digests import digests
+from sidecar.app.watching.own_writes import OwnWrites
+from sidecar.app.watching.watcher import Watcher
+from sidecar.config.comparing.plan import to_json
 from sidecar.config.model import Config
-from sidecar.config.plan import to_json
 from sidecar.errors import JournalError
 from sidecar.store.journal import Journal
 from sidecar.store.records import JournalCounts

@@ -23,7 +23,7 @@ from sidecar.codecs.attention import attention_of
 from sidecar.codecs.botcord import OWNER_ROOM, hub_url
 from sidecar.codecs.botcord_room import is_shared, room_of
 from sidecar.codecs.loose import record_of, text_of
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.shipped import read_schema
 from sidecar.config.values import rate
 from sidecar.errors import ChannelStopped
 from sidecar.model import Attention, Message, Reply, Room

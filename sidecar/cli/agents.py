@@ -114,7 +114,7 @@ def _found(config: Config) -> dict[str, Any]:
     leave out are told on standard error."""
     if config.discovery.botcord_credentials_dir is None:
         return {}
-    from sidecar.app.discovery import channels_now  # which takes a while to import
+    from sidecar.app.connecting.discovery import channels_now  # which takes a while to import
 
     found, warnings = channels_now(config)
     for warning in warnings:

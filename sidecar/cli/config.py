@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sidecar.app.candidate import Candidate
+from sidecar.app.checking.candidate import Candidate
 from sidecar.cli.config_file import add_config, usable, whole_schema
 
 
@@ -43,13 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from sidecar import plugins
-    from sidecar.app.system import MachineSystem
-    from sidecar.config.effective import effective, leaves
+    from sidecar.app.checking.system import MachineSystem
+    from sidecar.config.comparing.effective import effective, leaves
     from sidecar.config.load import load
-    from sidecar.config.managed import FILE
     from sidecar.config.problems import dotted
-    from sidecar.config.schema import Schema
-    from sidecar.config.written import Written, block, plain
+    from sidecar.config.reading.managed import FILE
+    from sidecar.config.schemas.schema import Schema
+    from sidecar.config.text.written import Written, block, plain
 
     found = load(arguments.config, MachineSystem(), Schema(), types=plugins)
     config = usable(Candidate(found.config, found.draft, found.problems, found.sources, {}))
@@ -75,7 +75,7 @@ def _is_of(file: Path, origin: str) -> bool:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from sidecar.config.keys import UnknownKey, facts, find, place_of
+    from sidecar.config.schemas.keys import UnknownKey, facts, find, place_of
 
     schema = whole_schema()
     try:
@@ -106,8 +106,8 @@ def _text(told: Mapping[str, Any]) -> str:
 
 
 def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    from sidecar.config.keys import WHEN
-    from sidecar.config.written import flow, written
+    from sidecar.config.schemas.keys import WHEN
+    from sidecar.config.text.written import flow, written
 
     yield "value", told["value"]
     if "required" in told:

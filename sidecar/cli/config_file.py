@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.app.candidate import Candidate
+from sidecar.app.checking.candidate import Candidate
 from sidecar.cli.screen import wants_colours
 from sidecar.config.model import Config
 from sidecar.config.problems import Position, Problem, render_text
 
 if TYPE_CHECKING:
-    from sidecar.config.schema import Schema
+    from sidecar.config.schemas.schema import Schema
 
 
 def add_config(parser: argparse.ArgumentParser, default: str = "config.yaml") -> None:
@@ -55,7 +55,7 @@ def drafted(path: Path, inside: str = "") -> Config | None:
     force last, if the state folder is the usual one. What keeps all of it from being read is told
     on standard error. What the control plane set is in the state folder, or in the folder `inside`
     it."""
-    from sidecar.app.check import check
+    from sidecar.app.checking.check import check
 
     found = check(path, inside=inside).draft
     if found is None:
@@ -69,8 +69,8 @@ def drafted(path: Path, inside: str = "") -> Config | None:
 
 def _in_force_last(path: Path) -> Config | None:
     """The last good config of a file that tells no state folder; None where none is kept."""
-    from sidecar.app.last_good import recall
-    from sidecar.app.system import MachineSystem
+    from sidecar.app.checking.system import MachineSystem
+    from sidecar.app.reloading.last_good import recall
     from sidecar.config.system import usual_state_dir
     from sidecar.errors import NoLastGood
 
@@ -116,8 +116,8 @@ def begin_with(path: Path) -> str:
 def whole_schema() -> "Schema":
     """The schema with all installed types; what cannot be used is told on standard error."""
     from sidecar import plugins
-    from sidecar.config.others import with_all
-    from sidecar.config.schema import Schema
+    from sidecar.config.schemas.others import with_all
+    from sidecar.config.schemas.schema import Schema
 
     schema = with_all(Schema(), plugins)
     for reason in schema.unusable.values():

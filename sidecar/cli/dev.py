@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.app.candidate import Candidate
-from sidecar.app.load import Loading
+from sidecar.app.checking.candidate import Candidate
+from sidecar.app.checking.load import Loading
 from sidecar.cli.config_file import usable
 from sidecar.cli.screen import wants_colours
 from sidecar.config.model import Config
@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _develop(path: Path, config: Config, candidate: Candidate) -> int:
     from sidecar import events
-    from sidecar.app import reloaded
-    from sidecar.app.dev import Development
-    from sidecar.app.log_setup import configure_logs
+    from sidecar.app.commands.dev import Development
+    from sidecar.app.lifecycle.log_setup import configure_logs
     from sidecar.app.process import until_stopped
+    from sidecar.app.reloading import reloaded
     from sidecar.app.sidecar import Sidecar
     from sidecar.devhub import DevHub
     from sidecar.devhub.terminal import chat
@@ -108,7 +108,7 @@ def _own_config() -> Path:
 
 def _example() -> str:
     """The example lies with the schema in a wheel, and beside its folder in a checkout."""
-    from sidecar.config.shipped import folder
+    from sidecar.config.schemas.shipped import folder
 
     inside = folder() / EXAMPLE
     file = inside if inside.is_file() else folder() / ".." / EXAMPLE

@@ -11,7 +11,7 @@ from sidecar.cli.config_file import add_config
 from sidecar.cli.screen import coloured
 
 if TYPE_CHECKING:
-    from sidecar.app.findings import Finding
+    from sidecar.app.commands.findings import Finding
 
 SIGNS = {"ok": ("✓", "32"), "warning": ("!", "33"), "failure": ("✗", "31")}
 """What stands before a line, and its colour at a terminal."""
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _examine(arguments: argparse.Namespace) -> "list[Finding]":
-    from sidecar.app.doctor import examine
+    from sidecar.app.commands.doctor import examine
 
     found = []
     async for finding in examine(arguments.config, dev=arguments.dev):

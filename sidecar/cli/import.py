@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.cli.import_machine import machine_of
 from sidecar.cli.new_file import write_new
-from sidecar.config.imported import Imported, convert, default_source
+from sidecar.config.rewriting.imported import Imported, convert, default_source
 
 MODELINE = "# yaml-language-server: $schema={schema}\n# Made of {source} by `sidecar import`.\n"
 

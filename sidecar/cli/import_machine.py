@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sidecar.app.system import MachineSystem
+from sidecar.app.checking.system import MachineSystem
 from sidecar.channels.credentials import default_path
 from sidecar.channels.discovery import scan
 from sidecar.codecs.loose import text_of
-from sidecar.config.imported import credentials_dir, listed_agents
-from sidecar.config.imported_machine import Agent, Machine
-from sidecar.config.imported_rules import NoDaemonConfig
 from sidecar.config.model import LOGIN_FILE
+from sidecar.config.rewriting.imported import credentials_dir, listed_agents
+from sidecar.config.rewriting.imported_machine import Agent, Machine
+from sidecar.config.rewriting.imported_rules import NoDaemonConfig
 from sidecar.control.login import read
 from sidecar.errors import ChannelStopped
 from sidecar.hubclient.private_file import parse_object

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sidecar.cli.new_file import schema_for, write_new
-from sidecar.config.shipped import FOR_PODS, STARTERS, TESTS, beside_starter, read_starter
+from sidecar.config.schemas.shipped import FOR_PODS, STARTERS, TESTS, beside_starter, read_starter
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

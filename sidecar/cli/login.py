@@ -92,7 +92,7 @@ def _last_hub(path: Path) -> str:
 
 
 async def _log_in(hub: str, label: str | None, token: str | None) -> "Login":
-    from sidecar.app.http_client import http_client
+    from sidecar.app.connecting.http_client import http_client
     from sidecar.control.device import log_in, redeem
 
     async with http_client() as session:

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _broken(path: Path) -> str:
     """What to add where a config with problems may lack the account that was meant."""
-    from sidecar.app.check import check
+    from sidecar.app.checking.check import check
 
     return "" if check(path).config else "; the config has problems: see `sidecar validate`"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sidecar.cli.config_file import add_config, show, whole_schema
 
 if TYPE_CHECKING:
-    from sidecar.config.schema import Schema
+    from sidecar.config.schemas.schema import Schema
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def migrate(path: Path, schema: "Schema", *, write: bool) -> int:
     """Migrate a config and the files that it includes; the exit code."""
-    from sidecar.app.system import MachineSystem
+    from sidecar.app.checking.system import MachineSystem
     from sidecar.config.load import load
-    from sidecar.config.migrate import by_file, renames, rewritten
     from sidecar.config.problems import dotted
+    from sidecar.config.rewriting.migrate import by_file, renames, rewritten
 
     found = load(path, MachineSystem(), schema)
     if found.source is None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from sidecar.config.shipped import MAIN, folder
+from sidecar.config.schemas.shipped import MAIN, folder
 
 
 def write_new(path: Path, text: Callable[[str], str], *, elsewhere: bool = False) -> int:

@@ -13,13 +13,13 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.app.candidate import Candidate
-from sidecar.app.outcome import warning_lines
+from sidecar.app.checking.candidate import Candidate
+from sidecar.app.reloading.outcome import warning_lines
 from sidecar.cli.config_file import show, usable
 from sidecar.cli.running import HINT, LONG_TIMEOUT, NotRunning, Refused, ask, rests
 from sidecar.cli.validate import PIPE
-from sidecar.config.diff import difference
-from sidecar.config.plan import brief, from_json, to_json, to_text
+from sidecar.config.comparing.diff import difference
+from sidecar.config.comparing.plan import brief, from_json, to_json, to_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,8 +76,8 @@ class _Given:
 
     def check(self, stands_for: Path | None = None) -> Candidate:
         """What it comes to at its place, or at that of the file that it stands for."""
-        from sidecar.app.check import check
-        from sidecar.app.system import PipedSystem
+        from sidecar.app.checking.check import check
+        from sidecar.app.checking.system import PipedSystem
 
         if isinstance(self.what, str):
             return check(Path(self.what), stands_for=stands_for)

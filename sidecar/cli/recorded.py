@@ -104,7 +104,7 @@ def act(arguments: argparse.Namespace, kind: str, told: Callable[[dict[str, Any]
 
 
 def _act_alone(config: Config, kind: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    from sidecar.app.offline import act as act_alone  # takes longer than to ask
+    from sidecar.app.commands.offline import act as act_alone  # takes longer than to ask
 
     return dict(asyncio.run(act_alone(config.state, kind, arguments.action, arguments.target)))
 

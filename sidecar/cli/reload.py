@@ -9,8 +9,8 @@ from typing import Any
 
 from sidecar.cli.config_file import add_config, usable
 from sidecar.cli.running import LONG_TIMEOUT, NotRunning, Refused, ask
+from sidecar.config.comparing.plan import from_json, to_text
 from sidecar.config.model import Config
-from sidecar.config.plan import from_json, to_text
 
 PAUSE = 0.1
 """Seconds between looks at a sidecar that is waited for."""
@@ -44,7 +44,7 @@ def _seconds(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     """Ask and wait; 1 when no sidecar answers, or with --wait when something is not as it should
     be, or the config applies in part, 2 when the sidecar rejects it."""
-    from sidecar.app.check import check
+    from sidecar.app.checking.check import check
 
     candidate = check(arguments.config)
     if candidate.draft is None:

@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _watch(arguments: argparse.Namespace) -> None:
     from sidecar.app.authoring.last_render import InMemory
-    from sidecar.app.digests import NOTHING, Digests, digests
-    from sidecar.app.watch import changes
+    from sidecar.app.watching.digests import NOTHING, Digests, digests
+    from sidecar.app.watching.watch import changes
     from sidecar.cli.told import checked
 
     beside = {file.absolute() for file in (arguments.message, arguments.facts) if file is not None}

@@ -14,7 +14,7 @@ from sidecar.cli.table import Table
 from sidecar.config.model import Match, Route
 
 if TYPE_CHECKING:
-    from sidecar.config.document import Document
+    from sidecar.config.text.document import Document
 
 MATCHES = tuple(field.name for field in fields(Match))
 """What `--match` takes."""
@@ -142,7 +142,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def _edit(arguments: argparse.Namespace) -> int:
     from sidecar.app.authoring.config_edit import CannotRead, CannotWrite, file_of, prepare
-    from sidecar.config.route_text import NotEditable, added, index_of, removed
+    from sidecar.config.rewriting.route_text import NotEditable, added, index_of, removed
 
     beside = arguments.name if arguments.action == "remove" else arguments.before
 

@@ -6,10 +6,10 @@ import threading
 from importlib import import_module
 from pathlib import Path
 
-from sidecar.app.candidate import NO_MEMORY, Candidate
-from sidecar.app.hangup import Hangup
-from sidecar.app.heap import leave_out, share_one_heap
-from sidecar.app.load import Loading
+from sidecar.app.checking.candidate import NO_MEMORY, Candidate
+from sidecar.app.checking.load import Loading
+from sidecar.app.lifecycle.hangup import Hangup
+from sidecar.app.lifecycle.heap import leave_out, share_one_heap
 from sidecar.cli.config_file import add_config, show
 from sidecar.config.problems import render_text
 
@@ -44,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _without(path: Path, candidate: Candidate, hangup: Hangup, *, fall_back: bool) -> int:
     """Do what can be done with an invalid config."""
-    from sidecar.app.digests import digests
-    from sidecar.app.last_good import recall
+    from sidecar.app.checking.system import MachineSystem
+    from sidecar.app.lifecycle.termination import leave
     from sidecar.app.process import serve
-    from sidecar.app.system import MachineSystem
-    from sidecar.app.termination import leave
+    from sidecar.app.reloading.last_good import recall
+    from sidecar.app.watching.digests import digests
     from sidecar.config.system import usual_state_dir
     from sidecar.errors import NoLastGood
 

@@ -15,8 +15,8 @@ from sidecar.cli.recorded import failed
 from sidecar.cli.running import HINT, NotRunning, Refused, ask, rests
 from sidecar.cli.screen import show
 from sidecar.cli.table import NOTHING, Table, age, dollars
+from sidecar.config.comparing.plan import brief, from_json
 from sidecar.config.model import Config
-from sidecar.config.plan import brief, from_json
 from sidecar.server.address import find
 from sidecar.server.client import Refusal, fetch
 from sidecar.store.lock import holder
@@ -94,7 +94,7 @@ def _show(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _show_rest(config: Config, arguments: argparse.Namespace) -> int:
-    from sidecar.app import at_rest  # takes longer than to ask
+    from sidecar.app.commands import at_rest  # takes longer than to ask
 
     left = at_rest.picture(arguments.config, config)
     if arguments.json:

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     of tests."""
     from sidecar.app.authoring.testfiles import cases
     from sidecar.app.authoring.testing import coverage, run
-    from sidecar.app.check import check
+    from sidecar.app.checking.check import check
 
     config = readable(check(arguments.config))
     if config is None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from sidecar.app.authoring.facts import unknown, unknown_channels
 from sidecar.app.authoring.preview import Situation, Told, history_of, messages_of
-from sidecar.app.candidate import Candidate
-from sidecar.config.document import Document
+from sidecar.app.checking.candidate import Candidate
 from sidecar.config.model import Config, Route
-from sidecar.config.parse import parse
 from sidecar.config.problems import Position, near
-from sidecar.config.schema import Schema
+from sidecar.config.schemas.schema import Schema
+from sidecar.config.text.document import Document
+from sidecar.config.text.parse import parse
 from sidecar.errors import JournalError
 from sidecar.model import Message
 from sidecar.server.address import DEVELOPMENT
@@ -52,7 +52,7 @@ def add_message(parser: argparse.ArgumentParser) -> None:
 
 def checked(arguments: argparse.Namespace) -> Candidate:
     """The config that is meant. Blocks."""
-    from sidecar.app.check import check
+    from sidecar.app.checking.check import check
 
     return check(arguments.config, inside=DEVELOPMENT if arguments.dev else "")
 

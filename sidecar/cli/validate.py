@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from sidecar.app.candidate import Candidate
+from sidecar.app.checking.candidate import Candidate
 from sidecar.cli.config_file import begin_with, no_config, of_the_machine
 from sidecar.cli.screen import wants_colours
 from sidecar.config.problems import render_github, render_json, render_text
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(name: str, *, offline: bool) -> Candidate:
-    from sidecar.app.check import check
-    from sidecar.app.system import MachineSystem, PipedSystem
+    from sidecar.app.checking.check import check
+    from sidecar.app.checking.system import MachineSystem, PipedSystem
 
     env = {} if offline else os.environ
     path, system = Path(name), MachineSystem(env)

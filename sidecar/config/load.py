@@ -4,23 +4,23 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.config.accepts import quick_mistakes
-from sidecar.config.build import build
-from sidecar.config.document import Document
-from sidecar.config.include import gather
-from sidecar.config.interpolate import Interpolation
-from sidecar.config.layer import Layer, read_layer
-from sidecar.config.masking import masked, masked_problems, written_secrets
-from sidecar.config.mistakes import HIDDEN, MOST, WRITTEN
+from sidecar.config.building.build import build
+from sidecar.config.building.part import Source
+from sidecar.config.building.state import state_dir
 from sidecar.config.model import Config
-from sidecar.config.others import Types, joined
-from sidecar.config.part import Source
 from sidecar.config.problems import Problem
-from sidecar.config.quick import QuickRoutes
-from sidecar.config.reading import Reading
-from sidecar.config.schema import Schema
-from sidecar.config.state import state_dir
+from sidecar.config.reading.accepts import quick_mistakes
+from sidecar.config.reading.include import gather
+from sidecar.config.reading.interpolate import Interpolation
+from sidecar.config.reading.layer import Layer, read_layer
+from sidecar.config.reading.masking import masked, masked_problems, written_secrets
+from sidecar.config.reading.quick import QuickRoutes
+from sidecar.config.reading.reading import Reading
+from sidecar.config.schemas.mistakes import HIDDEN, MOST, WRITTEN
+from sidecar.config.schemas.others import Types, joined
+from sidecar.config.schemas.schema import Schema
 from sidecar.config.system import System
+from sidecar.config.text.document import Document
 
 _MORE = "there may be more: what is wrong in its form is told first"
 AVAILABLE = frozenset({"acp", "claude-code", "codex", "command", "gemini"})

@@ -10,7 +10,7 @@ from jinja2 import Template as Compilation
 
 from sidecar.config.model import Channel, Config, Context, Route, Template
 from sidecar.config.problems import Position, Problem
-from sidecar.config.templates import TEMPLATES, fingerprint, templates, templates_of
+from sidecar.config.text.templates import TEMPLATES, fingerprint, templates, templates_of
 from sidecar.errors import TemplateFailed
 from sidecar.model import Prompt
 from sidecar.prompts.compiled import Compiled, compiled

@@ -15,7 +15,7 @@ from sidecar.codecs.acp import AcpCodec
 from sidecar.codecs.acp_opening import Ask
 from sidecar.codecs.acp_peer import Peer
 from sidecar.config.model import Warm
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.shipped import read_schema
 from sidecar.model import Job
 from sidecar.runtimes.acp_files import LARGEST, Folder
 from sidecar.runtimes.launch import Dialogue, Launch

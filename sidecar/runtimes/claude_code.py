@@ -11,7 +11,7 @@ from sidecar.api import Host, Runtime, RuntimeType
 from sidecar.codecs.claude import ClaudeCodec
 from sidecar.codecs.claude_dialogue import ClaudeDialogue
 from sidecar.config.model import Warm
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.shipped import read_schema
 from sidecar.model import Block, Failure, Job
 from sidecar.runtimes.claude_flags import (
     CONTEXT,

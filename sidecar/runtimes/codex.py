@@ -10,7 +10,7 @@ from sidecar.api import Host, Runtime, RuntimeType
 from sidecar.codecs.codex import CodexCodec
 from sidecar.codecs.codex_server import CodexDialogue, Connection, Question
 from sidecar.config.model import Warm
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.shipped import read_schema
 from sidecar.model import Failure, Job
 from sidecar.runtimes.codex_flags import arguments, choices, server_arguments, tools
 from sidecar.runtimes.launch import Dialogue, Launch, LaunchFailed, session_to_resume

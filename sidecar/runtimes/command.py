@@ -5,7 +5,7 @@ from typing import cast
 
 from sidecar.api import Host, Runtime, RuntimeType
 from sidecar.codecs.agent import AgentCodec, TextCodec, job_line, prompt_text
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.shipped import read_schema
 from sidecar.model import Job
 from sidecar.runtimes.launch import Launch
 from sidecar.runtimes.oneshot import OneShot

@@ -11,7 +11,7 @@ from typing import cast
 
 from sidecar.api import Host, Runtime, RuntimeType
 from sidecar.codecs.gemini import GeminiCodec
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.shipped import read_schema
 from sidecar.model import Job, Trust
 from sidecar.runtimes.flags import Flag, joined, overridden
 from sidecar.runtimes.launch import Launch, session_to_resume

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from sidecar.atomic_file import replace_file
-from sidecar.config.managed import FILE, UNFINISHED
+from sidecar.config.reading.managed import FILE, UNFINISHED
 from sidecar.core.managed import Managed, read, write
 
 CREDENTIALS = "credentials"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from sidecar.api import Channel, ChannelStatus, ChannelType, Host
-from sidecar.app.attention import AttentionPolicies
-from sidecar.app.budgets import Budgets
-from sidecar.app.dispatch import Dispatcher
-from sidecar.app.intake import Intake
-from sidecar.app.outbox import Outbox
-from sidecar.app.snapshot import RuntimeUse, Snapshot
-from sidecar.app.speakers import Speakers
-from sidecar.app.supervisor import Supervisor
-from sidecar.app.turn import TurnRunner
+from sidecar.app.connecting.speakers import Speakers
+from sidecar.app.lifecycle.supervisor import Supervisor
+from sidecar.app.turns.attention import AttentionPolicies
+from sidecar.app.turns.budgets import Budgets
+from sidecar.app.turns.dispatch import Dispatcher
+from sidecar.app.turns.intake import Intake
+from sidecar.app.turns.outbox import Outbox
+from sidecar.app.turns.snapshot import RuntimeUse, Snapshot
+from sidecar.app.turns.turn import TurnRunner
 from sidecar.config import model as config
 from sidecar.core.routing import Router
 from sidecar.model import (

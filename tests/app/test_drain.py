@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.app.channels import Channels
+from sidecar.app.connecting.channels import Channels
 from sidecar.app.drain import drain
 from sidecar.config.model import Limits
 from sidecar.store.names import Names

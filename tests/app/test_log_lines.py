@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar import logs
-from sidecar.app.log_setup import LogSetup
+from sidecar.app.lifecycle.log_setup import LogSetup
 from sidecar.config.model import Allow, Config, State
 from sidecar.errors import JournalError
 from tests.patience import until

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.app.candidate import NO_MEMORY
-from sidecar.app.digests import NOTHING
+from sidecar.app.checking.candidate import NO_MEMORY
 from sidecar.app.process import ONE_PRESS, StopSignals, serve, until_stopped
 from sidecar.app.sidecar import Sidecar
+from sidecar.app.watching.digests import NOTHING
 from sidecar.config.model import Config, Log, Server, State
 from tests.patience import PATIENCE, until
 

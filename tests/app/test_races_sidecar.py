@@ -14,18 +14,18 @@ import pytest
 
 from sidecar import plugins
 from sidecar.api import RuntimeType
-from sidecar.app import load, overdue
-from sidecar.app.candidate import UNCHECKED
-from sidecar.app.dispatch import Dispatcher
+from sidecar.app.checking import load, overdue
+from sidecar.app.checking.candidate import UNCHECKED
 from sidecar.app.sidecar import Sidecar
-from sidecar.app.snapshot import Snapshot, build
+from sidecar.app.turns.dispatch import Dispatcher
+from sidecar.app.turns.snapshot import Snapshot, build
 from sidecar.config.model import Channel, Runtime
 from sidecar.config.reloading import Reloading
 from sidecar.devhub import DevHub
 from sidecar.errors import PartsFailed
 from sidecar.model import Message
 from sidecar.store.listing import reader, turns
-from tests.app.test_reload import Closing, Rig, build_closing, held_by
+from tests.app.reloading.test_reload import Closing, Rig, build_closing, held_by
 from tests.patience import PATIENCE, until
 
 
@@ -50,7 +50,8 @@ async def rig(tmp_path: Path, hub: DevHub) -> AsyncIterator[Rig]:
 def closing(monkeypatch: pytest.MonkeyPatch) -> dict[str, Runtime]:
     real, kind = plugins.runtime_type, RuntimeType("closing", {}, build_closing)
     monkeypatch.setattr(
-        "sidecar.app.snapshot.runtime_type", lambda name: kind if name == "closing" else real(name)
+        "sidecar.app.turns.snapshot.runtime_type",
+        lambda name: kind if name == "closing" else real(name),
     )
     return {"a": Runtime("a", "closing")}
 
@@ -148,7 +149,7 @@ async def test_what_a_reload_has_built_is_closed_when_the_sidecar_stops_in_it(
         built.append(build(*of))
         return built[-1]
 
-    monkeypatch.setattr("sidecar.app.reload.build", noted)
+    monkeypatch.setattr("sidecar.app.reloading.reload.build", noted)
     reload = asyncio.ensure_future(rig.reload(runtimes=closing))
     await begun.wait()
     [new] = built

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from sidecar.api import Host
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.channels.botcord import BotcordChannel, Timing
 from sidecar.channels.progress import Pace
 from sidecar.channels.websocket import Limits

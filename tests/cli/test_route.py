@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli import main
-from sidecar.config.managed import FILE
-from sidecar.config.parse import parse
-from sidecar.config.route_text import NotEditable, added, removed
+from sidecar.config.reading.managed import FILE
+from sidecar.config.rewriting.route_text import NotEditable, added, removed
+from sidecar.config.text.parse import parse
 
 CONFIG = """\
 # my sidecar

@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import pytest
 
-from sidecar.app.last_good import keep
+from sidecar.app.reloading.last_good import keep
 from sidecar.cli import main
 from sidecar.cli.running import NotRunning, Refused, ask
 from sidecar.config.model import Config, Log, Server, State
 from sidecar.store.lock import StateLock
-from tests.app.held_port import held_port
+from tests.held_port import held_port
 from tests.privileges import as_an_ordinary_user
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from sidecar.app.watcher import Watcher
+from sidecar.app.watching.watcher import Watcher
 from sidecar.cli.screen import coloured, plain, show
 from sidecar.cli.status import parts
 from sidecar.cli.table import Table, age, dollars, one_line, printable, tokens

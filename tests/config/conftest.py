@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.app.system import MachineSystem
+from sidecar.app.checking.system import MachineSystem
 from sidecar.config.load import Loaded, load
-from sidecar.config.quick import QuickRoutes
-from sidecar.config.schema import Schema
+from sidecar.config.reading.quick import QuickRoutes
+from sidecar.config.schemas.schema import Schema
 
 Check = Callable[[str], Loaded]
 

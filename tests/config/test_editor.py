@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sidecar.cli import main
-from sidecar.config.shipped import folder
+from sidecar.config.schemas.shipped import folder
 from tests.patience import PATIENCE
 
 SERVER = "yaml-language-server"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sidecar.config.load import Loaded
-from sidecar.config.parse import parse
 from sidecar.config.problems import dotted
-from sidecar.config.schema import BUILT_IN
-from sidecar.config.shipped import read_schema
+from sidecar.config.schemas.schema import BUILT_IN
+from sidecar.config.schemas.shipped import read_schema
+from sidecar.config.text.parse import parse
 
 Check = Callable[[str], Loaded]
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.config.load import load
 from sidecar.config.problems import render_text
-from sidecar.config.schema import Schema
+from sidecar.config.schemas.schema import Schema
 
 INVALID = Path(__file__).parent / "invalid"
 CASES = sorted(path.stem for path in INVALID.glob("*.yaml"))

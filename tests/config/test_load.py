@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config, Match, Template
 from sidecar.config.problems import render_text
-from sidecar.config.schema import Schema
+from sidecar.config.schemas.schema import Schema
 
 Check = Callable[[str], Loaded]
 

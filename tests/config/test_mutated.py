@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.app.system import MachineSystem
+from sidecar.app.checking.system import MachineSystem
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Route
-from sidecar.config.quick import KnownRoutes, QuickRoutes
-from sidecar.config.schema import Schema
+from sidecar.config.reading.quick import KnownRoutes, QuickRoutes
+from sidecar.config.schemas.schema import Schema
 
 TEXT = """\
 version: 1

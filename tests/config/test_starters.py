@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.cli import main
 from sidecar.config.load import Loaded
-from sidecar.config.shipped import STARTERS, folder
+from sidecar.config.schemas.shipped import STARTERS, folder
 from sidecar.prompts.render import Prompts
 
 Check = Callable[[str], Loaded]

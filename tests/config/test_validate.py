@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from sidecar.cli import main
-from sidecar.config.mistakes import MOST
+from sidecar.config.schemas.mistakes import MOST
 from tests import starting
 
 ROOT = Path(__file__).parents[2]

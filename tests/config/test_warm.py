@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sidecar.config.diff import difference
+from sidecar.config.comparing.diff import difference
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config, Warm
 

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.config.load import Loaded, load
 from sidecar.config.problems import Problem
-from sidecar.config.schema import Schema
+from sidecar.config.schemas.schema import Schema
 
 Check = Callable[[str], Loaded]
 CONFIG = "version: 1\nruntimes: {c: {type: claude-code}}\ndefault_route: {runtime: c, cwd: .}\n"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sidecar.api import Asked, Host
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.contexts import activity, quoted, repo, room
 from sidecar.model import Conversation, Member, Message, Room, Said, Sender
 from sidecar.plugins import CONTEXTS, context_type

@@ -245,7 +245,7 @@ def test_a_reader_never_sees_half_of_a_change(state: Path) -> None:
 
 def test_a_sidecar_that_runs_does_not_load_what_only_the_tool_server_needs() -> None:
     program = """
-import sys, sidecar.app.tools, sidecar.contexts.memory
+import sys, sidecar.app.turns.tools, sidecar.contexts.memory
 print(*{"mcp", "pydantic", "jsonschema", "ruamel"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 
 from sidecar.api import Host
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.codecs.control import Ack, Done, Frame
 from sidecar.control.link import ControlLink, State, Waits
 from sidecar.control.socket import Limits

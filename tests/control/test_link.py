@@ -16,8 +16,8 @@ from sidecar.control.socket import Limits
 from sidecar.control.token import LoginRefused, LoginToken
 from sidecar.devhub import DevHub
 from sidecar.devhub.control import Instance
-from tests.app.held_port import held_port
 from tests.control.conftest import QUICK, Acted, Running, write_login
+from tests.held_port import held_port
 from tests.patience import PATIENCE, until
 
 

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from sidecar.api import Host
-from sidecar.app.control_plane import ControlPlane
+from sidecar.app.steering.control_plane import ControlPlane
 from sidecar.config.model import ControlPlane as Wanted
 from sidecar.devhub import DevHub
 from sidecar.store.journal import Journal

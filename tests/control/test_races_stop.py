@@ -10,7 +10,7 @@ import pytest
 
 from sidecar import metrics
 from sidecar.api import Host
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.control import token
 from sidecar.control.token import LoginToken
 from sidecar.devhub import DevHub

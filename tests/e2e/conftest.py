@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import pytest
 
 from sidecar.api import Host, Runtime, RuntimeType
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.config.model import Warm
 from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes.acp import ACP

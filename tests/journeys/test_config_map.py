@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.test_watch import ConfigMap
+from tests.app.watching.test_watch import ConfigMap
 
 SWAPS = 20
 WAITED_FOR = {"inotify": 20, "poll": 5}

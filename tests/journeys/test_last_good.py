@@ -5,8 +5,8 @@ import json
 import os
 from typing import Any
 
-from sidecar.app.check import check
-from sidecar.app.last_good import keep
+from sidecar.app.checking.check import check
+from sidecar.app.reloading.last_good import keep
 from tests import starting
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.app import last_good
+from sidecar.app.reloading import last_good
 
 
 async def test_the_owner_gets_an_answer_and_sees_the_work_in_order(world: Any) -> None:

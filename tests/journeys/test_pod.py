@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 
-from tests.app.held_port import held_port
-from tests.app.test_watch import ConfigMap
+from tests.app.watching.test_watch import ConfigMap
+from tests.held_port import held_port
 
 INSIDE = """
 set -e

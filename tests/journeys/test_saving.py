@@ -203,7 +203,7 @@ async def test_a_mistake_is_told_once_and_again_when_a_signal_asks(world: Any) -
 
 HANGS_UP = """\
 import os, signal
-from sidecar.app.load import Loading
+from sidecar.app.checking.load import Loading
 from sidecar.cli import main
 
 start = Loading._start

@@ -13,9 +13,9 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
-from sidecar.app.check import check
+from sidecar.app.checking.check import check
 from sidecar.cli import build_parser
-from sidecar.config.build import GRACE
+from sidecar.config.building.build import GRACE
 from sidecar.server.metric_table import BY_NAME
 
 ROOT = Path(__file__).parents[2]

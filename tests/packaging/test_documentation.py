@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 from ruamel.yaml import YAML
 
-from sidecar.app.check import check
+from sidecar.app.checking.check import check
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```yaml\n(.*?)^ *```", re.MULTILINE | re.DOTALL)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from sidecar.app.system import MachineSystem
+from sidecar.app.checking.system import MachineSystem
 from sidecar.config.system import usual_state_dir
 from tests.packaging.test_deploy import KUBERNETES, OVERLAYS, containers, workload
 from tests.patience import PATIENCE

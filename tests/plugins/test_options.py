@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.app.candidate import Candidate
-from sidecar.app.check import check
-from sidecar.app.doctor import examine
-from sidecar.config.diff import difference
+from sidecar.app.checking.candidate import Candidate
+from sidecar.app.checking.check import check
+from sidecar.app.commands.doctor import examine
+from sidecar.config.comparing.diff import difference
 from sidecar.config.problems import render_text
 from sidecar.config.values import EXPECTED
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.app.authoring.testfiles import cases
-from sidecar.app.digests import digests
-from sidecar.app.system import MachineSystem
+from sidecar.app.checking.system import MachineSystem
+from sidecar.app.watching.digests import digests
 from sidecar.config.load import load
 from sidecar.config.model import Config, Route, State
-from sidecar.config.schema import Schema
+from sidecar.config.schemas.schema import Schema
 
 FOLDER = tempfile.TemporaryDirectory()
 SCHEMA = Schema()

@@ -67,7 +67,8 @@ def arm(death: str, times: int) -> None:
 def hurry(silence: float) -> None:
     """Waits that last minutes or an hour out there last seconds here, and a day that something is
     kept is a second."""
-    from sidecar.app import chores, durable
+    from sidecar.app.lifecycle import chores
+    from sidecar.app.turns import durable
     from sidecar.channels import botcord
 
     prune = chores.prune

@@ -23,9 +23,9 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from sidecar.app.recover import recover
-from sidecar.app.snapshot import RuntimeUse, Snapshot
-from sidecar.app.under_way import under_way
+from sidecar.app.turns.recover import recover
+from sidecar.app.turns.snapshot import RuntimeUse, Snapshot
+from sidecar.app.turns.under_way import under_way
 from sidecar.config import model as config
 from sidecar.core.routing import Router
 from sidecar.errors import ChannelUnavailable, ReplyRefused

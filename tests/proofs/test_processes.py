@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.model import TurnEnded
 from sidecar.runtimes.orphans import reap_strays, sweep
 from tests.proofs.conftest import LONG, PATIENCE, tell
@@ -123,7 +123,7 @@ async def test_a_flood_takes_little_memory_and_the_answer_counts(
 KILLED = """
 import asyncio, pathlib, sys
 sys.path[0] = sys.argv[2]
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from tests.proofs.zoo import KINDS, Zoo
 
 async def main():
@@ -138,7 +138,7 @@ asyncio.run(main())
 FIRST = """
 import asyncio, os, pathlib, sys
 sys.path[0] = sys.argv[2]
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from tests.proofs.zoo import Zoo
 
 async def main():

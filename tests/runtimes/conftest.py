@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sidecar.api import Host, Runtime
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes import command
 from tests.patience import PATIENCE, until

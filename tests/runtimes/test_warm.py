@@ -134,7 +134,7 @@ if os.path.exists(here + "stubborn"):
 KILLED = """
 import asyncio, logging, os, pathlib, signal, sys
 from sidecar.api import Host
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.config.model import Warm
 from sidecar.model import Job, Prompt
 from sidecar.runtimes import claude_code

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar import plugins
-from sidecar.app.candidate import Candidate
-from sidecar.app.check import check
-from sidecar.app.system import MachineSystem, PipedSystem
+from sidecar.app.checking.candidate import Candidate
+from sidecar.app.checking.check import check
+from sidecar.app.checking.system import MachineSystem, PipedSystem
 from sidecar.atomic_file import replace_file
-from sidecar.config.document import Document
 from sidecar.config.load import load
-from sidecar.config.parse import parse
-from sidecar.config.route_text import index_of
-from sidecar.config.schema import Schema
+from sidecar.config.rewriting.route_text import index_of
+from sidecar.config.schemas.schema import Schema
+from sidecar.config.text.document import Document
+from sidecar.config.text.parse import parse
 
 
 class CannotRead(Exception):

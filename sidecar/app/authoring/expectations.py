@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.api import Invocation
 from sidecar.app.authoring.preview import Preview, Told
-from sidecar.config.templates import TEMPLATES
+from sidecar.config.text.templates import TEMPLATES
 
 SHOWN = 30
 """Lines of a text that are shown where something is missing in it."""

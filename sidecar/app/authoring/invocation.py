@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from sidecar.api import Describes, Host, Invocation
 from sidecar.app.authoring.preview import Preview, Situation
-from sidecar.app.snapshot import build_runtime
-from sidecar.app.supervisor import Supervisor
+from sidecar.app.lifecycle.supervisor import Supervisor
+from sidecar.app.turns.snapshot import build_runtime
 from sidecar.config.model import Config, Runtime
 from sidecar.errors import PluginError
 from sidecar.model import Job, Prompt

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from sidecar.app.tools import has_memory_tools
+from sidecar.app.turns.tools import has_memory_tools
 from sidecar.config.model import Config, Route
 from sidecar.contexts import repo
 from sidecar.contexts.memory import shown

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from sidecar import plugins
 from sidecar.app.authoring.preview import Told
-from sidecar.app.system import MachineSystem
-from sidecar.config.document import Document
+from sidecar.app.checking.system import MachineSystem
 from sidecar.config.load import load
 from sidecar.config.model import Config
-from sidecar.config.parse import parse
 from sidecar.config.problems import Place, Position, Problem, dotted
-from sidecar.config.reading import Reading
-from sidecar.config.schema import Schema
-from sidecar.config.templates import TEMPLATES
+from sidecar.config.reading.reading import Reading
+from sidecar.config.schemas.schema import Schema
+from sidecar.config.text.document import Document
+from sidecar.config.text.parse import parse
+from sidecar.config.text.templates import TEMPLATES
 
 PATTERN = "*.test.yaml"
 FORM = "a file of tests has `tests` and nothing else"

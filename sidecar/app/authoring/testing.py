@@ -11,7 +11,7 @@ from sidecar.app.authoring.invocation import invocation
 from sidecar.app.authoring.preview import Preview, name_of, preview, situation_of
 from sidecar.app.authoring.testfiles import Case
 from sidecar.config.model import Config, Route, Template
-from sidecar.config.templates import TEMPLATES, templates_of
+from sidecar.config.text.templates import TEMPLATES, templates_of
 from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
 from sidecar.prompts.render import Prompts

@@ -1,0 +1,1 @@
+"""What commands do themselves, besides asking a sidecar that runs."""

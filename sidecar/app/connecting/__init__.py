@@ -1,0 +1,1 @@
+"""The channels that run: started, renewed and stopped, and which one speaks as an account."""

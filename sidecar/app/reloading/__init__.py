@@ -1,0 +1,1 @@
+"""The way of a saved config: applied by difference, told, and kept for the next start."""

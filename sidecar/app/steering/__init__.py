@@ -1,0 +1,1 @@
+"""The way of a frame of the control plane: what a Hub has this machine do."""

@@ -1,0 +1,1 @@
+"""How files are watched, and what they hold: which input of the config has changed."""

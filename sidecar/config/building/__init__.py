@@ -1,0 +1,1 @@
+"""From a document of the right form to the typed configuration."""

@@ -1,0 +1,1 @@
+"""Configs written anew: deprecated keys, single routes, those of a BotCord daemon."""
