@@ -42,7 +42,7 @@ async def test_room_activity_quote_and_age_reach_the_prompt(world: World) -> Non
     assert user.count(" | said: ") == 1
     item: Any = copy.deepcopy(world.hub.last_item("demo"))
     item["hub_msg_id"] = "h_late"
-    item["envelope"] |= {"msg_id": "late", "reply_to": None, "ts": int(time.time()) - 3 * 86400}
+    item["envelope"] |= {"msg_id": "late", "reply_to": None, "ts": int(time.time()) - 7 * 43200}
     world.hub.put_raw("demo", item)
     user = (await prompt_of(world, 4))["user"]
     assert user.startswith("[BotCord Message] | from: Bob | ")
