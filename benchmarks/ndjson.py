@@ -24,7 +24,7 @@ from sidecar.codecs.ndjson import Lines, parse
 from sidecar.codecs.pieces import CLAUDE
 from sidecar.model import Block, TurnEnded
 from sidecar.runtimes.claude_code import CLAUDE_CODE
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes.process import Process
 
 RUNS = 9
 """Of each measurement, one after the other; the medians count."""

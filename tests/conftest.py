@@ -37,7 +37,9 @@ def blockbuster() -> Iterator[BlockBuster]:
         # Starting a child waits for its exec, about 0.2 ms: less than a hop to a thread costs.
         for name in ("os.read", "io.BufferedReader.read"):
             if name in found.functions:
-                found.functions[name].can_block_in("sidecar/runtimes/process.py", {"spawn"})
+                found.functions[name].can_block_in(
+                    "sidecar/runtimes/processes/process.py", {"spawn"}
+                )
         if "os.stat" in found.functions:
             found.functions["os.stat"].can_block_in("sidecar/contexts/memory.py", {"_signature"})
         yield found

@@ -28,7 +28,7 @@ from sidecar.config.model import Config
 from sidecar.config.problems import Problem
 from sidecar.core.redact import Redactor
 from sidecar.errors import SidecarError
-from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.processes.orphans import sweep
 
 log = logging.getLogger(__name__)
 

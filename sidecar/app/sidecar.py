@@ -48,7 +48,7 @@ from sidecar.config.problems import Problem
 from sidecar.config.reading.managed import FOLDER
 from sidecar.core.budgets import KEPT
 from sidecar.errors import SidecarError
-from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.processes.orphans import sweep
 from sidecar.server.http import HttpServer
 from sidecar.store.journal import Journal
 

@@ -19,9 +19,9 @@ from sidecar.channels.pacing import Pacer
 from sidecar.channels.progress import OwnerProgress, Pace
 from sidecar.channels.sending import Sender
 from sidecar.channels.websocket import Limits
-from sidecar.codecs.attention import attention_of
-from sidecar.codecs.botcord import OWNER_ROOM, hub_url
-from sidecar.codecs.botcord_room import is_shared, room_of
+from sidecar.codecs.hub.attention import attention_of
+from sidecar.codecs.hub.botcord import OWNER_ROOM, hub_url
+from sidecar.codecs.hub.botcord_room import is_shared, room_of
 from sidecar.codecs.loose import record_of, text_of
 from sidecar.config.schemas.shipped import read_schema
 from sidecar.config.values import rate

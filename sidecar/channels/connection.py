@@ -9,7 +9,7 @@ from sidecar import metrics
 from sidecar.api import ChannelState, ChannelStatus, Host
 from sidecar.channels.hub import Hub
 from sidecar.channels.websocket import Ended, Limits, listen
-from sidecar.codecs.botcord import close_action
+from sidecar.codecs.hub.botcord import close_action
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.status import changed

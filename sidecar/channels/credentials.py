@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar.atomic_file import FileRewritten, replace_file
-from sidecar.codecs.botcord import hub_url, is_safe_id
+from sidecar.codecs.hub.botcord import hub_url, is_safe_id
+from sidecar.codecs.hub.signing import public_key, signing_key
 from sidecar.codecs.loose import Record, number_of, text_of
-from sidecar.codecs.signing import public_key, signing_key
 from sidecar.errors import ChannelStopped
 from sidecar.hubclient.private_file import parse_object, read_private
 

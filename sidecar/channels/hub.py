@@ -9,9 +9,9 @@ from nacl.signing import SigningKey
 from sidecar.api import Host
 from sidecar.channels.credentials import Credentials
 from sidecar.channels.token import Token
-from sidecar.codecs.botcord import is_final, is_missing_route, socket_url
-from sidecar.codecs.botcord_inbox import page_of
-from sidecar.codecs.signing import signing_key
+from sidecar.codecs.hub.botcord import is_final, is_missing_route, socket_url
+from sidecar.codecs.hub.botcord_inbox import page_of
+from sidecar.codecs.hub.signing import signing_key
 from sidecar.errors import ChannelError, ChannelStopped, ChannelUnavailable
 from sidecar.hubclient.http import Answer, AnswerTooLarge, HubClock, request
 

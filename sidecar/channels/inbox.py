@@ -7,7 +7,7 @@ import time
 from sidecar import metrics
 from sidecar.api import Accept, Host
 from sidecar.channels.hub import Hub
-from sidecar.codecs.botcord_inbox import message_of
+from sidecar.codecs.hub.botcord_inbox import message_of
 from sidecar.core.backoff import delay
 from sidecar.errors import ChannelStopped, ChannelUnavailable, JournalError
 from sidecar.model import Message

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sidecar import metrics
 from sidecar.api import Host
 from sidecar.channels.hub import Hub
-from sidecar.codecs.botcord_blocks import BlockFeed
+from sidecar.codecs.hub.botcord_blocks import BlockFeed
 from sidecar.errors import ChannelError, ChannelUnavailable
 from sidecar.model import Block
 

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from sidecar.channels.botcord import account
 from sidecar.channels.credentials import default_path, read
-from sidecar.codecs.botcord import hub_url
+from sidecar.codecs.hub.botcord import hub_url
 from sidecar.codecs.loose import text_of
 from sidecar.errors import ChannelError, ChannelStopped
 from sidecar.hubclient.http import HubClock, request

@@ -6,8 +6,8 @@ from sidecar import metrics
 from sidecar.api import Host
 from sidecar.channels.hub import Hub
 from sidecar.channels.pacing import Pacer
-from sidecar.codecs.botcord import verdict
-from sidecar.codecs.envelope import signed_message, text_payload
+from sidecar.codecs.hub.botcord import verdict
+from sidecar.codecs.hub.envelope import signed_message, text_payload
 from sidecar.codecs.loose import text_of
 from sidecar.errors import ChannelError, ChannelUnavailable, ReplyRefused
 from sidecar.hubclient.http import Answer

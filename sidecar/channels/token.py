@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from sidecar import metrics
 from sidecar.api import Host
 from sidecar.channels.credentials import Credentials, seconds, store_token, token_of
+from sidecar.codecs.hub.signing import sign_challenge, signing_key
 from sidecar.codecs.loose import number_of
-from sidecar.codecs.signing import sign_challenge, signing_key
 from sidecar.errors import ChannelError, ChannelUnavailable
 from sidecar.hubclient.http import Answer, HubClock
 

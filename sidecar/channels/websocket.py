@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, ClientWSTimeout, WSMsgType
 
-from sidecar.codecs.botcord import PING, frame_type, login_frame
+from sidecar.codecs.hub.botcord import PING, frame_type, login_frame
 
 _ENDED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 

@@ -50,7 +50,7 @@ def _forget(arguments: argparse.Namespace) -> int:
 def _forget_at_rest(config: Config, agent: str) -> str:
     """Remove an agent while no sidecar runs, whose next start deletes what is left of it; why that
     cannot be, empty when it is done."""
-    from sidecar.codecs.botcord import is_safe_id
+    from sidecar.codecs.hub.botcord import is_safe_id
     from sidecar.core.managed import is_users, without_agent
     from sidecar.errors import JournalError
     from sidecar.store.lock import StateLock

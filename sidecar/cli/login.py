@@ -46,7 +46,7 @@ def add_file(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Return 0 when somebody has logged in; 1 when not; 2 for an address that is none."""
-    from sidecar.codecs.botcord import hub_url
+    from sidecar.codecs.hub.botcord import hub_url
     from sidecar.control import login as logins
 
     path = arguments.file.expanduser()

@@ -11,7 +11,13 @@ from sidecar.codecs.acp_peer import Peer
 from sidecar.codecs.acp_requests import PERMISSION, Wish, wish_of
 from sidecar.codecs.acp_result import NOT_FOUND, cost_of, failure_of, stop_failure, usage_of
 from sidecar.codecs.acp_updates import Updates
-from sidecar.codecs.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, Notification, Request, Response
+from sidecar.codecs.jsonrpc import (
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    Notification,
+    Request,
+    Response,
+)
 from sidecar.codecs.loose import Record, record_of, text_of
 from sidecar.codecs.outcome import without_end
 from sidecar.model import AgentEvent, Block, Failure, TurnEnded, Usage

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from sidecar import metrics
 from sidecar.atomic_file import replace_by
-from sidecar.codecs.botcord import is_safe_id
+from sidecar.codecs.hub.botcord import is_safe_id
 from sidecar.core.memory import Memory, cleared, decode, encode
 from sidecar.errors import MemoryUnavailable
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from sidecar.codecs.botcord import error_code
+from sidecar.codecs.hub.botcord import error_code
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.control.login import Login, granted
 from sidecar.errors import ChannelStopped, ChannelUnavailable

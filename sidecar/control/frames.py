@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sidecar import metrics
 from sidecar.api import Host
-from sidecar.codecs.control import Ack, Done, Failed, Frame, Refused, ack, verify
+from sidecar.codecs.hub.control import Ack, Done, Failed, Frame, Refused, ack, verify
 from sidecar.errors import JournalError
 
 QUESTIONS = frozenset(

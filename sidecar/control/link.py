@@ -17,8 +17,8 @@ from aiohttp import ClientError, ClientWebSocketResponse
 from sidecar import metrics
 from sidecar.api import Host
 from sidecar.atomic_file import Stamp
-from sidecar.codecs.botcord import socket_url
-from sidecar.codecs.control import Ack, Frame, event
+from sidecar.codecs.hub.botcord import socket_url
+from sidecar.codecs.hub.control import Ack, Frame, event
 from sidecar.control import login as logins
 from sidecar.control.frames import Frames, Keys, Ledger
 from sidecar.control.login import Login

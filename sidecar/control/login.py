@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sidecar.api import Host
 from sidecar.atomic_file import FileRewritten, Stamp, replace_file, stamp_of
-from sidecar.codecs.botcord import hub_url
+from sidecar.codecs.hub.botcord import hub_url
 from sidecar.codecs.loose import Record, number_of, text_of
 from sidecar.config.model import LOGIN_FILE
 from sidecar.config.system import is_private

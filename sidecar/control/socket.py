@@ -17,7 +17,7 @@ from aiohttp import (
     hdrs,
 )
 
-from sidecar.codecs.control import event
+from sidecar.codecs.hub.control import event
 
 _ENDED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sidecar import metrics
 from sidecar.api import Host
-from sidecar.codecs.botcord import error_code
+from sidecar.codecs.hub.botcord import error_code
 from sidecar.control import login as logins
 from sidecar.control.login import Login
 from sidecar.errors import ChannelError, ChannelStopped, ChannelUnavailable

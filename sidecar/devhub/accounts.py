@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sidecar.codecs import signing
+from sidecar.codecs.hub import signing
 from sidecar.devhub import rooms, tokens
 from sidecar.devhub.ids import random_id, stable_id
 from sidecar.devhub.records import Changed

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from sidecar.codecs import signing
+from sidecar.codecs.hub import signing
 from sidecar.devhub.ids import random_id
 from sidecar.devhub.news import News
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import cast
 
-from sidecar.codecs import signing
+from sidecar.codecs.hub import signing
 from sidecar.devhub.answers import Invalid, Refused, take
 from sidecar.devhub.state import Agent, State
 

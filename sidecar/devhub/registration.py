@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from sidecar.codecs import signing
+from sidecar.codecs.hub import signing
 from sidecar.devhub.answers import Invalid, Refused, answer, read_object, take
 from sidecar.devhub.ids import random_id
 from sidecar.devhub.records import Changed

@@ -10,7 +10,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from sidecar.codecs import signing
+from sidecar.codecs.hub import signing
 from sidecar.devhub.answers import Invalid, Refused, answer, read_object, take
 from sidecar.devhub.state import Agent, State, Token
 from sidecar.devhub.wiring import STATE

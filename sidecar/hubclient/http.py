@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
 
-from sidecar.codecs.botcord import error_code
+from sidecar.codecs.hub.botcord import error_code
 from sidecar.codecs.loose import clean
 from sidecar.errors import ChannelUnavailable
 

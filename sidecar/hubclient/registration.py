@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from aiohttp import ClientSession
 
-from sidecar.codecs.botcord import is_safe_id
+from sidecar.codecs.hub.botcord import is_safe_id
+from sidecar.codecs.hub.signing import public_key, sign_challenge, signing_key
 from sidecar.codecs.loose import Record, number_of, text_of
-from sidecar.codecs.signing import public_key, sign_challenge, signing_key
 from sidecar.errors import ChannelUnavailable
 from sidecar.hubclient.http import Answer, request
 

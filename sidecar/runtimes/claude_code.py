@@ -32,7 +32,7 @@ from sidecar.runtimes.flags import Flag
 from sidecar.runtimes.help import Help
 from sidecar.runtimes.launch import Dialogue, Launch, LaunchFailed, session_to_resume
 from sidecar.runtimes.oneshot import OneShot
-from sidecar.runtimes.private import PrivateFiles
+from sidecar.runtimes.processes.private import PrivateFiles
 from sidecar.runtimes.staying import Staying
 from sidecar.runtimes.tool_servers import as_json, marked
 from sidecar.runtimes.turn_text import compared, user_turn

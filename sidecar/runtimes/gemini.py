@@ -16,7 +16,7 @@ from sidecar.model import Job, Trust
 from sidecar.runtimes.flags import Flag, joined, overridden
 from sidecar.runtimes.launch import Launch, session_to_resume
 from sidecar.runtimes.oneshot import OneShot
-from sidecar.runtimes.private import PrivateFiles
+from sidecar.runtimes.processes.private import PrivateFiles
 from sidecar.runtimes.turn_text import whole
 
 _FILE_NAME = re.compile("@")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 
 from sidecar.api import Spawn
-from sidecar.runtimes.ending import finish
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes.ending import finish
+from sidecar.runtimes.processes.process import Process
 
 PATIENCE = 10.0
 """Seconds for the answer: a first start from a cold disk takes some."""

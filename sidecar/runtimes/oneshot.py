@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from sidecar.api import Host, Invocation
 from sidecar.model import AgentEvent, Job, TurnEnded
 from sidecar.runtimes.launch import Cli, LaunchFailed
-from sidecar.runtimes.orphans import adopt
-from sidecar.runtimes.private import remove
-from sidecar.runtimes.starting import Starter
-from sidecar.runtimes.turn import ProcessTurn
+from sidecar.runtimes.processes.orphans import adopt
+from sidecar.runtimes.processes.private import remove
+from sidecar.runtimes.processes.starting import Starter
+from sidecar.runtimes.processes.turn import ProcessTurn
 
 
 class OneShot:

@@ -19,11 +19,11 @@ from sidecar.config.model import Runtime
 from sidecar.runtimes.claude_code import ClaudeCode
 from sidecar.runtimes.claude_flags import drift
 from sidecar.runtimes.codex import Codex
-from sidecar.runtimes.environment import inherited, read
 from sidecar.runtimes.gemini import Gemini
 from sidecar.runtimes.help import LONGEST, named
-from sidecar.runtimes.limits import marked
-from sidecar.runtimes.places import find_program
+from sidecar.runtimes.processes.environment import inherited, read
+from sidecar.runtimes.processes.limits import marked
+from sidecar.runtimes.processes.places import find_program
 
 PATIENCE = 15.0
 """Seconds for an answer: a first start from a cold disk takes some."""

@@ -13,13 +13,13 @@ from sidecar import metrics
 from sidecar.api import Host, Invocation
 from sidecar.config.model import Warm
 from sidecar.model import ACTS, AgentEvent, Block, Job, TurnEnded
-from sidecar.runtimes.environment import TRACE
 from sidecar.runtimes.launch import LaunchFailed, WarmCli
 from sidecar.runtimes.oneshot import OneShot
-from sidecar.runtimes.private import remove
-from sidecar.runtimes.starting import Starter, Surroundings
-from sidecar.runtimes.turn import ProcessTurn
-from sidecar.runtimes.warm import IDLE_GRACE, Pool, Resident, Seat, key_of, owned
+from sidecar.runtimes.processes.environment import TRACE
+from sidecar.runtimes.processes.private import remove
+from sidecar.runtimes.processes.starting import Starter, Surroundings
+from sidecar.runtimes.processes.turn import ProcessTurn
+from sidecar.runtimes.processes.warm import IDLE_GRACE, Pool, Resident, Seat, key_of, owned
 
 COLD_FOR = 60.0
 """Seconds for which none is started to stay, after one that broke off its first turn."""

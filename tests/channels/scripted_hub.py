@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from sidecar.codecs.signing import agent_id, envelope_input, public_key, signing_key, verify
+from sidecar.codecs.hub.signing import agent_id, envelope_input, public_key, signing_key, verify
 
 SEED = bytes(range(32))
 PUBLIC = public_key(signing_key(SEED))

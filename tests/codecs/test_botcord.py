@@ -1,6 +1,6 @@
 import pytest
 
-from sidecar.codecs import botcord
+from sidecar.codecs.hub import botcord
 
 
 @pytest.mark.parametrize(

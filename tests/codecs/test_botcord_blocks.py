@@ -2,7 +2,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sidecar.codecs.botcord_blocks import LONGEST_DETAIL, BlockFeed
+from sidecar.codecs.hub.botcord_blocks import LONGEST_DETAIL, BlockFeed
 from sidecar.model import Block
 
 

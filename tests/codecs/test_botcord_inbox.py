@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.codecs.botcord_inbox import message_of, page_of
+from sidecar.codecs.hub.botcord_inbox import message_of, page_of
 from sidecar.model import Message
 
 ME = "ag_ee3a5dc351a1"

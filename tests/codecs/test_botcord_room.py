@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.codecs.botcord_room import MOST_MEMBERS, is_shared, room_of
+from sidecar.codecs.hub.botcord_room import MOST_MEMBERS, is_shared, room_of
 from sidecar.model import Member, Room
 
 

@@ -3,8 +3,8 @@ from typing import cast
 
 import pytest
 
-from sidecar.codecs.botcord_blocks import BlockFeed
 from sidecar.codecs.claude import ClaudeCodec
+from sidecar.codecs.hub.botcord_blocks import BlockFeed
 from sidecar.model import (
     Block,
     Failure,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.codecs import signing
-from sidecar.codecs.control import Done, Failed, Frame, Refused, ack, event, verify
+from sidecar.codecs.hub import signing
+from sidecar.codecs.hub.control import Done, Failed, Frame, Refused, ack, event, verify
 
 SEED = bytes(range(32))
 KEY = signing.signing_key(SEED)

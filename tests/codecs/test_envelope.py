@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sidecar.codecs.envelope import signed_message, text_payload
-from sidecar.codecs.signing import signing_key
+from sidecar.codecs.hub.envelope import signed_message, text_payload
+from sidecar.codecs.hub.signing import signing_key
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "data" / "hub-vectors.json").read_text("utf-8")

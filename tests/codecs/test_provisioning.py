@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.codecs.attention import attention_of
-from sidecar.codecs.provisioning import BadRequest, provision_of, revocation_of, route_of
-from sidecar.codecs.waking import owner_room, wake_message
+from sidecar.codecs.hub.attention import attention_of
+from sidecar.codecs.hub.provisioning import BadRequest, provision_of, revocation_of, route_of
+from sidecar.codecs.hub.waking import owner_room, wake_message
 from sidecar.model import Attention
 
 GIVEN: dict[str, object] = {

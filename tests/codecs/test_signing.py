@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.codecs import signing
+from sidecar.codecs.hub import signing
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "data" / "hub-vectors.json").read_text("utf-8")

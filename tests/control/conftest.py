@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 
 from sidecar.api import Host
 from sidecar.app.lifecycle.supervisor import Supervisor
-from sidecar.codecs.control import Ack, Done, Frame
+from sidecar.codecs.hub.control import Ack, Done, Frame
 from sidecar.control.link import ControlLink, State, Waits
 from sidecar.control.socket import Limits
 from sidecar.devhub import DevHub

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.api import Host
-from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar.codecs.hub.control import Ack, Done, Failed, Frame
 from sidecar.control.frames import LONG, QUESTIONS, WAITING, Frames
 from sidecar.control.socket import Limits
 from sidecar.devhub import DevHub

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.codecs.signing import envelope_input, payload_hash, verify
+from sidecar.codecs.hub.signing import envelope_input, payload_hash, verify
 from sidecar.devhub import DevHub, HubLimits
 from tests.patience import PATIENCE, until
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.codecs.signing import agent_id, public_key, sign_challenge, signing_key
+from sidecar.codecs.hub.signing import agent_id, public_key, sign_challenge, signing_key
 from sidecar.devhub import DevHub
 from tests.devhub.conftest import Client, Connect, Start
 

@@ -22,9 +22,9 @@ from sidecar.model import AgentEvent, Job, JobLimits, Prompt, TurnEnded
 from sidecar.runtimes.acp import ACP
 from sidecar.runtimes.claude_code import CLAUDE_CODE
 from sidecar.runtimes.codex import CODEX
-from sidecar.runtimes.environment import STATE, state_mark
 from sidecar.runtimes.gemini import GEMINI
-from sidecar.runtimes.tree import Member, marked
+from sidecar.runtimes.processes.environment import STATE, state_mark
+from sidecar.runtimes.processes.tree import Member, marked
 from tests.e2e.played_api import Call, PlayedApi
 from tests.patience import PATIENCE
 

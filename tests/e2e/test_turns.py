@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from sidecar.codecs.botcord_blocks import BlockFeed
+from sidecar.codecs.hub.botcord_blocks import BlockFeed
 from sidecar.model import Block, SessionStarted, TurnEnded
 from sidecar.runtimes.staying import Staying
 from tests.e2e.conftest import Bench

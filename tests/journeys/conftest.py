@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession, UnixConnector
 
 from sidecar.devhub import DevHub, HubLimits
-from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.processes.orphans import sweep
 from tests import starting
 from tests.patience import PATIENCE, until
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.processes.orphans import sweep
 from tests import starting
 from tests.patience import PATIENCE, until
 

@@ -11,7 +11,6 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from sidecar.channels import credentials
-from sidecar.codecs import botcord, botcord_inbox, botcord_room, control, provisioning
 from sidecar.codecs.acp import AcpCodec
 from sidecar.codecs.acp_opening import Ask
 from sidecar.codecs.agent import AgentCodec
@@ -20,8 +19,9 @@ from sidecar.codecs.claude_dialogue import ClaudeDialogue
 from sidecar.codecs.codex import CodexCodec
 from sidecar.codecs.codex_server import CodexDialogue, Question
 from sidecar.codecs.gemini import GeminiCodec
+from sidecar.codecs.hub import botcord, botcord_inbox, botcord_room, control, provisioning
+from sidecar.codecs.hub.provisioning import BadRequest
 from sidecar.codecs.ndjson import Lines, parse
-from sidecar.codecs.provisioning import BadRequest
 from sidecar.core import managed, memory
 from sidecar.core.splitting import split
 from sidecar.errors import ChannelStopped, JournalError, MemoryUnavailable

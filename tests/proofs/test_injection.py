@@ -17,7 +17,7 @@ from sidecar.contexts.memory_file import file_name
 from sidecar.model import Job, Prompt, Trust
 from sidecar.runtimes import acp, claude_code, codex, command, gemini
 from sidecar.runtimes.launch import LaunchFailed
-from sidecar.runtimes.private import PrivateFiles
+from sidecar.runtimes.processes.private import PrivateFiles
 from sidecar.store.workspace import workspace_of
 
 HOSTILE = st.one_of(

@@ -14,7 +14,7 @@ import pytest
 
 from sidecar.app.lifecycle.supervisor import Supervisor
 from sidecar.model import TurnEnded
-from sidecar.runtimes.orphans import reap_strays, sweep
+from sidecar.runtimes.processes.orphans import reap_strays, sweep
 from tests.proofs.conftest import LONG, PATIENCE, tell
 from tests.proofs.zoo import KINDS, SOME, MiB, Zoo
 

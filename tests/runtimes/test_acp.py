@@ -12,8 +12,9 @@ import pytest
 from sidecar.api import Runtime
 from sidecar.config.model import Warm
 from sidecar.model import Block, Prompt, SessionStarted, TurnEnded
-from sidecar.runtimes import acp, turn
+from sidecar.runtimes import acp
 from sidecar.runtimes.acp_files import LARGEST
+from sidecar.runtimes.processes import turn
 from tests.patience import PATIENCE
 
 AGENT = Path(__file__).parent / "acp_agent.py"

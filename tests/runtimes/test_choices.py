@@ -12,8 +12,8 @@ import pytest
 
 from sidecar.model import Job
 from sidecar.runtimes import claude_code, codex, gemini
-from sidecar.runtimes.bounds import Bounds
 from sidecar.runtimes.launch import Cli
+from sidecar.runtimes.processes.bounds import Bounds
 
 SESSION = "01a20200-1cea-7121-8444-d89c6bc58138"
 

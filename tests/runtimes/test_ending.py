@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.runtimes import command, environment, orphans, tree
+from sidecar.runtimes import command
+from sidecar.runtimes.processes import environment, orphans, tree
 from tests.patience import PATIENCE, until
 
 START = """
@@ -265,7 +266,7 @@ async def test_the_sweep_takes_along_what_has_no_marks_but_belongs_to_a_turn(
 def test_a_sidecar_that_a_turn_started_does_not_sweep_itself(tmp_path: Path) -> None:
     code = f"""
 import pathlib
-from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.processes.orphans import sweep
 print(sweep(pathlib.Path({str(tmp_path)!r})))
 """
     env = {**os.environ, **environment.marks(tmp_path, "t"), "PYTHONPATH": str(Path.cwd())}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.runtimes import limits
-from sidecar.runtimes.environment import STATE, TURN
+from sidecar.runtimes.processes import limits
+from sidecar.runtimes.processes.environment import STATE, TURN
 
 ENV = {STATE: "a", TURN: "b", "PATH": "/bin"}
 

@@ -9,7 +9,7 @@ from typing import Any
 from sidecar.api import Host
 from sidecar.model import Job, Prompt
 from sidecar.runtimes.command import Command
-from sidecar.runtimes.starting import AT_ONCE, Starter
+from sidecar.runtimes.processes.starting import AT_ONCE, Starter
 
 
 async def test_few_of_them_start_a_process_in_one_round_of_the_event_loop(tmp_path: Path) -> None:

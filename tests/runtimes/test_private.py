@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.runtimes import private
-from sidecar.runtimes.private import PrivateFiles
+from sidecar.runtimes.processes import private
+from sidecar.runtimes.processes.private import PrivateFiles
 from tests.patience import PATIENCE, until
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sidecar.model import Block, TurnEnded
-from sidecar.runtimes import process, slices
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes import process, slices
+from sidecar.runtimes.processes.process import Process
 from tests.patience import PATIENCE, until
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sidecar.runtimes import slices
-from sidecar.runtimes.slices import Slice
+from sidecar.runtimes.processes import slices
+from sidecar.runtimes.processes.slices import Slice
 
 Work = Callable[[float], None]
 

@@ -8,8 +8,9 @@ import pytest
 
 from sidecar.codecs.outcome import LONGEST_DETAIL
 from sidecar.config.model import FileText
-from sidecar.runtimes import command, environment
-from sidecar.runtimes.places import find_program
+from sidecar.runtimes import command
+from sidecar.runtimes.processes import environment
+from sidecar.runtimes.processes.places import find_program
 
 SHOW = """
 import json, os, sys

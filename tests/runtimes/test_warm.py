@@ -16,9 +16,9 @@ from sidecar import metrics
 from sidecar.config.model import FileText, Warm
 from sidecar.model import Block, Prompt, SessionStarted
 from sidecar.runtimes import claude_code
-from sidecar.runtimes.orphans import sweep
+from sidecar.runtimes.processes.orphans import sweep
+from sidecar.runtimes.processes.warm import key_of
 from sidecar.runtimes.turn_text import MOST_CHANGED, MOST_LINES, SHOWN
-from sidecar.runtimes.warm import key_of
 from tests.patience import PATIENCE
 from tests.runtimes.conftest import IDLE
 

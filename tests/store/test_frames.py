@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sidecar.codecs.control import WINDOW
+from sidecar.codecs.hub.control import WINDOW
 from sidecar.store.frames import KEPT
 from sidecar.store.journal import Journal
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sidecar.channels.credentials import Credentials
 from sidecar.channels.discovery import scan
-from sidecar.codecs.signing import public_key, signing_key
+from sidecar.codecs.hub.signing import public_key, signing_key
 from sidecar.config.model import Channel, Config
 
 log = logging.getLogger(__name__)

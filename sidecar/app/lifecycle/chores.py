@@ -5,7 +5,7 @@ import time
 
 from sidecar import metrics
 from sidecar.app.lifecycle.heap import give_back
-from sidecar.runtimes.orphans import reap_strays
+from sidecar.runtimes.processes.orphans import reap_strays
 from sidecar.store.journal import Journal
 
 PRUNE_INTERVAL = 3600.0

@@ -15,11 +15,11 @@ from sidecar.app.steering.inventory import Inventory
 from sidecar.app.steering.managed import TRIGGER
 from sidecar.app.steering.provisioning import Provisioner
 from sidecar.app.turns.attention import AttentionPolicies
-from sidecar.codecs.attention import attention_of
-from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar.codecs.hub.attention import attention_of
+from sidecar.codecs.hub.control import Ack, Done, Failed, Frame
+from sidecar.codecs.hub.provisioning import BadRequest, agent_of, profile_text
+from sidecar.codecs.hub.waking import wake_message
 from sidecar.codecs.loose import Record, records_of, text_of
-from sidecar.codecs.provisioning import BadRequest, agent_of, profile_text
-from sidecar.codecs.waking import wake_message
 from sidecar.config.model import Config, Runtime
 from sidecar.errors import ControlRefused, SidecarError
 from sidecar.model import Message

@@ -13,7 +13,7 @@ from sidecar.app.turns.dispatch import Dispatcher
 from sidecar.app.turns.outbox import Outbox
 from sidecar.app.turns.roots import has_places, warn_of_misplaced
 from sidecar.app.watching.own_writes import OwnWrites
-from sidecar.codecs.control import Ack, Frame
+from sidecar.codecs.hub.control import Ack, Frame
 from sidecar.config.model import Config
 from sidecar.config.reading.managed import UNFINISHED
 from sidecar.errors import ChannelError, ChannelStopped, ControlRefused

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from sidecar.api import Host
-from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar.codecs.hub.control import Ack, Done, Failed, Frame
 from sidecar.config.model import ControlPlane as Wanted
 
 if TYPE_CHECKING:

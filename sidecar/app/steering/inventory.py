@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.app.connecting.channels import Channels
-from sidecar.codecs.provisioning import profile_text
+from sidecar.codecs.hub.provisioning import profile_text
 from sidecar.config.model import Config, Runtime
 from sidecar.errors import ChannelStopped
 from sidecar.hubclient.private_file import parse_object, read_private

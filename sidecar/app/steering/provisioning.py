@@ -19,9 +19,8 @@ from sidecar.app.steering.inventory import runtime_of
 from sidecar.app.steering.managed import ManagedLayer
 from sidecar.app.steering.traces import delete_traces, settle
 from sidecar.app.turns.roots import folder_inside, roots_of
-from sidecar.codecs.botcord import is_safe_id
-from sidecar.codecs.loose import Record
-from sidecar.codecs.provisioning import (
+from sidecar.codecs.hub.botcord import is_safe_id
+from sidecar.codecs.hub.provisioning import (
     Provision,
     Revocation,
     Target,
@@ -32,6 +31,7 @@ from sidecar.codecs.provisioning import (
     route_of,
     target_of,
 )
+from sidecar.codecs.loose import Record
 from sidecar.config.model import Config
 from sidecar.core.managed import Entry, with_agent, with_route, without_agent
 from sidecar.errors import ActionRefused, ControlRefused

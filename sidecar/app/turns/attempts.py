@@ -31,7 +31,7 @@ from sidecar.model import (
     Usage,
 )
 from sidecar.prompts.render import TurnContext
-from sidecar.runtimes.slices import Slice
+from sidecar.runtimes.processes.slices import Slice
 from sidecar.store.records import StartedTurn
 from sidecar.store.workspace import prepare
 

@@ -16,7 +16,7 @@ from sidecar.app.checking.candidate import Candidate
 from sidecar.app.checking.check import check
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.steering import agents
-from sidecar.codecs.control import Ack, Done, Failed, Frame
+from sidecar.codecs.hub.control import Ack, Done, Failed, Frame
 from sidecar.config.reading.managed import FILE
 from sidecar.core.managed import Managed, read
 from sidecar.devhub import DevHub, Generation, HubLimits

@@ -21,7 +21,7 @@ from sidecar.app.checking.check import check
 from sidecar.app.checking.load import Loader
 from sidecar.app.sidecar import Sidecar
 from sidecar.app.turns.work import reply_to
-from sidecar.codecs.control import Done, Frame
+from sidecar.codecs.hub.control import Done, Frame
 from sidecar.hubclient import registration
 from sidecar.model import Conversation, Message, Sender
 from sidecar.store.journal import Journal

@@ -10,7 +10,7 @@ import pytest
 
 from sidecar import metrics
 from sidecar.app.steering.managed import ManagedLayer
-from sidecar.codecs.control import Done, Failed
+from sidecar.codecs.hub.control import Done, Failed
 from sidecar.config.reading.managed import FILE, UNFINISHED
 from sidecar.core.managed import Managed
 from sidecar.store import listing

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.codecs.signing import public_key, signing_key
+from sidecar.codecs.hub.signing import public_key, signing_key
 from sidecar.config.reading.managed import UNFINISHED
 from tests.app.steering.control_rig import Rig, mode, running
 from tests.patience import until

@@ -10,11 +10,11 @@ import pytest
 
 from sidecar.api import Host
 from sidecar.app.lifecycle.supervisor import Supervisor
-from sidecar.runtimes import environment
-from sidecar.runtimes.ending import finish
 from sidecar.runtimes.launch import Launch
-from sidecar.runtimes.process import Process, live
-from sidecar.runtimes.warm import Pool, Resident
+from sidecar.runtimes.processes import environment
+from sidecar.runtimes.processes.ending import finish
+from sidecar.runtimes.processes.process import Process, live
+from sidecar.runtimes.processes.warm import Pool, Resident
 from tests.patience import PATIENCE
 
 

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from sidecar.runtimes import tree
-from sidecar.runtimes.environment import STATE, state_mark
-from sidecar.runtimes.process import live
+from sidecar.runtimes.processes import tree
+from sidecar.runtimes.processes.environment import STATE, state_mark
+from sidecar.runtimes.processes.process import live
 
 PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h, see prctl(2)."""

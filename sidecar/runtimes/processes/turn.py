@@ -10,9 +10,9 @@ from sidecar.api import Host
 from sidecar.codecs.ndjson import Lines, cut
 from sidecar.core.wording import cut_answer, size
 from sidecar.model import AgentEvent, Block, Failure, Job
-from sidecar.runtimes.ending import finish
 from sidecar.runtimes.launch import Attended, Launch, Streaming
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes.ending import finish
+from sidecar.runtimes.processes.process import Process
 
 LEFTOVER_GRACE = 0.5
 """Seconds at most that what a good turn left behind is given to end: the reply waits for it."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from nacl.signing import SigningKey
 
+from sidecar.codecs.hub.signing import envelope_input, payload_hash, sign
 from sidecar.codecs.loose import clean
-from sidecar.codecs.signing import envelope_input, payload_hash, sign
 
 TTL = 3600
 """Seconds for which the Hub keeps a message that nobody fetches."""

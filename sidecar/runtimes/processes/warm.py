@@ -17,10 +17,10 @@ from sidecar import metrics
 from sidecar.api import Host
 from sidecar.codecs.ndjson import Lines
 from sidecar.model import Job
-from sidecar.runtimes.ending import end_lost, finish
 from sidecar.runtimes.launch import Dialogue, Launch
-from sidecar.runtimes.private import remove
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes.ending import end_lost, finish
+from sidecar.runtimes.processes.private import remove
+from sidecar.runtimes.processes.process import Process
 
 IDLE_GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL for a process that waits: it has nothing to finish."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from sidecar.runtimes.limits import carried
+from sidecar.runtimes.processes.limits import carried
 
 
 class Member(NamedTuple):

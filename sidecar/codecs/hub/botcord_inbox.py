@@ -8,7 +8,7 @@ import json
 from math import inf
 from urllib.parse import urljoin
 
-from sidecar.codecs.botcord import OWNER_ROOM, PAIR_ROOM
+from sidecar.codecs.hub.botcord import OWNER_ROOM, PAIR_ROOM
 from sidecar.codecs.loose import Record, clean, flag_of, number_of, record_of, text_of, texts_of
 from sidecar.model import Conversation, Message, Sender, SenderKind
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from sidecar.api import Spawn
-from sidecar.runtimes import tree
-from sidecar.runtimes.orphans import collect, strays
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes import tree
+from sidecar.runtimes.processes.orphans import collect, strays
+from sidecar.runtimes.processes.process import Process
 
 KILL_WAIT = 1.0
 """Seconds in which a process is gone after SIGKILL, unless the kernel itself hangs."""

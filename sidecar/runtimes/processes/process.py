@@ -15,9 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from sidecar.core.redact import Redactor
-from sidecar.runtimes.descriptors import PIPE_MOST, Descriptor, child_pipes, exit_descriptor
-from sidecar.runtimes.limits import marked
-from sidecar.runtimes.slices import Slice
+from sidecar.runtimes.processes.descriptors import (
+    PIPE_MOST,
+    Descriptor,
+    child_pipes,
+    exit_descriptor,
+)
+from sidecar.runtimes.processes.limits import marked
+from sidecar.runtimes.processes.slices import Slice
 
 CHUNK = 1 << 16
 """Bytes of one read."""

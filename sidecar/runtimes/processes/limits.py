@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 from sidecar import metrics
-from sidecar.runtimes.environment import STATE, TURN
+from sidecar.runtimes.processes.environment import STATE, TURN
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import NamedTuple, cast
 from sidecar.api import Host, Invocation
 from sidecar.config.model import FileText
 from sidecar.model import Failure, Job
-from sidecar.runtimes import environment
-from sidecar.runtimes.bounds import Bounds
 from sidecar.runtimes.launch import Cli, LaunchFailed
-from sidecar.runtimes.places import find_program
-from sidecar.runtimes.private import remove
-from sidecar.runtimes.process import Process
+from sidecar.runtimes.processes import environment
+from sidecar.runtimes.processes.bounds import Bounds
+from sidecar.runtimes.processes.places import find_program
+from sidecar.runtimes.processes.private import remove
+from sidecar.runtimes.processes.process import Process
 
 _PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY}
 """What may not stand in the way a second later."""

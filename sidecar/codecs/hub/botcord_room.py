@@ -1,6 +1,6 @@
 """What the BotCord Hub tells about a room."""
 
-from sidecar.codecs.botcord import OWNER_ROOM, PAIR_ROOM, is_safe_id
+from sidecar.codecs.hub.botcord import OWNER_ROOM, PAIR_ROOM, is_safe_id
 from sidecar.codecs.loose import Record, count_of, records_of, text_of
 from sidecar.model import Member, Room
 

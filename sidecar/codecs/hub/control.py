@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sidecar.codecs.hub.signing import verify_control_frame
 from sidecar.codecs.loose import Record, number_of
-from sidecar.codecs.signing import verify_control_frame
 
 WINDOW = 300.0
 """Seconds by which a frame's time and ours may differ."""

@@ -8,9 +8,9 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sidecar.codecs.botcord import hub_url, is_safe_id
+from sidecar.codecs.hub.botcord import hub_url, is_safe_id
+from sidecar.codecs.hub.signing import public_key, signing_key
 from sidecar.codecs.loose import Record, flag_of, number_of, record_of, text_of, texts_of
-from sidecar.codecs.signing import public_key, signing_key
 
 LONGEST = 4096
 """Characters of one text: of a path, of a prefix, of an argument."""

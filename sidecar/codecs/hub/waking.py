@@ -2,9 +2,9 @@
 
 import hashlib
 
-from sidecar.codecs.botcord import OWNER_ROOM
+from sidecar.codecs.hub.botcord import OWNER_ROOM
+from sidecar.codecs.hub.provisioning import BadRequest
 from sidecar.codecs.loose import Record, text_of
-from sidecar.codecs.provisioning import BadRequest
 from sidecar.model import Conversation, Message, Sender
 
 SENDER = "hub:schedule"

@@ -1,0 +1,1 @@
+"""What a BotCord Hub sends and is sent: messages, envelopes, signatures, frames."""
