@@ -8,14 +8,14 @@ from weakref import WeakValueDictionary
 from jinja2 import Template, TemplateSyntaxError
 
 from sidecar.errors import TemplateFailed
+from sidecar.prompts.checking.mistakes import Finding, env_hint, mistakes, span, word
+from sidecar.prompts.checking.printing import blamed
+from sidecar.prompts.checking.syntax import wrong_syntax
+from sidecar.prompts.checking.uses import names_used
 from sidecar.prompts.contract import NAMES
 from sidecar.prompts.environment import ENVIRONMENT
-from sidecar.prompts.mistakes import Finding, env_hint, mistakes, span, word
-from sidecar.prompts.printing import blamed
 from sidecar.prompts.running import run
 from sidecar.prompts.samples import NotInSample, sample_values
-from sidecar.prompts.syntax import wrong_syntax
-from sidecar.prompts.uses import names_used
 
 _NO_ATTRIBUTE = re.compile(r" (?:has no|could have) '([^']+)'")
 

@@ -13,12 +13,12 @@ from sidecar.config.problems import Position, Problem
 from sidecar.config.text.templates import TEMPLATES, fingerprint, templates, templates_of
 from sidecar.errors import TemplateFailed
 from sidecar.model import Prompt
+from sidecar.prompts.checking.mistakes import Finding
+from sidecar.prompts.checking.printing import blamed
 from sidecar.prompts.compiled import Compiled, compiled
 from sidecar.prompts.context import TurnContext, Values, values
 from sidecar.prompts.contract import PROVIDERS
 from sidecar.prompts.environment import BUILT_IN
-from sidecar.prompts.mistakes import Finding
-from sidecar.prompts.printing import blamed
 from sidecar.prompts.running import run
 
 __all__ = ["Prompts", "Rendered", "TurnContext"]

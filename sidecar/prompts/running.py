@@ -6,9 +6,9 @@ from types import TracebackType
 from jinja2 import Template, TemplateError, TemplateNotFound
 
 from sidecar.errors import TemplateFailed
+from sidecar.prompts.checking.references import no_template
 from sidecar.prompts.environment import ENVIRONMENT, Environment
 from sidecar.prompts.meter import METER, Meter
-from sidecar.prompts.references import no_template
 
 
 def run(

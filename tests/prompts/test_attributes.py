@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from sidecar.config.problems import Position, Problem
+from sidecar.prompts.checking.kinds import OF
 from sidecar.prompts.contract import SUCH_AS
-from sidecar.prompts.kinds import OF
 
 Problems = Callable[..., tuple[Problem, ...]]
 

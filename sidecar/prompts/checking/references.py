@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from jinja2 import nodes
 
 from sidecar.config.problems import similar
-from sidecar.prompts.attributes import Found
+from sidecar.prompts.checking.attributes import Found
 from sidecar.prompts.environment import BUILT_IN
 
 REFERENCES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)

@@ -4,8 +4,8 @@ import re
 
 from jinja2 import TemplateSyntaxError
 
+from sidecar.prompts.checking.mistakes import Finding, line_of, span, what_there_is, word
 from sidecar.prompts.environment import ENVIRONMENT
-from sidecar.prompts.mistakes import Finding, line_of, span, what_there_is, word
 
 _UNKNOWN_TAG = re.compile(r"unknown tag '(\w+)'")
 _UNEXPECTED = re.compile(r"(unexpected char .+) at (\d+)", re.DOTALL)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from jinja2 import nodes
 
 from sidecar.config.problems import near
+from sidecar.prompts.checking.kinds import OF, TOP, Kinds, bare, item, kind_of, path, read
 from sidecar.prompts.contract import NAMES, PROVIDERS
 from sidecar.prompts.environment import MAPPING_METHODS, TEXT_METHODS, no_method
-from sidecar.prompts.kinds import OF, TOP, Kinds, bare, item, kind_of, path, read
 from sidecar.prompts.view import no_attribute
 
 

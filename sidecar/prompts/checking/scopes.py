@@ -14,8 +14,8 @@ from typing import NamedTuple
 from jinja2 import nodes
 from jinja2.visitor import NodeVisitor
 
+from sidecar.prompts.checking.references import named
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
-from sidecar.prompts.references import named
 
 _OF_MACROS = frozenset(("caller", "kwargs", "varargs"))
 _SPECIAL = {"loop": "for", "super": "block", **dict.fromkeys(_OF_MACROS, "macro")}

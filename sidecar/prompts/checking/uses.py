@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from jinja2 import nodes
 
+from sidecar.prompts.checking.references import REFERENCES, named
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
-from sidecar.prompts.references import REFERENCES, named
 
 _NONE: frozenset[str] = frozenset()
 

@@ -10,12 +10,12 @@ from operator import attrgetter
 from jinja2 import nodes
 
 from sidecar.config.problems import near
-from sidecar.prompts.attributes import Found, missing
+from sidecar.prompts.checking.attributes import Found, missing
+from sidecar.prompts.checking.kinds import kinds_of_names
+from sidecar.prompts.checking.printing import unprintable
+from sidecar.prompts.checking.references import REFERENCES, unknown
+from sidecar.prompts.checking.scopes import unknown_names
 from sidecar.prompts.environment import BUILT_IN, ENVIRONMENT
-from sidecar.prompts.kinds import kinds_of_names
-from sidecar.prompts.printing import unprintable
-from sidecar.prompts.references import REFERENCES, unknown
-from sidecar.prompts.scopes import unknown_names
 
 _SEEN = (
     nodes.Getattr, nodes.Getitem, nodes.For, nodes.Assign, nodes.Name, nodes.NSRef, nodes.Macro,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from jinja2 import nodes
 
 from sidecar.errors import TemplateFailed
-from sidecar.prompts.attributes import Found
+from sidecar.prompts.checking.attributes import Found
+from sidecar.prompts.checking.kinds import OF, Kinds, bare, kind_of, kinds_of_names, path, read
 from sidecar.prompts.contract import PROVIDERS
 from sidecar.prompts.environment import ENVIRONMENT
 from sidecar.prompts.filters import PRINTING
-from sidecar.prompts.kinds import OF, Kinds, bare, kind_of, kinds_of_names, path, read
 from sidecar.prompts.texts import NoText
 from sidecar.prompts.view import no_text
 
