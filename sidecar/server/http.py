@@ -12,7 +12,9 @@ import asyncio
 import hmac
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -83,6 +85,7 @@ class HttpServer:
         self._token = token
         self._inside = inside
         self._runner: web.AppRunner | None = None
+        self._socket: os.stat_result | None = None
         self.address = ""
 
     async def start(self) -> None:
@@ -115,12 +118,18 @@ class HttpServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            if self._socket is not None:
+                await asyncio.to_thread(_remove, self._path, self._socket)
+
+    @property
+    def _path(self) -> Path:
+        return Path(self._listen.removeprefix("unix:"))
 
     async def _site(self, runner: web.AppRunner) -> str:
         if self._listen.startswith("unix:"):
-            path = self._listen.removeprefix("unix:")
-            await web.UnixSite(runner, path).start()
-            await asyncio.to_thread(Path(path).chmod, 0o600)
+            await web.UnixSite(runner, self._path).start()
+            await asyncio.to_thread(self._path.chmod, 0o600)
+            self._socket = await asyncio.to_thread(self._path.stat)
             return self._listen
         host, _, port = self._listen.rpartition(":")
         await web.TCPSite(runner, host.strip("[]"), int(port)).start()
@@ -199,6 +208,13 @@ async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 def _dumps(picture: object) -> str:
     return json.dumps(picture, default=str)
+
+
+def _remove(path: Path, socket: os.stat_result) -> None:
+    """Remove a socket that we made, as Python does from 3.13 on; another may be there now."""
+    with suppress(OSError):  # one that stays is replaced by the next start
+        if os.path.samestat(path.stat(), socket):
+            path.unlink()
 
 
 def _is_loopback(host: str) -> bool:

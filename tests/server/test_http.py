@@ -197,15 +197,25 @@ async def test_turns_sessions_and_replies_are_acted_on_by_those_who_may(rig: Rig
     assert (await get(f"{base}/turns/t/cancel", **given))[0] == 405
 
 
-async def test_a_socket_file_is_for_its_owner_only(rig: Rig, tmp_path: Path) -> None:
+async def test_a_socket_file_is_for_its_owner_only_and_goes_with_its_server(
+    rig: Rig, tmp_path: Path
+) -> None:
     file = tmp_path / "s.sock"
-    await rig.serve(f"unix:{file}")
+    server = await rig.serve(f"unix:{file}")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     async with (
         ClientSession(connector=UnixConnector(str(file))) as http,
         http.get("http://localhost/livez") as answer,
     ):
         assert await answer.text() == "ok\n"
+    await server.close()
+    assert not file.exists()
+    server = await rig.serve(f"unix:{file}")
+    other = tmp_path / "other"
+    other.touch()
+    other.replace(file)
+    await server.close()
+    assert file.exists()  # it is somebody else's
 
 
 async def test_an_address_in_use_is_an_error_that_leaves_nothing_open(rig: Rig) -> None:
