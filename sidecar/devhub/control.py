@@ -10,15 +10,12 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import uuid4
 
 from sidecar.codecs.hub import signing
 from sidecar.devhub.ids import random_id
 from sidecar.devhub.news import News
-
-if TYPE_CHECKING:
-    from sidecar.devhub.control_socket import ControlSocket
 
 ACCESS_TTL = 3600
 """Seconds that an access token is good for."""
@@ -39,6 +36,16 @@ class Code:
     consumed: bool = False
 
 
+class Socket(Protocol):
+    """The live socket of a machine."""
+
+    def push(self, text: str) -> None:
+        """Send a text soon."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the socket after what is to be sent; 1006 sends no close frame."""
+
+
 @dataclass(slots=True)
 class Instance:
     """A machine that is logged in. `events` are what it told, in order; `labels` those of its
@@ -49,7 +56,7 @@ class Instance:
     refresh: str = ""
     tokens: dict[str, float] = field(default_factory=dict)
     revoked: bool = False
-    socket: "ControlSocket | None" = None
+    socket: Socket | None = None
     connects: int = 0
     refreshes: int = 0
     events: list[Json] = field(default_factory=list)

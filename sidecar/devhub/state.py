@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from nacl.signing import SigningKey
 
@@ -17,11 +17,18 @@ from sidecar.devhub.limits import Generation, HubLimits, SlidingWindow
 from sidecar.devhub.news import News
 from sidecar.devhub.records import Block, Event, Posted, Presence, Sent, Typing
 
-if TYPE_CHECKING:
-    from sidecar.devhub.sockets import AgentSocket
-
 WATCH_BACKLOG = 1000
 """Events that a watcher may leave unread before it is given up."""
+
+
+class Socket(Protocol):
+    """A socket that somebody has opened as an agent."""
+
+    def push(self, frame: Mapping[str, object]) -> None:
+        """Send a frame soon. Nothing is sent once the socket is ending."""
+
+    def end(self, code: int | None, reason: str = "") -> None:
+        """Close the socket; 1006 ends the connection without a close frame."""
 
 
 @dataclass(slots=True)
@@ -42,7 +49,7 @@ class Agent:
     token: str | None = None
     nonces: set[str] = field(default_factory=set)
     inbox: Inbox = field(default_factory=Inbox)
-    sockets: "set[AgentSocket]" = field(default_factory=set)
+    sockets: set[Socket] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ class State:
         self.closing = False
         self.owner = Person("hu_000000000001", "Owner", "00000000-0000-4000-8000-000000000001")
         self.agents: dict[str, Agent] = {}
-        self.strangers: set[AgentSocket] = set()
+        self.strangers: set[Socket] = set()
         self.people: dict[str, Person] = {self.owner.id: self.owner}
         self.rooms: dict[str, Room] = {}
         self.keys: dict[str, Key] = {}
@@ -175,7 +182,7 @@ class State:
             socket.push({"type": "inbox_update"})
         self.news.tell()
 
-    def joined(self, agent: Agent, socket: "AgentSocket") -> None:
+    def joined(self, agent: Agent, socket: Socket) -> None:
         """Count a socket that has authenticated as one of the agent's."""
         agent.sockets.add(socket)
         self.connects[agent.id] += 1
@@ -183,7 +190,7 @@ class State:
             self.emit(Presence(agent.id, online=True))
         self.news.tell()
 
-    def left(self, agent: Agent, socket: "AgentSocket") -> None:
+    def left(self, agent: Agent, socket: Socket) -> None:
         """Forget a socket that is gone."""
         agent.sockets.discard(socket)
         if not agent.sockets:
