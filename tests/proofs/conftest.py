@@ -167,11 +167,13 @@ class Proof(World):
 
 
 class Turn(NamedTuple):
-    """The turn of a message."""
+    """The turn of a message. `starts` are its attempts, and those of the turns that went on as it,
+    which have left it their messages."""
 
     id: str
     state: str
     attempts: int
+    starts: int
 
 
 class JournalCopy:
@@ -202,11 +204,21 @@ class JournalCopy:
             self.damaged.append(verdict)
         if not db.execute("select 1 from sqlite_master where name = 'turn'").fetchone():
             return
+        before: dict[str, list[tuple[str, int]]] = {}
+        for id_, attempts, heir in db.execute("select id, attempt, retried_as from turn"):
+            before.setdefault(heir, []).append((id_, attempts))
+
+        def earlier(turn: str) -> int:
+            return sum(attempts + earlier(id_) for id_, attempts in before.get(turn, ()))
+
         rows = db.execute(
             "select message.key, turn.id, state, attempt from message"
             " join turn on turn.seq = message.turn"
         )
-        self.turns = {json.loads(key)[2]: Turn(*turn) for key, *turn in rows}
+        self.turns = {
+            json.loads(key)[2]: Turn(id_, state, attempts, attempts + earlier(id_))
+            for key, id_, state, attempts in rows
+        }
         self.replies.update(state for (state,) in db.execute("select state from reply"))
 
     def unsettled(self, messages: Any) -> list[str]:
