@@ -108,8 +108,7 @@ class Keeper:
     def note_written(self) -> None:
         """The write-ahead log was copied back into the file; one that has taken its place meanwhile
         is not that."""
-        seen, now = self._seen, self._look()
-        if seen is not None and now is not None and seen[:2] == now[:2]:
+        if (now := self._look_at_same()) is not None:
             self._seen = now
 
     def renew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -141,10 +140,8 @@ class Keeper:
 
     def _was_only_written(self) -> bool:
         """Whether a person's tool has written to the file, as it may."""
-        seen, now = self._seen, self._look()
-        if self._is_damaged or seen is None or now is None or seen[:2] != now[:2]:
-            return False
-        return is_sound(self._path)
+        same = not self._is_damaged and self._look_at_same() is not None
+        return same and is_sound(self._path)
 
     def _ask(self) -> UnderWay:
         async def tell() -> UnderWay:
@@ -200,6 +197,11 @@ class Keeper:
     def _delete(self, *ends: str) -> None:
         for end in ends:
             beside(self._path, end).unlink(missing_ok=True)
+
+    def _look_at_same(self) -> _Seen | None:
+        """What was seen, as it is now; None where another file or log is at its place."""
+        seen, now = self._seen, self._look()
+        return now if seen is not None and now is not None and seen[:2] == now[:2] else None
 
     def _look(self) -> _Seen | None:
         try:
