@@ -12,6 +12,8 @@ PRUNE_INTERVAL = 3600.0
 """Seconds between clean-ups of the journal."""
 REAP_INTERVAL = 5.0
 """Seconds between collections of dead processes that were left to us."""
+AFTER_START = 5.0
+"""Seconds, at most, until the memory that the start leaves free is given back."""
 MEMORY_INTERVAL = 60.0
 """Seconds between two times that free memory is given back."""
 
@@ -41,7 +43,9 @@ async def reap() -> None:
 
 
 async def stay_small() -> None:
-    """Give back free memory, again and again: the gaps that turns leave would stay for ever."""
+    """Give back free memory, again and again: the gaps that the start and the turns leave would
+    stay for ever."""
+    await tick(AFTER_START)
     while True:
-        await tick(MEMORY_INTERVAL)
         await asyncio.to_thread(give_back)
+        await tick(MEMORY_INTERVAL)

@@ -25,16 +25,39 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
-@pytest.mark.skipif(
+gnu = pytest.mark.skipif(
     not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only the GNU C library can do it"
 )
-async def test_what_a_burst_leaves_free_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chores, "MEMORY_INTERVAL", 0.01)
+
+
+@gnu
+async def test_what_a_start_leaves_free_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chores, "AFTER_START", 0.01)
+    monkeypatch.setattr(chores, "MEMORY_INTERVAL", 3600.0)
     blocks = [bytearray(BLOCK) for _ in range(32 << 10)]
     full = resident()
     blocks = blocks[::MOST_KEPT]
     assert full - resident() < 16 << 20, "the gaps are not there"
     task = asyncio.create_task(chores.stay_small())  # noqa: TID251 -- of a test
+    await until(lambda: full - resident() >= 32 << 20)
+    task.cancel()
+    assert len(blocks) == 512
+
+
+@gnu
+async def test_what_a_burst_leaves_free_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def tick(interval: float) -> None:
+        waits.append(interval)
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(chores, "tick", tick)
+    task = asyncio.create_task(chores.stay_small())  # noqa: TID251 -- of a test
+    await until(lambda: chores.MEMORY_INTERVAL in waits)  # that of the start has been given back
+    blocks = [bytearray(BLOCK) for _ in range(32 << 10)]
+    full = resident()
+    blocks = blocks[::MOST_KEPT]
     await until(lambda: full - resident() >= 32 << 20)
     task.cancel()
     assert len(blocks) == 512
