@@ -49,8 +49,7 @@ async def test_a_token_that_the_sidecar_stores_is_no_save_and_a_new_key_is(world
 async def test_a_mistake_is_told_with_its_place_and_changes_nothing(world: Any) -> None:
     await world.start()
     world.write(**{"runtime: agent": "runtime: agnet"})
-    await world.until(lambda: "config rejected" in world.log.read_text())
-    assert "did you mean" in world.log.read_text()
+    await world.until(lambda: "did you mean" in world.log.read_text())
     world.hub.owner_says("demo", "say as before")
     assert await world.replies(1) == ["as before"]
     picture = await world.status()
@@ -227,9 +226,13 @@ async def test_a_hangup_during_the_start_is_a_reload_after_it_and_a_warning_is_a
     world.program = ("-c", HANGS_UP)
     await world.start()
     await world.until(lambda: "config unchanged (SIGHUP)" in world.log.read_text())
-    text = world.log.read_text()
-    told = [json.loads(line) for line in text[: text.rindex("\n")].splitlines()]
-    [warning] = [one for one in told if "never reached" in json.dumps(one)]
+
+    def told() -> list[Any]:
+        whole = [json.loads(line) for line in world.log.read_text().split("\n")[:-1]]
+        return [one for one in whole if "never reached" in json.dumps(one)]
+
+    await world.until(told)
+    [warning] = told()
     assert warning["level"] == "warning"
 
 

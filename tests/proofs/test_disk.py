@@ -104,11 +104,11 @@ async def test_what_a_failing_disk_does_not_take_stays_with_the_hub(
     disk.fail("slow")
     say(proof)
     await answered(proof)
+    tell("failing disk", messages=len(proof.said), answered=sum(proof.answers.values()))
+    assert await proof.stop() == 0
     told = proof.log.read_text()
     assert "the journal cannot be written" in told
     assert "task accept failed" not in told
-    tell("failing disk", messages=len(proof.said), answered=sum(proof.answers.values()))
-    assert await proof.stop() == 0
 
 
 SMALL = """
@@ -153,9 +153,9 @@ async def test_a_full_disk_is_said_and_when_there_is_room_it_goes_on(
     await refused(proof, lambda: fill(proof.state))
     (proof.state / "filler").unlink()
     await answered(proof)
-    assert "full" in proof.log.read_text()
     tell("full disk", messages=len(proof.said), answered=sum(proof.answers.values()))
     assert await proof.stop() == 0
+    assert "full" in proof.log.read_text()
 
 
 @pytest.mark.skipif(not LONG, reason="a start takes a while")
@@ -215,8 +215,8 @@ async def test_a_journal_that_is_lost_or_damaged_under_it_loses_no_message(proof
         if not seconds_left():
             break
     await answered(proof)
+    await proof.until(lambda: "was written again" in proof.log.read_text())
     text = proof.log.read_text()
-    assert "was written again" in text
     await proof.kill()
     await proof.start()
     say(proof)
