@@ -6,6 +6,8 @@ import signal
 import sys
 from typing import Any
 
+from tests.held_port import held_port
+
 
 async def findings(world: Any, code: int) -> dict[str, dict[str, str]]:
     found, output = await world.run("doctor", str(world.config), "--json")
@@ -65,8 +67,10 @@ async def test_what_does_not_work_is_told_with_what_to_do(world: Any) -> None:
 
 
 async def test_a_hub_that_is_down_is_told(world: Any) -> None:
-    await world.hub.stop()
-    told = await findings(world, 1)
+    with held_port() as port:
+        nobody = f"type: botcord\n    hub_url: http://127.0.0.1:{port}"
+        world.write(**{"type: botcord": nobody})
+        told = await findings(world, 1)
     assert told["channel demo"]["level"] == "failure"
     assert told["channel demo"]["remedy"]
 
