@@ -90,7 +90,7 @@ class Server:
     def _answer(self, asker: socket.socket) -> Started | None:
         """Do what is asked; raises what comes of a connection that has ended."""
         size, descriptors, *_ = socket.recv_fds(asker, LENGTH, 3)
-        asked = pickle.loads(asker.recv(int.from_bytes(size), socket.MSG_WAITALL))
+        asked = pickle.loads(received(asker, int.from_bytes(size)))
         if isinstance(asked, int):
             told = os.waitpid(asked, 0)[1]
         else:
@@ -110,12 +110,13 @@ def become(descriptors: list[int], command: list[str], cwd: str, env: dict[str, 
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    sys.stdout = anew(sys.stdout)
+    isolated = command[0] == "-I"  # which heeds no PYTHONUNBUFFERED
+    sys.stdout = anew(sys.stdout, unbuffered=sys.stdout.write_through and not isolated)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if command[0] == "-I":
+    if isolated:
         return
     more = env["PYTHONPATH"].split(os.pathsep) if env.get("PYTHONPATH") else []
     sys.path[:] = [cwd, *more, *(folder for folder in sys.path[1:] if folder not in more)]
@@ -124,15 +125,15 @@ def become(descriptors: list[int], command: list[str], cwd: str, env: dict[str, 
         warnings.simplefilter("error")
 
 
-def anew(stream: Any) -> io.TextIOWrapper:
+def anew(stream: Any, *, unbuffered: bool) -> io.TextIOWrapper:
     """A stream like that, of the same descriptor: it may not be able to seek any more."""
-    size = 0 if stream.write_through else -1
+    size = 0 if unbuffered else -1
     return io.TextIOWrapper(
         os.fdopen(stream.fileno(), "wb", size, closefd=False),
         stream.encoding,
         stream.errors,
         line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        write_through=unbuffered,
     )
 
 
@@ -173,10 +174,16 @@ def ask(connection: socket.socket, message: object, descriptors: list[int]) -> i
     told = pickle.dumps(message)
     socket.send_fds(connection, [len(told).to_bytes(LENGTH)], descriptors)
     connection.sendall(told)
-    answer = connection.recv(LENGTH, socket.MSG_WAITALL)
+    answer = received(connection, LENGTH)
     if len(answer) < LENGTH:
         raise ConnectionError("the process that forks has ended")
     return int.from_bytes(answer)
+
+
+def received(connection: socket.socket, size: int) -> bytes:
+    """The next bytes, fewer when it ends before: a process that is stopped gets them in pieces."""
+    with connection.makefile("rb") as file:
+        return file.read(size)
 
 
 class Checks:

@@ -58,6 +58,12 @@ def test_it_is_a_process_as_of_subprocess(tmp_path: Path) -> None:
     assert process.returncode == 3
 
 
+def test_an_isolated_one_writes_all_of_it_whatever_the_environment_says() -> None:
+    program = "import sys; print(type(sys.stdout.buffer).__name__, sys.stdout.write_through)"
+    code, told, _ = starting.said("-I", "-c", program)
+    assert (code, told) == (0, b"BufferedWriter False\n")
+
+
 def test_its_outcome_is_taken_by_one_thread_at_a_time() -> None:
     with starting.popen("-I", "-c", "") as process:
         select.select([process._descriptor], (), ())  # type: ignore[attr-defined]
