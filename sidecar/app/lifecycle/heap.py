@@ -46,6 +46,13 @@ def give_back() -> None:
         trim(ctypes.c_size_t(0))
 
 
+def collect_new() -> None:
+    """Collect the garbage among new objects, of which there are very many. For a thread: on the
+    loop, a collection after `no_collections` comes on top of what that does there, with 10,000 new
+    routes for 15 instead of 7 ms."""
+    gc.collect(0)
+
+
 @contextmanager
 def no_collections(most: float = 5.0) -> Iterator[None]:
     """Collect no garbage: very many new objects, such as thousands of routes, would set off one

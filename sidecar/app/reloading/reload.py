@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sidecar.api import Host, Spawn
 from sidecar.app.checking.candidate import UNCHECKED, Candidate
-from sidecar.app.lifecycle.heap import no_collections
+from sidecar.app.lifecycle.heap import collect_new, no_collections
 from sidecar.app.reloading import reloaded
 from sidecar.app.reloading.outcome import (
     MOST_CHANGES,
@@ -280,10 +280,10 @@ class Reloader:
         return plan, renewed
 
     def _compare(self, old: Config, new: Config) -> tuple[bool, Plan, str, tuple[str, ...], Router]:
-        """Whether they are the same, the plan, and of the new one the digest, what is pending, and
-        the router."""
+        """Whether they are the same, the plan, the new digest, what is pending, and the router."""
         router, name = Router(new.routes, new.default_route), self._digester.digest(new)
         plan, waiting = self._difference(new)
+        collect_new()
         return old == new, plan, name, waiting, router
 
     def _difference(self, new: Config) -> tuple[Plan, tuple[str, ...]]:

@@ -689,6 +689,28 @@ async def test_fifty_reloads_under_a_stream_of_messages_lose_and_double_nothing(
     assert rig.sidecar.reloader.snapshot.generation == 52
 
 
+async def test_very_many_new_routes_are_no_work_of_the_collector_on_the_loop(rig: Rig) -> None:
+    most, loop = {True: 0, False: 0}, threading.current_thread()
+
+    def note(phase: str, _: object) -> None:
+        here = threading.current_thread() is loop
+        most[here] = max(most[here], gc.get_count()[0] if phase == "start" else 0)
+
+    async def load(path: Path, begun: object = None) -> Candidate:
+        routes = tuple(Route(f"r{number}", "a", rig.folder) for number in range(10_000))
+        rig.config = replace(rig.config, routes=routes)
+        return await rig.load(path, begun)
+
+    rig.sidecar.reloader._load = load
+    gc.callbacks.append(note)
+    try:
+        outcome = await rig.reload()
+    finally:
+        gc.callbacks.remove(note)
+    assert outcome.result == "applied"
+    assert most[True] < 10_000 <= most[False]
+
+
 async def test_two_hundred_reloads_leave_descriptors_tasks_and_runtimes_flat(rig: Rig) -> None:
     def cost() -> tuple[int, int, int]:
         gc.collect()
