@@ -1,6 +1,8 @@
 import asyncio
 import json
+import sys
 import textwrap
+import threading
 import tracemalloc
 from contextlib import aclosing
 from typing import Any
@@ -42,6 +44,27 @@ async def test_an_agent_gets_its_job_and_its_events_arrive(workshop: Any) -> Non
     job = json.loads(ended.text)
     assert (job["session"], job["attempt"], job["prompt"]["user"]) == ("s1", 2, "hello")
     assert ended.session == "s2"
+
+
+async def test_what_reads_pieces_is_imported_beside_the_loop(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    class Noting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "sidecar.codecs.pieces":
+                threads.append(threading.current_thread())
+
+    monkeypatch.delitem(sys.modules, "sidecar.codecs.pieces", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Noting(), *sys.meta_path])
+    runtime = agent(workshop, 'emit(type="text", text="hi")')
+    assert await workshop.events(runtime) == [
+        Block("assistant", "hi", partial=True),
+        TurnEnded("hi"),
+    ]
+    [thread] = threads
+    assert thread is not threading.current_thread()
 
 
 async def test_events_come_when_they_are_printed(workshop: Any) -> None:

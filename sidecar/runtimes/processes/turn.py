@@ -1,9 +1,11 @@
 """One turn in one process: its clocks, its events, its outcome and its end."""
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 
 from sidecar import metrics
 from sidecar.api import Host
@@ -18,6 +20,8 @@ LEFTOVER_GRACE = 0.5
 """Seconds at most that what a good turn left behind is given to end: the reply waits for it."""
 CANCEL_WAIT = 0.5
 """Seconds for the last word of an agent that was told to stop; the known ones need 0.13."""
+PIECES = "sidecar.codecs.pieces"
+"""What codecs import to read pieces of a text: the loop would stand still for 25 ms meanwhile."""
 SILENCE = 0.2
 """Seconds without output after which what an agent tells of its own accord has been told."""
 
@@ -77,7 +81,7 @@ class ProcessTurn:
             self._over = True  # however much it still prints
             return ()
         try:
-            data = await self._process.read(self._deadline())
+            data = await self._read()
         except TimeoutError:
             # Standard error may have moved the clock on meanwhile.
             late = self._loop.time() >= self._deadline()
@@ -138,6 +142,11 @@ class ProcessTurn:
         if ended and (self._dialogue is None or not self._dialogue.settled):
             self._host.log.info("ended what was left of turn %s", self._job.turn)
             metrics.count("agents_ended_total", runtime=self._host.name)
+
+    async def _read(self) -> bytes:
+        if self._streaming is not None and PIECES not in sys.modules:
+            await asyncio.to_thread(import_module, PIECES)  # while the agent starts
+        return await self._process.read(self._deadline())
 
     def _deadline(self) -> float:
         """Until when the next output has to come."""
