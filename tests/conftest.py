@@ -15,9 +15,10 @@ os.environ["SSL_CERT_FILE"] = os.devnull
 # Without bytecode that is kept, each of the many processes would compile all modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C.
+# In the background and under nohup, they and what they start would ignore some signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Properties fail for what they find, not for the time that a busy machine takes to make it up, and
 # find the same each time: other examples are made up by `make chaos`.
 settings.register_profile(
