@@ -5,12 +5,17 @@ import textwrap
 import threading
 import tracemalloc
 from contextlib import aclosing
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_loader
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from sidecar import metrics
+from sidecar import codecs, metrics
+from sidecar.codecs import pieces
 from sidecar.model import AgentEvent, Block, SessionStarted, TurnEnded
+from tests.patience import PATIENCE, until
 
 EVENTS = """
 import json, os, sys, time
@@ -46,25 +51,46 @@ async def test_an_agent_gets_its_job_and_its_events_arrive(workshop: Any) -> Non
     assert ended.session == "s2"
 
 
-async def test_what_reads_pieces_is_imported_beside_the_loop(
+async def test_no_turn_imports_what_reads_pieces_on_the_loop(
     workshop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun, go_on = threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
+    waited: list[bool] = []
 
-    class Noting:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "sidecar.codecs.pieces":
-                threads.append(threading.current_thread())
+    class Slow(SourceFileLoader):
+        def exec_module(self, module: ModuleType) -> None:
+            threads.append(threading.current_thread())
+            begun.set()
+            waited.append(go_on.wait(PATIENCE))
+            super().exec_module(module)
 
-    monkeypatch.delitem(sys.modules, "sidecar.codecs.pieces", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Noting(), *sys.meta_path])
-    runtime = agent(workshop, 'emit(type="text", text="hi")')
-    assert await workshop.events(runtime) == [
-        Block("assistant", "hi", partial=True),
-        TurnEnded("hi"),
-    ]
-    [thread] = threads
-    assert thread is not threading.current_thread()
+    class Finder:
+        def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+            mine = name == pieces.__name__
+            loader = Slow(name, str(pieces.__file__)) if mine else None
+            return spec_from_loader(name, loader) if mine else None
+
+    monkeypatch.delitem(sys.modules, pieces.__name__)
+    monkeypatch.delattr(codecs, "pieces")
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    runtime = agent(
+        workshop,
+        """
+        emit(type="text", text="hi")
+        open("printed" if os.path.exists("first") else "first", "w").close()
+        """,
+    )
+    async with asyncio.TaskGroup() as group:
+        turns = [group.create_task(workshop.events(runtime))]
+        await until(lambda: begun.is_set() and (workshop.job.cwd / "first").exists())
+        turns.append(group.create_task(workshop.events(runtime)))  # meanwhile, it is half there
+        await until((workshop.job.cwd / "printed").exists)
+        go_on.set()
+    expected = [Block("assistant", "hi", partial=True), TurnEnded("hi")]
+    assert [turn.result() for turn in turns] == [expected, expected]
+    assert waited == [True]
+    assert threads != [threading.current_thread()]
 
 
 async def test_events_come_when_they_are_printed(workshop: Any) -> None:

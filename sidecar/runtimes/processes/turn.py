@@ -1,13 +1,12 @@
 """One turn in one process: its clocks, its events, its outcome and its end."""
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 
-from sidecar import metrics
+from sidecar import codecs, metrics
 from sidecar.api import Host
 from sidecar.codecs.ndjson import Lines, cut
 from sidecar.core.wording import cut_answer, size
@@ -20,7 +19,7 @@ LEFTOVER_GRACE = 0.5
 """Seconds at most that what a good turn left behind is given to end: the reply waits for it."""
 CANCEL_WAIT = 0.5
 """Seconds for the last word of an agent that was told to stop; the known ones need 0.13."""
-PIECES = "sidecar.codecs.pieces"
+PIECES = "pieces"
 """What codecs import to read pieces of a text: the loop would stand still for 25 ms meanwhile."""
 SILENCE = 0.2
 """Seconds without output after which what an agent tells of its own accord has been told."""
@@ -144,8 +143,9 @@ class ProcessTurn:
             metrics.count("agents_ended_total", runtime=self._host.name)
 
     async def _read(self) -> bytes:
-        if self._streaming is not None and PIECES not in sys.modules:
-            await asyncio.to_thread(import_module, PIECES)  # while the agent starts
+        # While the agent starts. Only what is imported to its end is an attribute of its package.
+        if self._streaming is not None and not hasattr(codecs, PIECES):
+            await asyncio.to_thread(import_module, f"{codecs.__name__}.{PIECES}")
         return await self._process.read(self._deadline())
 
     def _deadline(self) -> float:
